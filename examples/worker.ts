@@ -8,7 +8,7 @@
  */
 import process from "node:process";
 import type { Claim } from "../shared/client/calls.ts";
-import { GiveUp, Refused } from "../shared/client/errors.ts";
+import { NonRetryableError, QueueError } from "../shared/client/errors.ts";
 import { createQueueClient } from "../shared/client/queue-client.ts";
 import { runWorker } from "../shared/client/worker.ts";
 import type { TaskContext } from "../shared/client/worker-options.ts";
@@ -37,7 +37,7 @@ await runWorker({
   onEvent: (event) => tell({ worker_id: workerId, ...event }),
 }).catch((error: unknown) => {
   // A refused key or a worker that is to end: trying again is no use.
-  const code = error instanceof Refused ? error.code : undefined;
+  const code = error instanceof QueueError ? error.code : undefined;
   tell({ error: `${code ?? ""} ${error}` });
   process.exitCode = 1;
 });
@@ -49,7 +49,9 @@ async function handle(
 ) {
   const seconds = Number(params["seconds"] ?? 1);
   // Nobody else would fare better, so there is no other try.
-  if (!Number.isFinite(seconds)) throw new GiveUp("seconds must be a number");
+  if (!Number.isFinite(seconds)) {
+    throw new NonRetryableError("seconds must be a number");
+  }
   log(`Will take ${seconds} s`);
   await progress("Began");
   await webRuntime.wait(seconds * 1000, signal);

@@ -16,7 +16,7 @@ const COUNT = `
   from pg_catalog.pg_proc as p
     join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
     left join pg_catalog.pg_stat_user_functions as s on s.funcid = p.oid
-  where n.nspname in ('public', 'queue')
+  where n.nspname in ('public', 'fairlane_core')
   order by 1
 `;
 

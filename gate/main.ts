@@ -7,7 +7,7 @@ import { fails, type Outcome } from "./outcome.ts";
 import { planOf } from "./selection.ts";
 import { excerpt, exitCode, summaryLine } from "./report.ts";
 
-// npm run ok, npm test: every check of a change, one line each, and a last line.
+// npm run check, npm test: every check of a change, one line each, and a last line.
 // npm run test:all: the same tests once more, where npm test does not run them.
 
 const INTERRUPTED = 130;

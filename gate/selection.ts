@@ -60,5 +60,5 @@ function resolve(word: string, known: readonly string[]): string {
 }
 
 function usage(known: readonly string[]): string {
-  return `Use: npm run ok -- --only step,step\nSteps: ${known.join(", ")}`;
+  return `Use: npm run check -- --only step,step\nSteps: ${known.join(", ")}`;
 }

@@ -135,7 +135,7 @@ export const NewTask = TaskFields.transform((fields, context) => {
       task_id: task.task_id ?? lifted.data?.task_id,
       dependant_on: task.dependant_on ?? lifted.data?.dependant_on,
       task_type,
-      /** Such a word may stand for another type: queue.family_names. */
+      /** Such a word may stand for another type: fairlane_core.family_names. */
       family: task.task_type === undefined ? family : undefined,
       params: task.params ?? input,
     };

@@ -245,7 +245,6 @@ export type Database = {
           "error_details": string | null;
           "error_message": string | null;
           "file_location": string | null;
-          "free_returns": number;
           "generation_created": boolean;
           "generation_processed_at": string | null;
           "generation_started_at": string | null;
@@ -261,6 +260,7 @@ export type Database = {
           "pool": string | null;
           "priority": number;
           "project_id": string | null;
+          "readiness": string | null;
           "released_at": string | null;
           "reported_at": string | null;
           "requeue_count": number;
@@ -268,13 +268,13 @@ export type Database = {
           "run_type": string | null;
           "runs_on_own_gpu": boolean;
           "seen_at": string | null;
-          "standing": string | null;
           "status": string;
           "takes_slot": boolean | null;
           "task_type": string;
           "thumbnail_url": string | null;
           "timeout": string | null;
           "token_id": string | null;
+          "uncounted_releases": number;
           "updated_at": string | null;
           "user_id": string | null;
           "worker_id": string | null;
@@ -292,7 +292,6 @@ export type Database = {
           "error_details"?: string | null;
           "error_message"?: string | null;
           "file_location"?: string | null;
-          "free_returns"?: number;
           "generation_created"?: boolean;
           "generation_processed_at"?: string | null;
           "generation_started_at"?: string | null;
@@ -308,6 +307,7 @@ export type Database = {
           "pool"?: string | null;
           "priority"?: number;
           "project_id"?: string | null;
+          "readiness"?: string | null;
           "released_at"?: string | null;
           "reported_at"?: string | null;
           "requeue_count"?: number;
@@ -315,13 +315,13 @@ export type Database = {
           "run_type"?: string | null;
           "runs_on_own_gpu"?: boolean;
           "seen_at"?: string | null;
-          "standing"?: string | null;
           "status"?: string;
           "takes_slot"?: boolean | null;
           "task_type": string;
           "thumbnail_url"?: string | null;
           "timeout"?: string | null;
           "token_id"?: string | null;
+          "uncounted_releases"?: number;
           "updated_at"?: string | null;
           "user_id"?: string | null;
           "worker_id"?: string | null;
@@ -338,7 +338,6 @@ export type Database = {
           "error_details"?: string | null;
           "error_message"?: string | null;
           "file_location"?: string | null;
-          "free_returns"?: number;
           "generation_created"?: boolean;
           "generation_processed_at"?: string | null;
           "generation_started_at"?: string | null;
@@ -354,6 +353,7 @@ export type Database = {
           "pool"?: string | null;
           "priority"?: number;
           "project_id"?: string | null;
+          "readiness"?: string | null;
           "released_at"?: string | null;
           "reported_at"?: string | null;
           "requeue_count"?: number;
@@ -361,13 +361,13 @@ export type Database = {
           "run_type"?: string | null;
           "runs_on_own_gpu"?: boolean;
           "seen_at"?: string | null;
-          "standing"?: string | null;
           "status"?: string;
           "takes_slot"?: boolean | null;
           "task_type"?: string;
           "thumbnail_url"?: string | null;
           "timeout"?: string | null;
           "token_id"?: string | null;
+          "uncounted_releases"?: number;
           "updated_at"?: string | null;
           "user_id"?: string | null;
           "worker_id"?: string | null;

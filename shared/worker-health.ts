@@ -37,7 +37,7 @@ export type Health = z.infer<typeof Health>;
 const TakenDown = z.looseObject({
   task_id: z.guid(),
   task_type: z.string().nullable(),
-  outcome: z.enum(["put_back", "failed", "still_held"]),
+  outcome: z.enum(["requeue_lost", "failed", "still_held"]),
 });
 
 /** Reply: each worker, the failures of the window, whether to rent more. */

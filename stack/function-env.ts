@@ -4,7 +4,7 @@ import { jwks } from "./keys.ts";
 /**
  * The environment that the hosted platform gives to every function, the schema
  * of the API, and `more`.
- * Refused when one value is a public and a secret key: the functions would not
+ * QueueError when one value is a public and a secret key: the functions would not
  * come up, and the gateway would take everybody for the service.
  */
 export function functionEnvironment(

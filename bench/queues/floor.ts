@@ -36,7 +36,7 @@ export function floorQueue(admin: Sql, adminUrl: string): Queue {
         create table floor.tasks (like public.tasks including defaults);
         insert into floor.tasks (
           id, task_type, params, project_id, user_id, created_at, updated_at,
-          pool, takes_slot, standing, model
+          pool, takes_slot, readiness, model
         )
         select
           m.id, 'bench_clip', m.params, u.id, u.id, m.created_at,
@@ -46,7 +46,7 @@ export function floorQueue(admin: Sql, adminUrl: string): Queue {
         where m.i <= ${shape.backlog}
         order by m.i;
         alter table floor.tasks add primary key (id);
-        create index tasks_line on floor.tasks (priority desc, created_at, id)
+        create index tasks_ready on floor.tasks (priority desc, created_at, id)
           where status = 'Queued';
       `);
       await admin.unsafe("vacuum (analyze) floor.tasks");
@@ -78,7 +78,7 @@ export function floorQueue(admin: Sql, adminUrl: string): Queue {
     async enqueue(owners) {
       await admin`
         insert into floor.tasks (
-          task_type, params, project_id, user_id, pool, takes_slot, standing
+          task_type, params, project_id, user_id, pool, takes_slot, readiness
         )
         select
           'bench_clip', m.params, o.id, o.id, 'gpu', true, 'ready'

@@ -9,8 +9,8 @@ const TABLES = [
   "public.tasks",
   "public.task_events",
   "public.generations",
-  "queue.user_slots",
-  "queue.user_lines",
+  "fairlane_core.user_slots",
+  "fairlane_core.user_queues",
 ];
 
 /** This project's queue, reached by whatever way `connect` takes. */

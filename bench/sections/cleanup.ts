@@ -99,7 +99,7 @@ async function beside(
     const [{ tasks }] = Runs.parse(
       await cleaner`
         select coalesce(result ->> 'cancelled', result ->> 'tasks')::integer as tasks
-        from queue.job_runs
+        from fairlane_core.job_runs
         where job = ${job}`,
     );
     more = tasks > 0;

@@ -13,10 +13,10 @@ const Ids = z.array(z.object({ id: z.string() }));
 
 /** The relatives of tasks that are completed, and how many such tasks at once. */
 const families = [
-  { name: "1 sibling", siblings: 1, dependants: 0, tasks: 20 },
-  { name: "1,000 siblings", siblings: 1000, dependants: 0, tasks: 3 },
-  { name: "1 dependant", siblings: 0, dependants: 1, tasks: 20 },
-  { name: "1,000 dependants", siblings: 0, dependants: 1000, tasks: 1 },
+  { name: "1 sibling", siblings: 1, dependents: 0, tasks: 20 },
+  { name: "1,000 siblings", siblings: 1000, dependents: 0, tasks: 3 },
+  { name: "1 dependent", siblings: 0, dependents: 1, tasks: 20 },
+  { name: "1,000 dependents", siblings: 0, dependents: 1000, tasks: 1 },
 ];
 
 /** Completions of tasks with few and many relatives, in small and big backlogs. */
@@ -58,7 +58,7 @@ export async function measureCompletes(context: Context): Promise<Section[]> {
   return [{
     title: "Completions and relatives",
     notes: [
-      "Siblings: queued tasks of the same user with the same orchestrator. Dependants: queued tasks that become ready by this completion; " +
+      "Siblings: queued tasks of the same user with the same orchestrator. Dependents: queued tasks that become ready by this completion; " +
       "their rows change, so the cost grows with their number and with nothing else.",
     ],
     head: ["completed task has", "backlog", "CPU ms", "p50 ms"],
@@ -69,14 +69,14 @@ export async function measureCompletes(context: Context): Promise<Section[]> {
 /** A running task with these relatives, all of one user. */
 async function startFamily(
   admin: Sql,
-  { siblings, dependants }: { siblings: number; dependants: number },
+  { siblings, dependents }: { siblings: number; dependents: number },
   userNumber: number,
 ): Promise<string> {
   const [task] = Ids.parse(
     await admin`
       insert into public.tasks (task_type, params, project_id)
       select 'bench_clip',
-        jsonb_build_object(queue.parent_key(), gen_random_uuid()),
+        jsonb_build_object(fairlane_core.parent_key(), gen_random_uuid()),
         u.id
       from bench.users as u
       where u.n = ${userNumber}
@@ -88,9 +88,9 @@ async function startFamily(
     select t.task_type, t.params, t.project_id,
       case when n > ${siblings} then t.id end
     from public.tasks as t
-      cross join generate_series(1, ${siblings + dependants}) as n
+      cross join generate_series(1, ${siblings + dependents}) as n
     where t.id = ${task.id}`;
   await admin`
-    select queue.start_task(${task.id}, 'bench-1', null, null, now())`;
+    select fairlane_core.start_task(${task.id}, 'bench-1', null, null, now())`;
   return task.id;
 }

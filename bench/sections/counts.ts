@@ -20,7 +20,7 @@ const questions: [name: string, sql: string][] = [
     "claim, dry run",
     `select public.claim_next_task('{"kind":"service"}', 'bench-1', p_dry_run => true)`,
   ],
-  ["sweep (each minute)", "select queue.sweep()"],
+  ["sweep (each minute)", "select fairlane_core.sweep()"],
 ];
 
 /** Counts with a large backlog and a large past. */

@@ -30,7 +30,7 @@ export async function measureStorm(context: Context): Promise<Section[]> {
   const { admin, stack, plan, log } = context;
   const seconds = plan.stormSeconds;
   const call = callsTo(stack);
-  await admin`update queue.settings set default_task_limit = ${LIMIT}`;
+  await admin`update fairlane_core.settings set default_task_limit = ${LIMIT}`;
   const honest = await makePeople(admin, stack, HONEST);
   const villains = await makePeople(admin, stack, VILLAINS);
   const before = new Sightings();
@@ -114,7 +114,7 @@ async function runPhase(
           cross join generate_series(1, 20)
         where (
           select count(*) from public.tasks as t
-          where t.user_id = p.id and t.standing = 'ready'
+          where t.user_id = p.id and t.readiness = 'ready'
         ) < 20`;
       await delay(500);
     }
@@ -189,7 +189,8 @@ async function whatIsWrong(
   }
   const starts = await illegalStarts(LIMIT, [], admin);
   if (starts.length > 0) wrong.push(`${starts.length} starts over a limit`);
-  const drift = await admin`select d::text as what from queue.drift() as d`;
+  const drift =
+    await admin`select d::text as what from fairlane_core.drift() as d`;
   if (drift.length > 0) wrong.push(`drift: ${drift[0]?.["what"]}`);
   return wrong;
 }

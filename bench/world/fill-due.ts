@@ -24,10 +24,10 @@ export async function fillDue(admin: Sql, due: Due): Promise<void> {
     });
     await sql.unsafe("alter table public.tasks enable trigger all");
     await sql.unsafe(`
-      insert into queue.blocked_tasks (user_id, pool, reason, is_cloud, task_count)
+      insert into fairlane_core.blocked_tasks (user_id, pool, reason, is_cloud, task_count)
       select user_id, pool, 'stale', true, count(*)
       from public.tasks
-      where standing = 'stale'
+      where readiness = 'stale'
       group by user_id, pool;
 
       insert into public.task_events
@@ -47,12 +47,12 @@ export async function fillDue(admin: Sql, due: Due): Promise<void> {
         'INFO', 'Step ' || n || ' of 1000', 'bench-' || n % 100
       from generate_series(1, ${due.logs}) as n;
 
-      update queue.settings
+      update fairlane_core.settings
       set finished_task_retention = '7 days', event_retention = '7 days';`);
   });
   await admin.unsafe(
     "vacuum (analyze) public.tasks, public.task_events, public.system_logs, " +
-      "queue.blocked_tasks",
+      "fairlane_core.blocked_tasks",
   );
 }
 
@@ -60,7 +60,7 @@ function staleTasks(count: number): string {
   return `
     insert into public.tasks (
       task_type, params, project_id, user_id, created_at, updated_at,
-      pool, takes_slot, standing, model
+      pool, takes_slot, readiness, model
     )
     select
       'bench_clip', m.params, u.id, u.id,

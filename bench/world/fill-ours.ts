@@ -16,7 +16,7 @@ const Differing = z.array(z.unknown()).length(0);
 export async function fillOurs(admin: Sql, shape: Shape): Promise<void> {
   await admin.unsafe(`
     truncate public.users, public.task_events, public.workers,
-      queue.blocked_tasks, queue.minute_samples, queue.status_totals cascade;
+      fairlane_core.blocked_tasks, fairlane_core.minute_samples, fairlane_core.status_totals cascade;
     -- The bench measures the sweep by itself; here it would only be noise.
     update cron.job set active = false;
     insert into public.task_types
@@ -38,22 +38,22 @@ export async function fillOurs(admin: Sql, shape: Shape): Promise<void> {
     });
     await sql.unsafe("alter table public.tasks enable trigger all");
     await sql.unsafe(`
-      select queue.shift_load(
-        array_agg(c::queue.load_change),
+      select fairlane_core.apply_counter_deltas(
+        array_agg(c::fairlane_core.counter_delta),
         now() - interval '12 hours'
       )
       from (
-        select user_id, pool, true, takes_slot, standing, count(*)::integer
+        select user_id, pool, true, takes_slot, readiness, count(*)::integer
         from public.tasks
-        where standing is not null
-        group by user_id, pool, takes_slot, standing
+        where readiness is not null
+        group by user_id, pool, takes_slot, readiness
       ) as c`);
     // They have no history from which they could be counted.
-    await sql.unsafe("select queue.recount_totals()");
+    await sql.unsafe("select fairlane_core.recount_totals()");
   });
   await admin.unsafe(
     "vacuum (analyze) public.tasks, public.users, public.projects, " +
-      "public.workers, queue.user_slots, queue.user_lines",
+      "public.workers, fairlane_core.user_slots, fairlane_core.user_queues",
   );
   await checkFill(admin);
 }
@@ -62,7 +62,7 @@ function queuedTasks(shape: Shape): string {
   return `
     insert into public.tasks (
       id, task_type, params, project_id, user_id, created_at, updated_at,
-      pool, takes_slot, standing, model, has_bounded_params
+      pool, takes_slot, readiness, model, has_bounded_params
     )
     select
       m.id, 'bench_clip', m.params, u.id, u.id, m.created_at, m.created_at,
@@ -78,7 +78,7 @@ function runningTasks(shape: Shape): string {
     insert into public.tasks (
       task_type, params, project_id, user_id, status, worker_id, attempts,
       claimed_at, generation_started_at, lease_token, pool, takes_slot,
-      standing, model, has_bounded_params
+      readiness, model, has_bounded_params
     )
     select
       'bench_clip', m.params, u.id, u.id, 'In Progress', 'busy-' || u.n, 1,
@@ -108,13 +108,13 @@ function finishedTasks(shape: Shape): string {
 
 /** The counters against a recount, and a sample of the tasks against the rule. */
 async function checkFill(admin: Sql): Promise<void> {
-  const drift = await admin`select * from queue.drift()`;
+  const drift = await admin`select * from fairlane_core.drift()`;
   const misplaced = await admin`
     select t.id
     from (select * from public.tasks tablesample bernoulli (1) limit 2000) as t
       join public.task_types as y on y.name = t.task_type
-    where t.standing is distinct from queue.task_standing(t)
-      or t.model is distinct from queue.task_model(t.params)
+    where t.readiness is distinct from fairlane_core.task_readiness(t)
+      or t.model is distinct from fairlane_core.task_model(t.params)
       or not t.has_bounded_params
       or t.pool is distinct from y.run_type
       or t.takes_slot is distinct from (y.category <> 'orchestration')`;

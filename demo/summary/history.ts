@@ -32,7 +32,7 @@ export async function slotPeaks(sql: postgres.Sql): Promise<Peak[]> {
         u.id as "userId", coalesce(u.max_in_progress, s.default_task_limit) as limit,
         coalesce(max(r.slots), 0)::integer as most
       from public.users as u
-        cross join queue.settings as s
+        cross join fairlane_core.settings as s
         left join running as r on r.user_id = u.id
       group by 1, 2
     `,

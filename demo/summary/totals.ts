@@ -33,7 +33,7 @@ export async function totals(sql: postgres.Sql): Promise<Totals> {
         y.creates_generation is true and t.status = 'Complete' as owes_one,
         (select count(*) from public.generations as g where g.task_id = t.id) as generations
       from public.tasks as t
-        cross join queue.settings as s
+        cross join fairlane_core.settings as s
         left join public.task_types as y on y.name = t.task_type
     ),
     ending as (
@@ -62,7 +62,7 @@ export async function totals(sql: postgres.Sql): Promise<Totals> {
         where e.from_status = 'In Progress'
           and e.reason like 'Start % ended without a result%'
       )::integer as "putBack",
-      (select count(*) from queue.drift())::integer as drift
+      (select count(*) from fairlane_core.drift())::integer as drift
     from task
   `;
   if (row === undefined) throw new Error("The database returned no row");

@@ -4,7 +4,7 @@ import { webRuntime } from "../../shared/client/runtime.ts";
 import { EVERY, type Pace } from "../pace.ts";
 import type { Story } from "../story.ts";
 
-const RescueResult = z.looseObject({ put_back: z.int().optional() });
+const RescueResult = z.looseObject({ requeue_lost: z.int().optional() });
 
 /**
  * pg_cron in fast motion: it knows no less than a second, here not even less
@@ -20,20 +20,20 @@ export async function runJobs(
   await sql`
     select cron.alter_job(jobid, active := false)
     from cron.job
-    where jobname like 'queue-%'
+    where jobname like 'fairlane-%'
   `;
   while (!stop.aborted) {
     const rescued = RescueResult.parse(await runJob(sql, "rescue"));
-    if (rescued.put_back) story.putBack(rescued.put_back);
+    if (rescued.requeue_lost) story.putBack(rescued.requeue_lost);
     await runJob(sql, "sweep");
-    await runJob(sql, "mend_orchestrations");
+    await runJob(sql, "repair_orchestrations");
     await webRuntime.wait(pace.ms(EVERY.jobs), stop);
   }
 }
 
 async function runJob(sql: postgres.Sql, job: string): Promise<unknown> {
   const [run] = await sql<{ result: unknown }[]>`
-    select queue.run_job(${job}) as result
+    select fairlane_core.run_job(${job}) as result
   `;
   return run?.result;
 }

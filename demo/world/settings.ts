@@ -28,24 +28,24 @@ export async function hurry(
     { silence: string; delay: string; seconds: number }[]
   >`
     select
-      gpu_silence_limit::text as silence, retry_delay::text as delay,
-      extract(epoch from gpu_silence_limit)::double precision as seconds
-    from queue.settings
+      gpu_heartbeat_timeout::text as silence, retry_delay::text as delay,
+      extract(epoch from gpu_heartbeat_timeout)::double precision as seconds
+    from fairlane_core.settings
   `;
   if (before === undefined) throw new Error("The queue has no settings");
   const { silence, delay } = before;
   const silentSeconds = Math.max(before.seconds / speed, LEAST_SILENCE_S);
   await sql`
-    update queue.settings
-    set gpu_silence_limit = ${silentSeconds} * interval '1 second',
+    update fairlane_core.settings
+    set gpu_heartbeat_timeout = ${silentSeconds} * interval '1 second',
       retry_delay = retry_delay / ${speed}::numeric
   `;
   return {
     silentSeconds,
     async restore() {
       await sql`
-        update queue.settings
-        set gpu_silence_limit = ${silence}::interval,
+        update fairlane_core.settings
+        set gpu_heartbeat_timeout = ${silence}::interval,
           retry_delay = ${delay}::interval
       `;
     },

@@ -16,10 +16,10 @@ const sql = readdirSync(SCHEMAS, { recursive: true, encoding: "utf8" })
   .map((name) => readFileSync(join(SCHEMAS, name), "utf8"))
   .join("\n");
 
-/** The names on a page that nothing has: of schema queue, and of files. */
+/** The names on a page that nothing has: of schema fairlane_core, and of files. */
 function lost(text: string): string[] {
   const words = new Set(sql.match(/\w+/g));
-  const objects = [...text.matchAll(/\bqueue\.([a-z_]+)\b/g)]
+  const objects = [...text.matchAll(/\bfairlane_core\.([a-z_]+)\b/g)]
     .filter(([, name = ""]) => !words.has(name))
     .map(([whole]) => whole);
   const paths =
@@ -40,8 +40,8 @@ test("what a document names of the schema and of the files is there", () => {
 test("a name that nothing has is found", () => {
   expect(
     lost(
-      "`queue.user_slots`, `queue.no_such_thing()`, `docs/concepts.md`, `docs/none.md`",
+      "`fairlane_core.user_slots`, `fairlane_core.no_such_thing()`, `docs/concepts.md`, `docs/none.md`",
     ),
   )
-    .toEqual(["queue.no_such_thing", "docs/none.md"]);
+    .toEqual(["fairlane_core.no_such_thing", "docs/none.md"]);
 });

@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Postgres } from "../../stack/postgres.ts";
 import { runSqlFiles } from "../../stack/sql.ts";
@@ -18,10 +19,10 @@ export async function applyMigrations(
 
 /** Brings an empty database up from the schema files, in load order. */
 export async function applySchemas(
-  { root }: CheckoutContext,
+  { root, workDir }: CheckoutContext,
   postgres: Postgres,
 ): Promise<void> {
-  const dir = join(root, "supabase", "schemas");
-  const paths = schemaFiles(root).map(({ name }) => join(dir, name));
-  await runSqlFiles(postgres, { role: "postgres" }, paths);
+  const file = join(workDir, "schemas.sql");
+  writeFileSync(file, schemaFiles(root).map(({ text }) => text).join("\n"));
+  await runSqlFiles(postgres, { role: "postgres" }, [file]);
 }

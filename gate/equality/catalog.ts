@@ -4,7 +4,7 @@ import type { Entry } from "./differences.ts";
 /** One row per thing of a database that migrations and schema files decide. */
 const CATALOG = `
   with ours as (
-    select oid, nspname from pg_catalog.pg_namespace where nspname in ('public', 'queue')
+    select oid, nspname from pg_catalog.pg_namespace where nspname in ('public', 'fairlane_core')
   ),
   relation as (
     select c.*, c.oid::regclass as name

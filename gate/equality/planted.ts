@@ -9,10 +9,10 @@ export interface Planted {
   readonly change: string;
 }
 
-/** A change of a table `queue.planted_…` of two numbers. */
+/** A change of a table `fairlane_core.planted_…` of two numbers. */
 function ofTable(what: string, name: string, change: string): Planted {
   const object = `planted_${name}`;
-  const common = `create table queue.${object} (a integer, b integer)`;
+  const common = `create table fairlane_core.${object} (a integer, b integer)`;
   return { what, object, common, change };
 }
 
@@ -30,86 +30,90 @@ export const PLANTED: readonly Planted[] = [
     what: "a function's body",
     object: "planted_body",
     common:
-      "create function queue.planted_body() returns integer language sql as 'select 1'",
+      "create function fairlane_core.planted_body() returns integer language sql as 'select 1'",
     change:
-      "create or replace function queue.planted_body() returns integer language sql as 'select 2'",
+      "create or replace function fairlane_core.planted_body() returns integer language sql as 'select 2'",
   },
   {
     what: "a function's search_path",
     object: "planted_path",
     common:
-      "create function queue.planted_path() returns integer language sql as 'select 1'",
-    change: "alter function queue.planted_path() set search_path = ''",
+      "create function fairlane_core.planted_path() returns integer language sql as 'select 1'",
+    change: "alter function fairlane_core.planted_path() set search_path = ''",
   },
-  ofTable("a grant", "grant", "grant select on queue.planted_grant to anon"),
+  ofTable(
+    "a grant",
+    "grant",
+    "grant select on fairlane_core.planted_grant to anon",
+  ),
   ofTable(
     "a grant on a column",
     "column_grant",
-    "grant select (a) on queue.planted_column_grant to anon",
+    "grant select (a) on fairlane_core.planted_column_grant to anon",
   ),
   ofTable(
     "a comment on a column",
     "comment",
-    "comment on column queue.planted_comment.a is 'planted'",
+    "comment on column fairlane_core.planted_comment.a is 'planted'",
   ),
   ofTable(
     "a storage parameter",
     "option",
-    "alter table queue.planted_option set (fillfactor = 50)",
+    "alter table fairlane_core.planted_option set (fillfactor = 50)",
   ),
   ofTable(
     "a column's type",
     "column_type",
-    "alter table queue.planted_column_type alter a type bigint",
+    "alter table fairlane_core.planted_column_type alter a type bigint",
   ),
   ofTable(
     "a constraint that is not validated",
     "validity",
-    "alter table queue.planted_validity add constraint planted check (a > 0) not valid",
+    "alter table fairlane_core.planted_validity add constraint planted check (a > 0) not valid",
   ),
   ofTable(
     "the order of columns",
     "order",
-    "drop table queue.planted_order; create table queue.planted_order (b integer, a integer)",
+    "drop table fairlane_core.planted_order; create table fairlane_core.planted_order (b integer, a integer)",
   ),
   ofTable(
     "row level security",
     "security",
-    "alter table queue.planted_security enable row level security",
+    "alter table fairlane_core.planted_security enable row level security",
   ),
   {
     what: "an index's condition",
     object: "planted_index",
-    common: `create table queue.planted_index_table (a integer);
-      create index planted_index on queue.planted_index_table (a)`,
-    change: `drop index queue.planted_index;
-      create index planted_index on queue.planted_index_table (a) where a is null`,
+    common: `create table fairlane_core.planted_index_table (a integer);
+      create index planted_index on fairlane_core.planted_index_table (a)`,
+    change: `drop index fairlane_core.planted_index;
+      create index planted_index on fairlane_core.planted_index_table (a) where a is null`,
   },
   {
     what: "a check",
     object: "planted_check",
     common:
-      "create table queue.planted_check (a integer, constraint planted check (a > 0))",
-    change: `alter table queue.planted_check drop constraint planted;
-      alter table queue.planted_check add constraint planted check (a > 1)`,
+      "create table fairlane_core.planted_check (a integer, constraint planted check (a > 0))",
+    change: `alter table fairlane_core.planted_check drop constraint planted;
+      alter table fairlane_core.planted_check add constraint planted check (a > 1)`,
   },
   {
     what: "a trigger that is switched off",
     object: "planted_trigger",
-    common: `create function queue.planted_act() returns trigger
+    common: `create function fairlane_core.planted_act() returns trigger
         language plpgsql as 'begin return new; end';
-      create table queue.planted_trigger_table (a integer);
-      create trigger planted_trigger before insert on queue.planted_trigger_table
-        for each row execute function queue.planted_act()`,
+      create table fairlane_core.planted_trigger_table (a integer);
+      create trigger planted_trigger before insert on fairlane_core.planted_trigger_table
+        for each row execute function fairlane_core.planted_act()`,
     change:
-      "alter table queue.planted_trigger_table disable trigger planted_trigger",
+      "alter table fairlane_core.planted_trigger_table disable trigger planted_trigger",
   },
   {
     what: "the fields of a type",
-    object: "columns of queue.planted_type",
-    common: "create type queue.planted_type as (a integer, b integer)",
+    object: "columns of fairlane_core.planted_type",
+    common: "create type fairlane_core.planted_type as (a integer, b integer)",
     change:
-      "drop type queue.planted_type; create type queue.planted_type as (b integer, a integer)",
+      "drop type fairlane_core.planted_type; create type fairlane_core.planted_type as (b integer, a integer)",
   },
   {
     what: "a cron job",
@@ -129,12 +133,12 @@ export const PLANTED: readonly Planted[] = [
   ),
   ofWhatIsThere(
     "a right on a schema",
-    "schema queue",
-    "grant usage on schema queue to anon",
+    "schema fairlane_core",
+    "grant usage on schema fairlane_core to anon",
   ),
   ofWhatIsThere(
     "a default for what is made later",
-    "default privileges of postgres in queue",
-    "alter default privileges in schema queue grant select on tables to anon",
+    "default privileges of postgres in fairlane_core",
+    "alter default privileges in schema fairlane_core grant select on tables to anon",
   ),
 ];

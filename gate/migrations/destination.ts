@@ -59,12 +59,13 @@ export function destination(
 /** What users get at is opened when the rules are there, and not before. */
 function ofRights(code: string): Destination {
   if (!/^revoke\b/.test(code)) return "rights";
-  if (/\bschema queue\b/.test(code)) return "closing";
+  if (/\bschema fairlane_core\b/.test(code)) return "closing";
   return isAbout(NEW_TABLES, code) ? "tables" : "rights";
 }
 
 /** Whether the first object that it names is one of these tables of public, or a sequence of it. */
 function isAbout(tables: readonly string[], code: string): boolean {
-  const [, schema, name = ""] = /\b(public|queue)\.(\w+)/.exec(code) ?? [];
+  const [, schema, name = ""] = /\b(public|fairlane_core)\.(\w+)/.exec(code) ??
+    [];
   return schema === "public" && tables.includes(name.replace(/_id_seq$/, ""));
 }

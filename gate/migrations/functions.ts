@@ -16,7 +16,7 @@ export function functions(
   const names = [...text.matchAll(/^create function public\.(\w+)/gm)]
     .map(([, name = ""]) => name);
   const tables = [
-    ...[...texts(triggers).matchAll(/\bon ((?:public|queue)\.\w+)/g)]
+    ...[...texts(triggers).matchAll(/\bon ((?:public|fairlane_core)\.\w+)/g)]
       .map(([, name = ""]) => name),
     ...[...OLD_TABLES, ...NEW_TABLES].map((name) => `public.${name}`),
   ];

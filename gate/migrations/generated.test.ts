@@ -38,7 +38,11 @@ describe("the migrations that are written from the schema files", () => {
   });
 
   it.each([
-    ["00_base/02_settings.sql", "create table queue.settings ();", "schema"],
+    [
+      "00_base/02_settings.sql",
+      "create table fairlane_core.settings ();",
+      "schema",
+    ],
     ["10_tables/02_tasks.sql", "create table public.task_types ();", "tables"],
     ["10_tables/02_tasks.sql", "create table public.tasks ();", null],
     [
@@ -66,15 +70,19 @@ describe("the migrations that are written from the schema files", () => {
       "alter table public.task_types enable row level security;",
       "tables",
     ],
-    ["10_tables/05_counters.sql", "create table queue.tasks ();", "tables"],
-    ["20_rules/a.sql", "create function queue.f();", "functions"],
+    [
+      "10_tables/05_counters.sql",
+      "create table fairlane_core.tasks ();",
+      "tables",
+    ],
+    ["20_rules/a.sql", "create function fairlane_core.f();", "functions"],
     ["20_rules/a.sql", "create trigger t before insert;", "triggers"],
     ["85_fleet/a.sql", "create view public.tasks as;", "functions"],
     ["85_fleet/a.sql", "insert into public.task_types values (1);", "tables"],
     ["90_api/a.sql", "comment on function public.f() is 'a';", "functions"],
     [
       "91_grants/rights.sql",
-      "revoke all on all tables in schema queue from a;",
+      "revoke all on all tables in schema fairlane_core from a;",
       "closing",
     ],
     [

@@ -25,10 +25,11 @@ export function generatedMigrations(root: string): GeneratedMigration[] {
   const swap = "20261130000800_swap";
   const migrations = {
     "20261130000200_schema": head({
-      what: "schema queue with its settings, clock, refusals and locks.",
+      what:
+        "schema fairlane_core with its settings, clock, refusals and locks.",
       why:
         "every rule of the queue lives there, out of the Data API's reach; the migrations that follow call its locks.",
-      backOut: "drop schema queue cascade, before any later migration.",
+      backOut: "drop schema fairlane_core cascade, before any later migration.",
     }) + texts([...of("schema"), ...of("closing")]),
     "20261130000600_indexes_before_swap": concurrent({
       what: "the indexes of the August 2025 tables that need no status.",
@@ -55,7 +56,7 @@ export function generatedMigrations(root: string): GeneratedMigration[] {
       why:
         "time alone changes what is due and what is stale; functions and deployed clients keep files.",
       backOut:
-        "select cron.unschedule(jobname) from cron.job where jobname like 'queue-%'; alter role … reset lock_timeout.",
+        "select cron.unschedule(jobname) from cron.job where jobname like 'fairlane-%'; alter role … reset lock_timeout.",
     }) + texts(of("bucket_and_schedule")),
   };
   return Object.entries(migrations)

@@ -29,7 +29,7 @@ ${PATIENCE}`;
 /** Takes tables; what does not need them is made before. */
 export function lock(names: Iterable<string>): string {
   const list = [...new Set(names)].sort().map((name) => `\n  '${name}'`);
-  return `\nselect queue.lock_tables(${list.join(",")}\n);\n`;
+  return `\nselect fairlane_core.lock_tables(${list.join(",")}\n);\n`;
 }
 
 /** Indexes, built while their tables are in use; what was cut is built anew. */
@@ -41,7 +41,9 @@ export function concurrent(story: Story, shares: readonly Share[]): string {
   const tables = [...made.matchAll(/\bon (public\.\w+)/g)]
     .map(([, name = ""]) => name);
   const unfinished = [...new Set(tables)].sort()
-    .map((table) => `select queue.drop_unfinished_indexes('${table}');\n`);
+    .map((table) =>
+      `select fairlane_core.drop_unfinished_indexes('${table}');\n`
+    );
   return head(story).replace(PATIENCE, ENDLESS_PATIENCE) +
     `\n${unfinished.join("")}${made}`;
 }

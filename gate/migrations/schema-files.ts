@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fillIn, parseScript } from "../tap/script.ts";
+import { asFleet, isOfTheFleet, type Profile } from "./profiles.ts";
 
 /** A file of supabase/schemas. */
 export interface SchemaFile {
@@ -9,13 +10,20 @@ export interface SchemaFile {
   readonly text: string;
 }
 
-/** All of them, in load order: folder by folder, by name. */
-export function schemaFiles(root: string): SchemaFile[] {
+/** Those of a profile, in its names and in load order: folder by folder, by name. */
+export function schemaFiles(
+  root: string,
+  profile: Profile = "fleet",
+): SchemaFile[] {
   const dir = join(root, "supabase", "schemas");
   return readdirSync(dir, { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".sql"))
+    .filter((name) => profile === "fleet" || !isOfTheFleet(name))
     .sort()
-    .map((name) => ({ name, text: readFileSync(join(dir, name), "utf8") }));
+    .map((name) => {
+      const text = readFileSync(join(dir, name), "utf8");
+      return { name, text: profile === "fleet" ? asFleet(text) : text };
+    });
 }
 
 /** A statement of a schema file. */

@@ -15,7 +15,7 @@ export function versionFiles(root: string): { path: string; text: string }[] {
 
 -- The version of package.json, as \`npm run migrations\` writes it here. Functions of a younger version refuse to work
 -- with this schema (shared/version.ts).
-create function queue.version()
+create function fairlane_core.version()
 returns text
 language sql
 immutable

@@ -80,15 +80,18 @@ export async function migratedBy(
 /** What the migrations leave to a job is done; copies that nobody reads while a line is closed are brought in step. */
 async function settle(url: string): Promise<void> {
   for (let left = 1; left > 0;) {
-    await query(url, "select queue.run_batch(queue.begin_batches('settle'))");
+    await query(
+      url,
+      "select fairlane_core.run_batch(fairlane_core.begin_batches('settle'))",
+    );
     const [row] = await query<{ left: number }>(
       url,
-      "select count(*)::integer as left from queue.deferred_work",
+      "select count(*)::integer as left from fairlane_core.deferred_work",
     );
     left = row?.left ?? 0;
   }
   await query(
     url,
-    "select queue.refresh_lines(array(select u.id from public.users as u))",
+    "select fairlane_core.refresh_queues(array(select u.id from public.users as u))",
   );
 }

@@ -10,13 +10,13 @@ const KEYS =
 
 /** Of numbers that follow from the order of work, that order alone; of jobs not what their last run did. */
 const ROWS_OF: Readonly<Record<string, string>> = {
-  "queue.subtasks": `(
+  "fairlane_core.subtasks": `(
     select s.task_id, s.orchestrator_id, s.user_id, s.task_type, s.final_rank, s.part_index, s.replaced_by,
       row_number() over (partition by s.orchestrator_id order by s.seq) as place
-    from queue.subtasks as s
+    from fairlane_core.subtasks as s
   )`,
-  "queue.job_runs":
-    "(select j.job, j.period, j.scheduled_at from queue.job_runs as j)",
+  "fairlane_core.job_runs":
+    "(select j.job, j.period, j.scheduled_at from fairlane_core.job_runs as j)",
 };
 
 /**
@@ -31,7 +31,7 @@ export async function rowsOf(url: string, since: Date): Promise<Entry[]> {
       from pg_class as c
         join pg_namespace as n on n.oid = c.relnamespace
       where c.relkind = 'r'
-        and (n.nspname in ('public', 'queue') or c.oid = to_regclass('storage.buckets'))
+        and (n.nspname in ('public', 'fairlane_core') or c.oid = to_regclass('storage.buckets'))
       order by 1
     `;
     const entries: Entry[] = [];
@@ -73,9 +73,9 @@ function withoutMoments(text: string, since: Date): string {
 export const PLANTED_ROWS: readonly Planted[] = [
   {
     what: "a value in a row",
-    object: "row of queue.settings",
+    object: "row of fairlane_core.settings",
     common: "",
-    change: "update queue.settings set default_task_limit = 6",
+    change: "update fairlane_core.settings set default_task_limit = 6",
   },
   {
     what: "a row that is missing",

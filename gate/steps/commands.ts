@@ -42,7 +42,7 @@ export const dbLint: StackStep = {
     return await command(
       context,
       "supabase",
-      ...["db", "lint", "--schema", "public,queue"],
+      ...["db", "lint", "--schema", "public,fairlane_core"],
       ...["--level", "warning", "--fail-on", "warning"],
       `--remote=${context.stack.dbUrl}?sslmode=disable`,
     );

@@ -15,7 +15,7 @@ describe("complaintsAbout()", () => {
 
   it("does not wait for the return of a function that only raises", () => {
     const raises = {
-      name: "queue.refuse(integer,text,text,text)",
+      name: "fairlane_core.refuse(integer,text,text,text)",
       isApi: false,
       calls: 0,
       callsOverHttp: 0,

@@ -27,10 +27,10 @@ export const functionsExecuted: LastStep = {
  * returns. What they raise is seen by every test of a refusal.
  */
 const NEVER_RETURN: ReadonlySet<string> = new Set([
-  "queue.projects_before_write()",
-  "queue.refuse(integer,text,text,text)",
-  "queue.refuse_while_locked()",
-  "queue.update_shot_pair_prompts(jsonb)",
+  "fairlane_core.projects_before_write()",
+  "fairlane_core.refuse(integer,text,text,text)",
+  "fairlane_core.refuse_while_locked()",
+  "fairlane_core.update_shot_pair_prompts(jsonb)",
   "update_shot_pair_prompts(jsonb)",
 ]);
 

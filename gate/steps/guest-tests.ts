@@ -6,7 +6,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { asGuest, isOfTheFleet } from "../migrations/guest.ts";
+import { asGuest, isOfTheFleet } from "../migrations/profiles.ts";
 import { schemaFiles } from "../migrations/schema-files.ts";
 import type { Outcome } from "../outcome.ts";
 import { prove } from "../prove.ts";
@@ -38,12 +38,12 @@ const GUEST_WORDS = new URL("./guest-words.sql", import.meta.url);
 
 /** The tests say which settings they depend on, but for those that the fleet ships otherwise. */
 const AS_TESTED = `
-update queue.settings set registers_owners = false, requires_credits = true, fails_siblings = true;
-create function tests.worker_heartbeat(json) returns json language sql as 'select queue.worker_heartbeat($1)';
+update fairlane_core.settings set registers_owners = false, requires_credits = true, fails_siblings = true;
+create function tests.worker_heartbeat(json) returns json language sql as 'select fairlane_core.worker_heartbeat($1)';
 -- What a guest may ask for.
 create extension if not exists pg_cron;
-select queue.schedule_jobs();
-select queue.make_bucket();
+select fairlane_core.schedule_jobs();
+select fairlane_core.make_bucket();
 `;
 
 /** Runs the pgTAP tests in the names of guests, but for those of what guests do not have. */
@@ -76,7 +76,9 @@ function fleetsNames(root: string): RegExp {
   const names = schemaFiles(root)
     .filter(({ name }) => isOfTheFleet(name))
     .flatMap(({ text }) => [
-      ...text.matchAll(/^create (?:function|view) (?:public|queue)\.(\w+)/gm),
+      ...text.matchAll(
+        /^create (?:function|view) (?:public|fairlane_core)\.(\w+)/gm,
+      ),
     ]).map(([, name = ""]) => name);
   return new RegExp(`\\b(?:${names.join("|")})\\b`);
 }

@@ -39,7 +39,7 @@ security definer -- asks the queue how it is said, on behalf of whoever runs the
 set search_path = ''
 as $$
   select jsonb_strip_nulls(jsonb_build_object(
-    queue.parent_key(), p_parent,
+    fairlane_core.parent_key(), p_parent,
     'part_index', case when p_kind in ('part', 'merge') then p_index end,
     'is_final', case when p_kind = 'final' then true end
   ));

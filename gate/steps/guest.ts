@@ -8,7 +8,8 @@ import {
   makeThrowAwayDatabase,
   type ThrowAwayDatabase,
 } from "../equality/throw-away-database.ts";
-import { asGuest, guestMigration } from "../migrations/guest.ts";
+import { guestMigration } from "../migrations/guest.ts";
+import { asGuest } from "../migrations/profiles.ts";
 import { type Outcome, passesWithout, total } from "../outcome.ts";
 import { query } from "../query.ts";
 import type { CheckoutContext, CheckoutStep } from "../step.ts";
@@ -134,7 +135,7 @@ const FAMILY = `
   insert into public.tasks (task_type, project_id, params)
   values ('whole', '00000000-0000-4000-8000-000000000002', '{"expected_children": 2}');
 
-  select queue.claim_next_task('{"kind": "service"}', 'a', 'gpu', null, false, null, false);
+  select fairlane_core.claim_next_task('{"kind": "service"}', 'a', 'gpu', null, false, null, false);
   insert into public.tasks (task_type, project_id, params)
   select 'piece', t.project_id, jsonb_build_object('parent_task_id', t.id) || k.params
   from public.tasks as t
@@ -146,8 +147,8 @@ const FAMILY = `
     v_claim json;
   begin
     for v_step in 1..2 loop
-      v_claim := queue.claim_next_task('{"kind": "service"}', 'b', 'gpu', null, false, null, false);
-      perform queue.complete_task(
+      v_claim := fairlane_core.claim_next_task('{"kind": "service"}', 'b', 'gpu', null, false, null, false);
+      perform fairlane_core.complete_task(
         '{"kind": "service"}', (v_claim ->> 'task_id')::uuid,
         case when v_claim -> 'params' ->> 'is_final' is null then 'https://part' else 'https://whole' end,
         null, null, null, null
@@ -162,5 +163,5 @@ const HOW_IT_ENDED = `
   from public.tasks as t
   where t.task_type = 'whole'
   union all
-  select format('local work is %s', s.local_reason) from queue.user_slots as s
+  select format('local work is %s', s.local_reason) from fairlane_core.user_slots as s
 `;

@@ -54,7 +54,7 @@ async function compareWithTheOfficialTool(
   rmSync(file, { force: true });
   const diff = await run("supabase", [
     ...["db", "diff", "--from", migrated, "--to", declared],
-    ...["--schema", "public,queue", "--output", file],
+    ...["--schema", "public,fairlane_core", "--output", file],
   ]);
   if (!diff.ok) throw new Error(`supabase db diff failed:\n${diff.output}`);
   // It exits with 0 either way: what it wrote is the answer.

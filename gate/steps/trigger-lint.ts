@@ -14,7 +14,7 @@ const FINDINGS = `
       p.oid, t.tgrelid, oldtable => t.tgoldtable, newtable => t.tgnewtable
     ) as f
   where l.lanname = 'plpgsql'
-    and n.nspname in ('public', 'queue')
+    and n.nspname in ('public', 'fairlane_core')
     and not t.tgisinternal
 `;
 

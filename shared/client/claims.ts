@@ -1,4 +1,4 @@
-import { Refused } from "./errors.ts";
+import { QueueError } from "./errors.ts";
 import type { Claim, ClaimAsk } from "./calls.ts";
 import type { QueueClient } from "./queue-client.ts";
 
@@ -21,7 +21,7 @@ export function repeatingClaim(
       return claim;
     } catch (error) {
       // A refusal is an answer too: nothing was handed out.
-      if (error instanceof Refused) unanswered = undefined;
+      if (error instanceof QueueError) unanswered = undefined;
       throw error;
     }
   };

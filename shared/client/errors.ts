@@ -1,8 +1,8 @@
 import type { ErrorCode } from "../error-codes.ts";
 
 /** The queue refused; the same request would be refused again. */
-export class Refused extends Error {
-  override readonly name = "Refused";
+export class QueueError extends Error {
+  override readonly name = "QueueError";
 
   constructor(
     readonly status: number,
@@ -16,8 +16,8 @@ export class Refused extends Error {
 }
 
 /** No answer within the request's time limit: the outcome is unknown. */
-export class NoAnswer extends Error {
-  override readonly name = "NoAnswer";
+export class NoResponseError extends Error {
+  override readonly name = "NoResponseError";
 
   constructor(path: string, readonly tries: number, cause: unknown) {
     const last = cause instanceof Error ? cause.message : String(cause);
@@ -33,13 +33,13 @@ export class UnexpectedReply extends Error {
 }
 
 /** Thrown by a handler: the task fails for good, without another attempt. */
-export class GiveUp extends Error {
-  override readonly name = "GiveUp";
+export class NonRetryableError extends Error {
+  override readonly name = "NonRetryableError";
 }
 
 /** Reason of a task's signal: the task is no longer this worker's. */
-export class LeaseEnded extends Error {
-  override readonly name = "LeaseEnded";
+export class LeaseLostError extends Error {
+  override readonly name = "LeaseLostError";
 }
 
 /** Reason of a task's signal: the worker shuts down, the task is released. */
@@ -48,8 +48,8 @@ export class ShuttingDown extends Error {
 }
 
 /** True for a refusal because the task is no longer this worker's. */
-export function isLeaseLost(error: unknown): error is Refused {
-  if (!(error instanceof Refused)) return false;
+export function isLeaseLost(error: unknown): error is QueueError {
+  if (!(error instanceof QueueError)) return false;
   return error.code === "LEASE_LOST" || error.code === "ILLEGAL_TRANSITION" ||
     error.code === "TASK_NOT_FOUND";
 }

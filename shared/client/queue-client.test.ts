@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { repeatingClaim } from "./claims.ts";
-import { NoAnswer, UnexpectedReply } from "./errors.ts";
+import { NoResponseError, UnexpectedReply } from "./errors.ts";
 import { createQueueClient } from "./queue-client.ts";
 import {
   type FakeRuntime,
@@ -58,7 +58,7 @@ describe("repeatingClaim()", () => {
     const lost = Array.from({ length: 6 }, () => LOST);
     const runtime = fakeRuntime(...lost, new Response(TASK), NOTHING);
     const claim = repeatingClaim(client(runtime), {}, runtime.newId);
-    await expect(claim()).rejects.toThrow(NoAnswer);
+    await expect(claim()).rejects.toThrow(NoResponseError);
     expect(await claim()).toMatchObject({ task_id: ID });
     expect(await claim()).toBeNull();
     const ids = bodies(runtime).map((body) => body["claim_id"]);
@@ -140,7 +140,7 @@ describe("beat()", () => {
   test("is not repeated: the next one knows more", async () => {
     const runtime = fakeRuntime(LOST);
     await expect(client(runtime, SERVICE_KEY).beat({ worker_id: "w" })).rejects
-      .toThrow(NoAnswer);
+      .toThrow(NoResponseError);
     expect(runtime.seen).toHaveLength(1);
   });
 

@@ -25,7 +25,7 @@ export interface ClientOptions {
 
 /** The queue in TypeScript. Each call repeats itself: see RETRY_RULES. */
 export interface QueueClient {
-  /** Null: nothing to do. Repeat with the same claim_id after a NoAnswer. */
+  /** Null: nothing to do. Repeat with the same claim_id after a NoResponseError. */
   claim(ask: ClaimAsk): Promise<Claim | null>;
   /** With a service key or a token; a user's JWT may not beat. */
   beat(beat: Beat): Promise<BeatReply>;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { fakeRuntime, LOST, refusal } from "./_test/fake-runtime.ts";
-import { NoAnswer, Refused } from "./errors.ts";
+import { NoResponseError, QueueError } from "./errors.ts";
 import { type Post, send } from "./send.ts";
 
 const POST: Post = { url: "https://queue.test/x", headers: {}, body: "{}" };
@@ -35,7 +35,7 @@ describe("send() tries again", () => {
 
   test("until its patience is over", async () => {
     const runtime = fakeRuntime(LOST);
-    await expect(send(runtime, POST, RULE)).rejects.toThrow(NoAnswer);
+    await expect(send(runtime, POST, RULE)).rejects.toThrow(NoResponseError);
     expect(runtime.seen).toHaveLength(5);
     expect(runtime.now()).toBeLessThanOrEqual(RULE.patienceMs);
   });
@@ -43,7 +43,7 @@ describe("send() tries again", () => {
   test("not at all without patience", async () => {
     const runtime = fakeRuntime(LOST);
     const once = { timeoutMs: 1000, patienceMs: 0 };
-    await expect(send(runtime, POST, once)).rejects.toThrow(NoAnswer);
+    await expect(send(runtime, POST, once)).rejects.toThrow(NoResponseError);
     expect(runtime.seen).toHaveLength(1);
   });
 
@@ -73,7 +73,7 @@ describe("send() takes no for an answer", () => {
   ])("%i %s", async (status, code) => {
     const runtime = fakeRuntime(refusal(status, code));
     await expect(send(runtime, POST, RULE)).rejects
-      .toMatchObject({ name: "Refused", status, code });
+      .toMatchObject({ name: "QueueError", status, code });
     expect(runtime.seen).toHaveLength(1);
   });
 
@@ -92,7 +92,7 @@ describe("send() takes no for an answer", () => {
     const refused = new Response("<html>", { status: 404 });
     const error = await send(fakeRuntime(refused), POST, RULE)
       .catch((reason: unknown) => reason);
-    expect(error).toBeInstanceOf(Refused);
+    expect(error).toBeInstanceOf(QueueError);
     expect(error).toMatchObject({ status: 404, code: undefined });
   });
 });

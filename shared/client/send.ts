@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { isErrorCode } from "../error-codes.ts";
 import { isJsonObject } from "../fields.ts";
-import { NoAnswer, Refused } from "./errors.ts";
+import { NoResponseError, QueueError } from "./errors.ts";
 import { isMomentary, pauseAfter, type RetryRule } from "./retry.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -29,8 +29,8 @@ interface Again {
  * Sends until there is an answer: repeats the same bytes after no answer, half
  * a body or a transient failure.
  *
- * @throws {Refused} the queue refused
- * @throws {NoAnswer} the time limit of the rule is over
+ * @throws {QueueError} the queue refused
+ * @throws {NoResponseError} the time limit of the rule is over
  */
 export async function send(
   runtime: Runtime,
@@ -46,7 +46,7 @@ export async function send(
     signal?.throwIfAborted();
     const pause = pauseAfter(tries, runtime.random, outcome.retryAfterMs);
     if (runtime.now() - began + pause > rule.patienceMs) {
-      throw new NoAnswer(post.url, tries, outcome.cause);
+      throw new NoResponseError(post.url, tries, outcome.cause);
     }
     await runtime.wait(pause, signal);
   }
@@ -92,7 +92,7 @@ function judge(response: Response, text: string): Answer | Again {
     return { cause: new Error("Half a body"), retryAfterMs: 0 };
   }
   const { code, message, hint } = Refusal.parse(isJsonObject(json) ? json : {});
-  const refused = new Refused(
+  const refused = new QueueError(
     response.status,
     code,
     message ?? `Status ${response.status}`,

@@ -1,5 +1,5 @@
 import type { LogLine } from "../beat.ts";
-import { isLeaseLost, LeaseEnded, Refused } from "./errors.ts";
+import { isLeaseLost, LeaseLostError, QueueError } from "./errors.ts";
 import type { QueueClient } from "./queue-client.ts";
 import type { TaskRun } from "./task-run.ts";
 
@@ -42,11 +42,11 @@ export function beats(
           ...(named === undefined ? {} : { task_id: named }),
         });
         for (const { task_id, reason } of reply.stop) {
-          runs.get(task_id)?.cut.abort(new LeaseEnded(reason));
+          runs.get(task_id)?.cut.abort(new LeaseLostError(reason));
         }
       } catch (error) {
         // What was refused once would be refused again.
-        if (!(error instanceof Refused)) lines.unshift(...logs);
+        if (!(error instanceof QueueError)) lines.unshift(...logs);
         throw error;
       }
     },
@@ -70,7 +70,7 @@ export function reports(
           await client.report(task);
         } catch (error) {
           if (!isLeaseLost(error)) throw error;
-          cut.abort(new LeaseEnded(error.message));
+          cut.abort(new LeaseLostError(error.message));
         }
       }));
     },

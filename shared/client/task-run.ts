@@ -1,4 +1,9 @@
-import { GiveUp, isLeaseLost, LeaseEnded, ShuttingDown } from "./errors.ts";
+import {
+  isLeaseLost,
+  LeaseLostError,
+  NonRetryableError,
+  ShuttingDown,
+} from "./errors.ts";
 import type { Claim, Output } from "./calls.ts";
 import type { QueueClient } from "./queue-client.ts";
 import type { Runtime } from "./runtime.ts";
@@ -31,7 +36,7 @@ export async function runTask(run: TaskRun, deps: TaskRunDeps): Promise<void> {
   deps.tell({ event: "claimed", task_id });
   const outcome = await settle(run, deps);
   const reason: unknown = cut.signal.reason;
-  if (reason instanceof LeaseEnded) {
+  if (reason instanceof LeaseLostError) {
     return deps.tell({ event: "dropped", task_id, detail: reason.message });
   }
   try {
@@ -78,7 +83,7 @@ async function progress(
     await client.report(task, text);
   } catch (error) {
     if (isLeaseLost(error)) {
-      cut.abort(new LeaseEnded(error.message));
+      cut.abort(new LeaseLostError(error.message));
       throw error;
     }
     const { task_id } = task;
@@ -105,7 +110,7 @@ async function report(
     return { event: "handed back" };
   }
   const error_message = textOf(outcome.error);
-  const retryable = !(outcome.error instanceof GiveUp);
+  const retryable = !(outcome.error instanceof NonRetryableError);
   await client.fail(task, { error_message, retryable });
   return { event: "failed", detail: error_message };
 }

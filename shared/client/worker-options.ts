@@ -5,7 +5,7 @@ import type { Runtime } from "./runtime.ts";
 
 /** What a handler is given beside the task. */
 export interface TaskContext {
-  /** Aborts with LeaseEnded (let go) or ShuttingDown (stop soon). */
+  /** Aborts with LeaseLostError (let go) or ShuttingDown (stop soon). */
   readonly signal: AbortSignal;
   /** A line for the queue's log, sent with the next heartbeat. */
   log(message: string): void;
@@ -20,7 +20,7 @@ export interface Enqueued {
 
 /**
  * Does the work of one task. What it returns is stored; what it throws is the
- * reason of the failure, and GiveUp means: do not try again.
+ * reason of the failure, and NonRetryableError means: do not try again.
  */
 export type Handler = (
   task: Claim,

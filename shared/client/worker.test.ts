@@ -7,7 +7,7 @@ import {
   untilCut,
   work,
 } from "./_test/work.ts";
-import { GiveUp, LeaseEnded, Refused } from "./errors.ts";
+import { LeaseLostError, NonRetryableError, QueueError } from "./errors.ts";
 
 test("runWorker() completes what the handler returns", async () => {
   const output = { output_location: "https://x.test/out.mp4" };
@@ -35,7 +35,7 @@ test("runWorker() reports what the handler throws, for another try", async () =>
 
 test("runWorker() reports a handler that gives up for good", async () => {
   const { calls } = await work(() => {
-    throw new GiveUp("No such model");
+    throw new NonRetryableError("No such model");
   });
   expect(calls).toEqual([["fail", TASK, {
     error_message: "No such model",
@@ -59,7 +59,7 @@ test("runWorker() stops a task that a beat's reply lists, and says nothing", asy
       }),
     },
   });
-  expect(reasons).toEqual([new LeaseEnded("cancelled")]);
+  expect(reasons).toEqual([new LeaseLostError("cancelled")]);
   expect(events).toEqual(["claimed", "dropped"]);
   expect(calls).toEqual([]);
 });
@@ -226,7 +226,7 @@ test("runWorker() says once that it waits, each time that it has to", async () =
 });
 
 test("runWorker() ends when the queue refuses the worker", async () => {
-  const refused = new Refused(409, "WORKER_NOT_ELIGIBLE", "Terminating");
+  const refused = new QueueError(409, "WORKER_NOT_ELIGIBLE", "Terminating");
   const { error, calls } = await work(untilCut, {
     client: { claim: () => Promise.reject(refused) },
   });

@@ -1,5 +1,5 @@
 import { repeatingClaim } from "./claims.ts";
-import { Refused, ShuttingDown } from "./errors.ts";
+import { QueueError, ShuttingDown } from "./errors.ts";
 import type { Claim } from "./calls.ts";
 import { webRuntime } from "./runtime.ts";
 import { beats, reports } from "./signs-of-life.ts";
@@ -13,7 +13,7 @@ const SECOND = 1000;
  * claims no more, lets its tasks finish within the grace period or releases
  * them, which costs no attempt, says goodbye, and returns.
  *
- * @throws {Refused} the queue refuses this worker: bad key, or told to end
+ * @throws {QueueError} the queue refuses this worker: bad key, or told to end
  * @example await runWorker({ client, workerId, handle, stop })
  */
 export async function runWorker(options: WorkerOptions): Promise<void> {
@@ -68,7 +68,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
       isWaiting = task === null;
       return task;
     } catch (error) {
-      if (error instanceof Refused && error.code !== "CLAIM_ID_USED") {
+      if (error instanceof QueueError && error.code !== "CLAIM_ID_USED") {
         throw error;
       }
       tell({ event: "unheard", detail: String(error) });

@@ -5,7 +5,7 @@
 -- no harm.
 
 set lock_timeout = '900ms';
-select queue.lock_tables(
+select fairlane_core.lock_tables(
   'public.tasks', 'public.workers', 'public.users', 'public.projects', 'public.generations', 'public.user_api_tokens'
 );
 
@@ -64,14 +64,14 @@ alter table public.tasks
   add column if not exists requeue_count integer not null default 0,
   add column if not exists pool text,
   add column if not exists takes_slot boolean,
-  add column if not exists standing text,
+  add column if not exists readiness text,
   add column if not exists model text,
   add column if not exists max_attempts integer,
   add column if not exists timeout interval,
   add column if not exists reported_at timestamptz,
   add column if not exists has_bounded_params boolean not null default false,
   add column if not exists released_at timestamptz,
-  add column if not exists free_returns integer not null default 0,
+  add column if not exists uncounted_releases integer not null default 0,
   add column if not exists file_location text,
   add column if not exists seen_at timestamptz,
   add column if not exists is_beaten_for boolean not null default false,

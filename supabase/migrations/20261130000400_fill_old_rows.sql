@@ -40,7 +40,7 @@ begin
 
   -- Said now and found true by reading, so that the columns can be declared later without holding the table. Not before:
   -- each row above would have been looked up among the users.
-  perform queue.lock_tables('public.tasks', 'public.users');
+  perform fairlane_core.lock_tables('public.tasks', 'public.users');
   alter table public.tasks
     drop constraint if exists tasks_are_complete,
     drop constraint if exists tasks_belong_to_a_user,

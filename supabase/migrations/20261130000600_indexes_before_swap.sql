@@ -7,12 +7,12 @@
 set lock_timeout = 0;
 set statement_timeout = 0;
 
-select queue.drop_unfinished_indexes('public.generations');
-select queue.drop_unfinished_indexes('public.projects');
-select queue.drop_unfinished_indexes('public.system_logs');
-select queue.drop_unfinished_indexes('public.tasks');
-select queue.drop_unfinished_indexes('public.user_api_tokens');
-select queue.drop_unfinished_indexes('public.workers');
+select fairlane_core.drop_unfinished_indexes('public.generations');
+select fairlane_core.drop_unfinished_indexes('public.projects');
+select fairlane_core.drop_unfinished_indexes('public.system_logs');
+select fairlane_core.drop_unfinished_indexes('public.tasks');
+select fairlane_core.drop_unfinished_indexes('public.user_api_tokens');
+select fairlane_core.drop_unfinished_indexes('public.workers');
 
 create index concurrently if not exists projects_by_user on public.projects (user_id);
 
@@ -23,35 +23,35 @@ create index concurrently if not exists workers_by_age on public.workers (create
 
 -- The line a claim takes from: one user's ready tasks of one pool, in claim order. Orchestration apart: when its places
 -- are taken, the line goes on behind it.
-create index concurrently if not exists tasks_line on public.tasks (user_id, pool, run_type, takes_slot, priority desc, created_at, id)
-  where standing = 'ready';
+create index concurrently if not exists tasks_ready on public.tasks (user_id, pool, run_type, takes_slot, priority desc, created_at, id)
+  where readiness = 'ready';
 -- The same by model, for workers that have one loaded.
-create index concurrently if not exists tasks_line_by_model on public.tasks (user_id, pool, run_type, model, takes_slot, priority desc, created_at, id)
-  where standing = 'ready';
+create index concurrently if not exists tasks_ready_by_model on public.tasks (user_id, pool, run_type, model, takes_slot, priority desc, created_at, id)
+  where readiness = 'ready';
 -- Tasks that wait for a time, to be released when it has come.
-create index concurrently if not exists tasks_not_yet on public.tasks (available_at) where standing = 'not_yet';
+create index concurrently if not exists tasks_not_yet on public.tasks (available_at) where readiness = 'not_yet';
 -- The same for one user, pool and run type: the most urgent first. Who names no user cannot use it, so that no plan takes
 -- it for the one above.
-create index concurrently if not exists tasks_not_yet_line on public.tasks (user_id, pool, run_type, priority desc, available_at)
-  where standing = 'not_yet' and user_id is not null;
+create index concurrently if not exists tasks_not_yet_by_owner on public.tasks (user_id, pool, run_type, priority desc, available_at)
+  where readiness = 'not_yet' and user_id is not null;
 -- What GPU machines of its owner run of other pools: live tasks in the order of their line, and those that wait for a time.
 -- Partial, so that nothing else pays for it.
-create index concurrently if not exists tasks_on_own_gpu on public.tasks (user_id, pool, standing, run_type, priority desc, created_at, id)
-  where runs_on_own_gpu and standing is not null;
+create index concurrently if not exists tasks_on_own_gpu on public.tasks (user_id, pool, readiness, run_type, priority desc, created_at, id)
+  where runs_on_own_gpu and readiness is not null;
 create index concurrently if not exists tasks_on_own_gpu_not_yet on public.tasks (user_id, available_at)
-  where runs_on_own_gpu and standing = 'not_yet';
+  where runs_on_own_gpu and readiness = 'not_yet';
 -- Ready tasks that were never started, by when they could first run, to find those that have grown stale.
 create index concurrently if not exists tasks_never_started_since on public.tasks (greatest(created_at, available_at, released_at))
-  where standing = 'ready' and attempts = 0 and claimed_at is null;
+  where readiness = 'ready' and attempts = 0 and claimed_at is null;
 -- Orchestration that has grown stale: what counts say of it depends on whether its owner has an orchestration slot free,
 -- and the counter of stale tasks does not tell the two kinds apart.
-create index concurrently if not exists tasks_stale_orchestration on public.tasks (user_id, pool, run_type) where standing = 'stale' and not takes_slot;
+create index concurrently if not exists tasks_stale_orchestration on public.tasks (user_id, pool, run_type) where readiness = 'stale' and not takes_slot;
 -- Queued tasks that wait for something other than a worker, by age: what the cleanup looks through.
 create index concurrently if not exists tasks_set_aside on public.tasks (created_at)
-  where standing in ('no_owner', 'no_run_type', 'type_inactive', 'dependency_pending', 'dependency_lost', 'stale');
+  where readiness in ('no_owner', 'no_run_type', 'type_inactive', 'dependency_pending', 'dependency_lost', 'stale');
 -- An owner's live tasks of a type, to cancel them or to derive them again. Cut, because the types of tasks from before they
 -- had bounds may be too long for an index.
-create index concurrently if not exists tasks_live on public.tasks (user_id, left(task_type, 200), id) where standing is not null;
+create index concurrently if not exists tasks_live on public.tasks (user_id, left(task_type, 200), id) where readiness is not null;
 create index concurrently if not exists tasks_by_project on public.tasks (project_id);
 create index concurrently if not exists tasks_by_user on public.tasks (user_id, created_at);
 -- The newest tasks, which the debug tools list.

@@ -6,22 +6,22 @@
 set lock_timeout = '900ms';
 
 -- Users who were deleted, until the history has forgotten them, too. Everything else of theirs goes with their row.
-create table queue.deleted_users (
+create table fairlane_core.deleted_users (
   user_id uuid not null,
   deleted_at timestamptz not null,
   constraint deleted_users_pkey primary key (user_id)
 );
 
-comment on table queue.deleted_users is
-  'Users who were deleted and of whom public.task_events still tell, until queue.settings.deleted_user_retention has passed.';
-comment on column queue.deleted_users.deleted_at is 'When the row of public.users was deleted, or when that was first noticed.';
+comment on table fairlane_core.deleted_users is
+  'Users who were deleted and of whom public.task_events still tell, until fairlane_core.settings.deleted_user_retention has passed.';
+comment on column fairlane_core.deleted_users.deleted_at is 'When the row of public.users was deleted, or when that was first noticed.';
 
-alter table queue.deleted_users enable row level security;
+alter table fairlane_core.deleted_users enable row level security;
 
 -- Beats that could not be written into the row of their worker, because another transaction holds it; of users' own
 -- machines, which have no row, only ends: while another transaction holds a task that they run, or its owner. And ends of
 -- machines under a name that several share: whose a task was shows later, when nobody names it again.
-create table queue.noted_beats (
+create table fairlane_core.noted_beats (
   worker_id text not null,
   beat_at timestamptz not null,
   status text, -- an end that is still to be applied
@@ -30,23 +30,23 @@ create table queue.noted_beats (
   constraint noted_beats_pkey primary key (worker_id, beat_at)
 );
 
-comment on table queue.noted_beats is
-  'Beats of workers whose row another transaction held: signs of life for queue.lost_tasks, deleted by the rescue an hour later; and ends, of users'' machines while another transaction held what they run, and of machines under a name that several share, deleted with the last of these starts.';
+comment on table fairlane_core.noted_beats is
+  'Beats of workers whose row another transaction held: signs of life for fairlane_core.stalled_tasks, deleted by the rescue an hour later; and ends, of users'' machines while another transaction held what they run, and of machines under a name that several share, deleted with the last of these starts.';
 
-comment on column queue.noted_beats.status is
+comment on column fairlane_core.noted_beats.status is
   'The end that the beat told of (terminated, crashed), until the rescue could write it into the worker''s row.';
 
-comment on column queue.noted_beats.leases is
+comment on column fairlane_core.noted_beats.leases is
   'The starts (tasks.lease_token) that the end leaves to the rescue; null where the end is that of one worker of the fleet.';
 
-comment on column queue.noted_beats.doubtful_leases is
+comment on column fairlane_core.noted_beats.doubtful_leases is
   'The starts that were under way under the shared name of a machine which ended: which of them were its own, those show that no machine names again.';
 
-alter table queue.noted_beats enable row level security;
+alter table fairlane_core.noted_beats enable row level security;
 
 -- Workers whose claims were refused because of what their row says. A refusal itself rolls back, so it is noted by a
 -- second call, at most once a minute and worker.
-create table queue.claim_refusals (
+create table fairlane_core.claim_refusals (
   worker_id text not null,
   status text not null,
   first_at timestamptz not null,
@@ -54,37 +54,37 @@ create table queue.claim_refusals (
   constraint claim_refusals_pkey primary key (worker_id)
 );
 
-comment on table queue.claim_refusals is 'Per worker, claims refused with WORKER_NOT_ELIGIBLE; kept for a week.';
-comment on column queue.claim_refusals.status is 'The worker''s status at the last one.';
-comment on column queue.claim_refusals.first_at is 'When its claims began to be refused.';
-comment on column queue.claim_refusals.last_at is 'The last one noted; exact to a minute.';
+comment on table fairlane_core.claim_refusals is 'Per worker, claims refused with WORKER_NOT_ELIGIBLE; kept for a week.';
+comment on column fairlane_core.claim_refusals.status is 'The worker''s status at the last one.';
+comment on column fairlane_core.claim_refusals.first_at is 'When its claims began to be refused.';
+comment on column fairlane_core.claim_refusals.last_at is 'The last one noted; exact to a minute.';
 
-alter table queue.claim_refusals enable row level security;
+alter table fairlane_core.claim_refusals enable row level security;
 
 -- Who is calling, once the credential was checked.
-create type queue.caller as (
+create type fairlane_core.caller as (
   kind text,
   user_id uuid,
   token_id uuid
 );
 
-comment on type queue.caller is
+comment on type fairlane_core.caller is
   'Who is calling: kind service (user_id null), token or user (user_id set).';
 
 -- What a caller would rather run.
-create type queue.affinity as (
+create type fairlane_core.affinity as (
   model text,
   is_required boolean,
   waited_since timestamptz
 );
 
-comment on type queue.affinity is
+comment on type fairlane_core.affinity is
   'What a caller would rather run: tasks of the model it has loaded (null = no preference), if is_required also those of users whose turn comes later; tasks that were enqueued before waited_since come in their turn.';
 
 -- Types of task, and the tasks themselves, with the indexes that claims, counts and lists walk; a task as it is asked for.
 
 -- What the queue knows of a type of task. Tasks do not reference this table: unknown types must be
--- storable, and count as gpu, processing (unless queue.takes_slot knows them by their name), without a generation.
+-- storable, and count as gpu, processing (unless fairlane_core.takes_slot knows them by their name), without a generation.
 create table public.task_types (
   name text not null,
   run_type text not null default 'gpu',
@@ -113,13 +113,13 @@ alter table public.task_types
   add constraint task_types_name_has_1_to_200_characters check (length(name) between 1 and 200) not valid;
 
 comment on table public.task_types is
-  'What the queue knows of a type of task; a type without a row counts as gpu, processing (unless queue.takes_slot knows it by its name), no generation.';
-comment on column public.task_types.run_type is 'The pool of workers that runs it (queue.pools).';
+  'What the queue knows of a type of task; a type without a row counts as gpu, processing (unless fairlane_core.takes_slot knows it by its name), no generation.';
+comment on column public.task_types.run_type is 'The pool of workers that runs it (fairlane_core.pools).';
 comment on column public.task_types.category is 'orchestration tasks take none of their owner''s slots.';
 comment on column public.task_types.content_type is 'What its generation is: image or video.';
 comment on column public.task_types.is_active is 'False holds back every queued task of the type (type_inactive).';
 comment on column public.task_types.creates_generation is 'Whether completing a task records a generation.';
-comment on column public.task_types.max_attempts is 'Starts before a task ends Failed; at most 1000; null = queue.settings.max_attempts.';
+comment on column public.task_types.max_attempts is 'Starts before a task ends Failed; at most 1000; null = fairlane_core.settings.max_attempts.';
 comment on column public.task_types.timeout is 'How long one start may run, at most 30 days; null = no limit of its own.';
 
 comment on column public.task_types.is_retryable is 'False ends a task at its first reported failure, whatever attempts are left.';
@@ -129,7 +129,7 @@ comment on column public.task_types.runs_on_own_gpu is
 alter table public.task_types enable row level security;
 
 -- One task that a caller asks for: what was sent, and what the queue found out about it.
-create type queue.task_request as (
+create type fairlane_core.task_request as (
   task_id uuid,
   task_type text,
   params jsonb,
@@ -146,7 +146,7 @@ create type queue.task_request as (
   owner_id uuid
 );
 
-comment on type queue.task_request is
+comment on type fairlane_core.task_request is
   'One task that a caller asks for. project is the text that was sent, project_id the project it leads to (null = none), owner_id whose task it would be.';
 
 -- The story of every task, in order, append only. Ids are taken under the owner's lock, so the order
@@ -186,20 +186,20 @@ alter table public.task_events enable row level security;
 
 -- How many tasks have ended, without counting a million rows: the history is counted on, a piece a minute. No task
 -- writes here, so no two of them wait for each other.
-create table queue.status_totals (
+create table fairlane_core.status_totals (
   status text not null,
   task_count bigint not null,
   last_event_id bigint not null,
   constraint status_totals_pkey primary key (status)
 );
 
-comment on table queue.status_totals is 'Tasks per final status, as of an event.';
-comment on column queue.status_totals.last_event_id is 'The last event that was counted; later ones are counted when somebody asks.';
+comment on table fairlane_core.status_totals is 'Tasks per final status, as of an event.';
+comment on column fairlane_core.status_totals.last_event_id is 'The last event that was counted; later ones are counted when somebody asks.';
 
-alter table queue.status_totals enable row level security;
+alter table fairlane_core.status_totals enable row level security;
 
 -- What is usual: how long the last tasks of each type ran. A start that runs much longer is worth a look.
-create table queue.type_durations (
+create table fairlane_core.type_durations (
   task_type text not null,
   durations integer[] not null,
   usual interval not null,
@@ -207,15 +207,15 @@ create table queue.type_durations (
   constraint type_durations_pkey primary key (task_type)
 );
 
-comment on table queue.type_durations is
-  'Per type how long its last completed tasks ran, from claim to completion; brought up to date by the job count_on. Derived.';
-comment on column queue.type_durations.durations is 'Seconds that each of the last 50 took, the newest last.';
-comment on column queue.type_durations.usual is 'Nine of ten of them took no longer.';
+comment on table fairlane_core.type_durations is
+  'Per type how long its last completed tasks ran, from claim to completion; brought up to date by the job advance_status_totals. Derived.';
+comment on column fairlane_core.type_durations.durations is 'Seconds that each of the last 50 took, the newest last.';
+comment on column fairlane_core.type_durations.usual is 'Nine of ten of them took no longer.';
 
-alter table queue.type_durations enable row level security;
+alter table fairlane_core.type_durations enable row level security;
 
 -- What the sweep saw each minute, per pool: with it a count can tell a jump from growth.
-create table queue.minute_samples (
+create table fairlane_core.minute_samples (
   sampled_at timestamptz not null,
   pool text not null,
   claimable integer not null,
@@ -225,18 +225,18 @@ create table queue.minute_samples (
   constraint minute_samples_pkey primary key (sampled_at, pool)
 );
 
-comment on table queue.minute_samples is 'One row per minute and pool, kept for a day.';
-comment on column queue.minute_samples.claimable is 'Tasks that workers with the service key could claim.';
-comment on column queue.minute_samples.arrivals is 'Tasks enqueued since the sample before.';
-comment on column queue.minute_samples.completions is 'Tasks completed since the sample before.';
-comment on column queue.minute_samples.last_event_id is 'The last event that was counted.';
+comment on table fairlane_core.minute_samples is 'One row per minute and pool, kept for a day.';
+comment on column fairlane_core.minute_samples.claimable is 'Tasks that workers with the service key could claim.';
+comment on column fairlane_core.minute_samples.arrivals is 'Tasks enqueued since the sample before.';
+comment on column fairlane_core.minute_samples.completions is 'Tasks completed since the sample before.';
+comment on column fairlane_core.minute_samples.last_event_id is 'The last event that was counted.';
 
-alter table queue.minute_samples enable row level security;
+alter table fairlane_core.minute_samples enable row level security;
 
--- Which task is a part of which. One row per task whose params name an orchestrator (queue.parent_task_id), also while
+-- Which task is a part of which. One row per task whose params name an orchestrator (fairlane_core.parent_task_id), also while
 -- that orchestrator is not there yet or belongs to somebody else: then nothing follows from it. No foreign keys: the
 -- trigger that follows a delete must still see the row it takes away.
-create table queue.subtasks (
+create table fairlane_core.subtasks (
   task_id uuid not null,
   orchestrator_id uuid not null,
   user_id uuid not null,
@@ -249,25 +249,25 @@ create table queue.subtasks (
 );
 
 -- The final child first; the children of one part side by side, in the order in which they came.
-create index subtasks_by_part on queue.subtasks (orchestrator_id, user_id, final_rank desc, part_index desc nulls last, seq desc)
+create index subtasks_by_part on fairlane_core.subtasks (orchestrator_id, user_id, final_rank desc, part_index desc nulls last, seq desc)
   where replaced_by is null;
-create index subtasks_by_orchestrator on queue.subtasks (orchestrator_id, task_id);
-alter table queue.subtasks alter column orchestrator_id set (n_distinct = -1); -- as above
-create index subtasks_replaced on queue.subtasks (replaced_by) where replaced_by is not null;
+create index subtasks_by_orchestrator on fairlane_core.subtasks (orchestrator_id, task_id);
+alter table fairlane_core.subtasks alter column orchestrator_id set (n_distinct = -1); -- as above
+create index subtasks_replaced on fairlane_core.subtasks (replaced_by) where replaced_by is not null;
 
-comment on table queue.subtasks is 'task_id is a part of orchestrator_id, as its params say.';
-comment on column queue.subtasks.user_id is 'The owner of the task; only an orchestrator of the same owner is its parent.';
-comment on column queue.subtasks.final_rank is
-  'Whose output is that of the family: 3 the final child, 2 one that merges parts, 1 a part, 0 any other (queue.part_of). The highest counts, then the highest part_index.';
-comment on column queue.subtasks.part_index is 'Which part of its rank; 0 for the final child, of which there is one; null = not a numbered part.';
-comment on column queue.subtasks.replaced_by is 'The child that counts instead of this one, which is the same part under another id; null = this one counts.';
-comment on column queue.subtasks.seq is 'The order in which children came.';
+comment on table fairlane_core.subtasks is 'task_id is a part of orchestrator_id, as its params say.';
+comment on column fairlane_core.subtasks.user_id is 'The owner of the task; only an orchestrator of the same owner is its parent.';
+comment on column fairlane_core.subtasks.final_rank is
+  'Whose output is that of the family: 3 the final child, 2 one that merges parts, 1 a part, 0 any other (fairlane_core.part_of). The highest counts, then the highest part_index.';
+comment on column fairlane_core.subtasks.part_index is 'Which part of its rank; 0 for the final child, of which there is one; null = not a numbered part.';
+comment on column fairlane_core.subtasks.replaced_by is 'The child that counts instead of this one, which is the same part under another id; null = this one counts.';
+comment on column fairlane_core.subtasks.seq is 'The order in which children came.';
 
-alter table queue.subtasks enable row level security;
+alter table fairlane_core.subtasks enable row level security;
 
 -- One small row per orchestrator with children: how they stand. Counted in the transaction of each change under the
 -- owner's lock, so that the last of 1,000 children costs no more than the first.
-create table queue.orchestrations (
+create table fairlane_core.orchestrations (
   orchestrator_id uuid not null,
   user_id uuid not null,
   open_count integer not null default 0,
@@ -283,46 +283,46 @@ create table queue.orchestrations (
   constraint orchestrations_pkey primary key (orchestrator_id)
 );
 
--- Families whose orchestrator may have to end, or whose children may have to: what queue.mend_orchestrations looks at.
-create index orchestrations_to_mend on queue.orchestrations (changed_at)
+-- Families whose orchestrator may have to end, or whose children may have to: what fairlane_core.repair_orchestrations looks at.
+create index orchestrations_to_mend on fairlane_core.orchestrations (changed_at)
   where (
     ended_as is null
     and (failed_count > 0 or (open_count = 0 and complete_count + cancelled_count > 0))
   ) or (ended_as = 'Cancelled' and open_count > 0);
 
--- The same where the children of a failed one fail with it (queue.settings.fails_siblings).
-create index orchestrations_failed_with_open_children on queue.orchestrations (orchestrator_id)
+-- The same where the children of a failed one fail with it (fairlane_core.settings.fails_siblings).
+create index orchestrations_failed_with_open_children on fairlane_core.orchestrations (orchestrator_id)
   where ended_as = 'Failed' and open_count > 0;
 
-comment on table queue.orchestrations is
+comment on table fairlane_core.orchestrations is
   'Per orchestrator: how its children stand, those that were replaced left out. Derived, kept in the transaction of each change.';
-comment on column queue.orchestrations.open_count is 'Children that are Queued or In Progress.';
-comment on column queue.orchestrations.part_count is 'Children of final_rank 1, whatever their state; the next two count ranks 2 and 3.';
-comment on column queue.orchestrations.enqueued_attempt is
+comment on column fairlane_core.orchestrations.open_count is 'Children that are Queued or In Progress.';
+comment on column fairlane_core.orchestrations.part_count is 'Children of final_rank 1, whatever their state; the next two count ranks 2 and 3.';
+comment on column fairlane_core.orchestrations.enqueued_attempt is
   'The start in which the orchestrator reported that it has enqueued its children; null = it has not.';
-comment on column queue.orchestrations.ended_as is 'How the orchestrator ended; null = it is Queued or In Progress.';
-comment on column queue.orchestrations.changed_at is 'When one of the counts last changed.';
+comment on column fairlane_core.orchestrations.ended_as is 'How the orchestrator ended; null = it is Queued or In Progress.';
+comment on column fairlane_core.orchestrations.changed_at is 'When one of the counts last changed.';
 
-alter table queue.orchestrations set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
-alter table queue.orchestrations enable row level security;
+alter table fairlane_core.orchestrations set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
+alter table fairlane_core.orchestrations enable row level security;
 
 -- Running orchestration tasks that have enqueued everything, or whose workers claim again, and need no worker any more:
 -- they take no place among those that do. Remembered for the start it was said in; what happens to the children later does
 -- not take it back.
-create table queue.handovers (
+create table fairlane_core.handovers (
   orchestrator_id uuid not null,
   lease_token uuid not null,
   constraint handovers_pkey primary key (orchestrator_id)
 );
 
-comment on table queue.handovers is 'Orchestration tasks In Progress that need no worker, because all of their children are enqueued.';
-comment on column queue.handovers.lease_token is 'The start in which they were enqueued; zeros for one from before leases.';
+comment on table fairlane_core.handovers is 'Orchestration tasks In Progress that need no worker, because all of their children are enqueued.';
+comment on column fairlane_core.handovers.lease_token is 'The start in which they were enqueued; zeros for one from before leases.';
 
-alter table queue.handovers enable row level security;
+alter table fairlane_core.handovers enable row level security;
 
 -- What a client's create-task means by a family that is no type of its own. Looked up only where a body says family, once for
 -- each such task; no row: the family is the type.
-create table queue.family_names (
+create table fairlane_core.family_names (
   family text not null,
   parent_type text not null default '',
   having_param text not null default '',
@@ -330,16 +330,16 @@ create table queue.family_names (
   constraint family_names_pkey primary key (family, parent_type, having_param)
 );
 
-comment on table queue.family_names is
+comment on table fairlane_core.family_names is
   'Families of create-task that stand for another type: the type that such a task is stored with.';
-comment on column queue.family_names.parent_type is 'Only for parts of an orchestrator of this type; empty = whatever it is a part of.';
-comment on column queue.family_names.having_param is 'Only where its params have this member; empty = whatever they have.';
-comment on column queue.family_names.task_type is 'The type of the task.';
+comment on column fairlane_core.family_names.parent_type is 'Only for parts of an orchestrator of this type; empty = whatever it is a part of.';
+comment on column fairlane_core.family_names.having_param is 'Only where its params have this member; empty = whatever they have.';
+comment on column fairlane_core.family_names.task_type is 'The type of the task.';
 
-alter table queue.family_names enable row level security;
+alter table fairlane_core.family_names enable row level security;
 
 -- By how much one statement changed how the children of an orchestrator stand.
-create type queue.family_change as (
+create type fairlane_core.family_change as (
   orchestrator_id uuid,
   open integer,
   complete integer,
@@ -347,23 +347,23 @@ create type queue.family_change as (
   cancelled integer
 );
 
-comment on type queue.family_change is
+comment on type fairlane_core.family_change is
   'By how much one statement changed the numbers of an orchestrator''s children that are open, Complete, Failed and Cancelled.';
 
 -- How a task ended, for those that go with it.
-create type queue.task_end as (
+create type fairlane_core.task_end as (
   task_id uuid,
   user_id uuid,
   status text,
   reason text
 );
 
-comment on type queue.task_end is
+comment on type fairlane_core.task_end is
   'The end of a task, or its deletion (status deleted), as the tasks that depend on it need to know it.';
 
 -- How many queued tasks wait, per owner, pool and reason of their own, so that counting them costs the same
 -- however many there are.
-create table queue.blocked_tasks (
+create table fairlane_core.blocked_tasks (
   user_id uuid not null,
   pool text not null,
   reason text not null,
@@ -373,31 +373,31 @@ create table queue.blocked_tasks (
 );
 
 -- Whose tasks wait for a time: when many are due, claims ask these owners.
-create index blocked_tasks_not_yet on queue.blocked_tasks (pool, user_id) where reason = 'not_yet' and is_cloud;
+create index blocked_tasks_not_yet on fairlane_core.blocked_tasks (pool, user_id) where reason = 'not_yet' and is_cloud;
 
-comment on table queue.blocked_tasks is
+comment on table fairlane_core.blocked_tasks is
   'Counts of queued tasks that are not ready, per owner, pool and reason. Derived, kept in the transaction of each change.';
-comment on column queue.blocked_tasks.user_id is 'The owner; 00000000-0000-0000-0000-000000000000 for tasks without one.';
-comment on column queue.blocked_tasks.is_cloud is 'False for run_type local.';
+comment on column fairlane_core.blocked_tasks.user_id is 'The owner; 00000000-0000-0000-0000-000000000000 for tasks without one.';
+comment on column fairlane_core.blocked_tasks.is_cloud is 'False for run_type local.';
 
-alter table queue.blocked_tasks set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
-alter table queue.blocked_tasks enable row level security;
+alter table fairlane_core.blocked_tasks set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
+alter table fairlane_core.blocked_tasks enable row level security;
 
 -- By how much a statement changed one counter of the derived state.
-create type queue.load_change as (
+create type fairlane_core.counter_delta as (
   user_id uuid,
   pool text,
   is_cloud boolean,
   takes_slot boolean,
-  standing text,
+  readiness text,
   delta integer
 );
 
-comment on type queue.load_change is
-  'By how much one statement changed the number of tasks of an owner with the same pool, kind and standing.';
+comment on type fairlane_core.counter_delta is
+  'By how much one statement changed the number of tasks of an owner with the same pool, kind and readiness.';
 
 -- What one user has in the queue, as a caller would find it.
-create type queue.user_load_row as (
+create type fairlane_core.user_load_row as (
   user_id uuid,
   reason text,
   ready integer,
@@ -407,14 +407,14 @@ create type queue.user_load_row as (
   active_elsewhere integer,
   running integer,
   task_limit integer,
-  turn_at timestamptz
+  last_served_at timestamptz
 );
 
-comment on type queue.user_load_row is
+comment on type fairlane_core.user_load_row is
   'What one user has in the queue: why none of it may run now (null = may), ready tasks, tasks claimable one after another, active ones (elsewhere: on the user''s own machines), slots in use, the limit, since when the turn is awaited.';
 
 -- What a caller's view of the queue adds up to.
-create type queue.load_summary as (
+create type fairlane_core.load_summary as (
   claimable integer,
   owners integer,
   users integer,
@@ -425,19 +425,19 @@ create type queue.load_summary as (
   no_credits integer,
   cloud_disabled integer,
   local_disabled integer,
-  apart queue.user_load_row[],
-  overtaken queue.load_change[],
+  apart fairlane_core.user_load_row[],
+  overtaken fairlane_core.counter_delta[],
   pool_paused integer
 );
 
-comment on type queue.load_summary is
+comment on type fairlane_core.load_summary is
   'Sums over users: tasks claimable one after another, owners of such tasks, users with live work, active tasks as in user_load_row, ready tasks held back by each reason of an owner; the users that had to be looked at one by one; what only time has changed since tasks were written; ready tasks of pools that are paused.';
 
 -- What runs behind the calls: jobs, the clock that they watch, work that is left to them, and what they note.
 
 -- When each job of the queue last ran and what came of it. Watched by health and task_counts: a job that fails or does
 -- not run is as bad as none.
-create table queue.job_runs (
+create table fairlane_core.job_runs (
   job text not null,
   period interval not null,
   scheduled_at timestamptz not null default now(),
@@ -450,20 +450,20 @@ create table queue.job_runs (
   constraint job_runs_pkey primary key (job)
 );
 
-comment on table queue.job_runs is 'One row per job of pg_cron that belongs to the queue.';
-comment on column queue.job_runs.period is 'How often it is to run; two periods without a run are late.';
-comment on column queue.job_runs.scheduled_at is 'Since when it is to run.';
-comment on column queue.job_runs.ran_at is 'When it last ran to its end.';
-comment on column queue.job_runs.took is 'How long that took.';
-comment on column queue.job_runs.result is 'What that run did.';
-comment on column queue.job_runs.failed_at is 'When it last failed; earlier than ran_at = it has run since.';
-comment on column queue.job_runs.error is 'Why it failed then.';
-comment on column queue.job_runs.stood_in_at is 'When a claim last did its work, because it was late.';
+comment on table fairlane_core.job_runs is 'One row per job of pg_cron that belongs to the queue.';
+comment on column fairlane_core.job_runs.period is 'How often it is to run; two periods without a run are late.';
+comment on column fairlane_core.job_runs.scheduled_at is 'Since when it is to run.';
+comment on column fairlane_core.job_runs.ran_at is 'When it last ran to its end.';
+comment on column fairlane_core.job_runs.took is 'How long that took.';
+comment on column fairlane_core.job_runs.result is 'What that run did.';
+comment on column fairlane_core.job_runs.failed_at is 'When it last failed; earlier than ran_at = it has run since.';
+comment on column fairlane_core.job_runs.error is 'Why it failed then.';
+comment on column fairlane_core.job_runs.stood_in_at is 'When a claim last did its work, because it was late.';
 
-alter table queue.job_runs enable row level security;
+alter table fairlane_core.job_runs enable row level security;
 
--- What the queue has seen of the clock under the database. Written by each rescue (queue.watch_clock).
-create table queue.clock_watch (
+-- What the queue has seen of the clock under the database. Written by each rescue (fairlane_core.watch_clock).
+create table fairlane_core.clock_watch (
   is_only_row boolean not null default true,
   looked_at timestamptz,
   is_steady boolean not null default false,
@@ -478,26 +478,26 @@ create table queue.clock_watch (
   constraint clock_watch_has_one_row check (is_only_row)
 );
 
-comment on table queue.clock_watch is 'Since when the clock can be trusted to have measured every silence; exactly one row.';
-comment on column queue.clock_watch.is_only_row is 'Always true: the key that keeps this table at one row.';
-comment on column queue.clock_watch.looked_at is 'The machine''s own time at the last look, without queue.settings.clock_offset.';
-comment on column queue.clock_watch.is_steady is 'Whether the last look came in time, and a full gpu_silence_limit has been judged since the last gap.';
-comment on column queue.clock_watch.trusted_since is
+comment on table fairlane_core.clock_watch is 'Since when the clock can be trusted to have measured every silence; exactly one row.';
+comment on column fairlane_core.clock_watch.is_only_row is 'Always true: the key that keeps this table at one row.';
+comment on column fairlane_core.clock_watch.looked_at is 'The machine''s own time at the last look, without fairlane_core.settings.clock_offset.';
+comment on column fairlane_core.clock_watch.is_steady is 'Whether the last look came in time, and a full gpu_heartbeat_timeout has been judged since the last gap.';
+comment on column fairlane_core.clock_watch.trusted_since is
   'The first look after a gap: no silence and no run is taken to be longer than since then. -infinity = there was no gap.';
-comment on column queue.clock_watch.set_back_at is 'The first look after the clock had last gone back; null = it never has.';
-comment on column queue.clock_watch.set_back_until is 'What the clock had shown before that: until it shows this again, rows carry times yet to come.';
-comment on column queue.clock_watch.away_after is 'A gap between two looks that is longer than this counts as an outage.';
-comment on column queue.clock_watch.away_until is 'The end of the last outage; null = there was none. Work grows no older in one (queue.stale_before).';
-comment on column queue.clock_watch.away_for is 'How long that outage was, with those before it whose end is not yet stale_after ago.';
-comment on column queue.clock_watch.timeline is 'The timeline of the server at the last look. Another one: a standby was promoted, which counts as a start.';
+comment on column fairlane_core.clock_watch.set_back_at is 'The first look after the clock had last gone back; null = it never has.';
+comment on column fairlane_core.clock_watch.set_back_until is 'What the clock had shown before that: until it shows this again, rows carry times yet to come.';
+comment on column fairlane_core.clock_watch.away_after is 'A gap between two looks that is longer than this counts as an outage.';
+comment on column fairlane_core.clock_watch.away_until is 'The end of the last outage; null = there was none. Work grows no older in one (fairlane_core.stale_before).';
+comment on column fairlane_core.clock_watch.away_for is 'How long that outage was, with those before it whose end is not yet stale_after ago.';
+comment on column fairlane_core.clock_watch.timeline is 'The timeline of the server at the last look. Another one: a standby was promoted, which counts as a start.';
 
-alter table queue.clock_watch enable row level security;
+alter table fairlane_core.clock_watch enable row level security;
 
-insert into queue.clock_watch (is_only_row) values (true);
+insert into fairlane_core.clock_watch (is_only_row) values (true);
 
 -- What a change has left to do, because more hangs on its row than one transaction should touch. Written in that
--- transaction, so nothing is lost; worked off piece by piece afterwards (queue.settle_deferred), so nothing waits for it.
-create table queue.deferred_work (
+-- transaction, so nothing is lost; worked off piece by piece afterwards (fairlane_core.settle_deferred), so nothing waits for it.
+create table fairlane_core.deferred_work (
   id bigint generated always as identity,
   kind text not null,
   task_id uuid,
@@ -513,29 +513,29 @@ create table queue.deferred_work (
   constraint deferred_work_pkey primary key (id)
 );
 
-create index deferred_work_by_task on queue.deferred_work (task_id) where task_id is not null;
-create index deferred_work_by_type on queue.deferred_work (task_type) where task_type is not null;
-create index deferred_work_by_deletion on queue.deferred_work (deleted_id) where deleted_id is not null;
+create index deferred_work_by_task on fairlane_core.deferred_work (task_id) where task_id is not null;
+create index deferred_work_by_type on fairlane_core.deferred_work (task_type) where task_type is not null;
+create index deferred_work_by_deletion on fairlane_core.deferred_work (deleted_id) where deleted_id is not null;
 
-comment on table queue.deferred_work is
+comment on table fairlane_core.deferred_work is
   'What changes have left to do: one row per task, type, setting, user or project on which more hangs than one transaction touches.';
-comment on column queue.deferred_work.kind is
-  'dependants: tasks that wait for task_id are to be looked at again. lost: they end with root_id. children: the open children of task_id are to be cancelled. siblings: its queued ones are to fail, because of root_id. type: live tasks of task_type are to be derived again. limits: users without a limit of their own get the default one. stale: tasks that are no longer stale are to be let go. user, project: deleted_id is to be deleted with all that is theirs.';
-comment on column queue.deferred_work.user_id is 'The owner of task_id and of all that follows from it.';
-comment on column queue.deferred_work.status is 'How task_id ended: Complete, Failed, Cancelled or deleted; of lost, how root_id did.';
-comment on column queue.deferred_work.root_id is 'The task whose end is the cause, at the head of a chain.';
-comment on column queue.deferred_work.reason is 'Why it ended so; of a deletion, who deleted.';
-comment on column queue.deferred_work.after_id is 'How far it has come: all up to this id are done.';
-comment on column queue.deferred_work.only_id is 'Only this one is left: somebody held it when it was its turn.';
-comment on column queue.deferred_work.since is 'Since when it is to be done.';
-comment on column queue.deferred_work.deleted_id is 'The user or project that was deleted; the row itself goes last.';
+comment on column fairlane_core.deferred_work.kind is
+  'dependents: tasks that wait for task_id are to be looked at again. lost: they end with root_id. children: the open children of task_id are to be cancelled. siblings: its queued ones are to fail, because of root_id. type: live tasks of task_type are to be derived again. limits: users without a limit of their own get the default one. stale: tasks that are no longer stale are to be let go. user, project: deleted_id is to be deleted with all that is theirs.';
+comment on column fairlane_core.deferred_work.user_id is 'The owner of task_id and of all that follows from it.';
+comment on column fairlane_core.deferred_work.status is 'How task_id ended: Complete, Failed, Cancelled or deleted; of lost, how root_id did.';
+comment on column fairlane_core.deferred_work.root_id is 'The task whose end is the cause, at the head of a chain.';
+comment on column fairlane_core.deferred_work.reason is 'Why it ended so; of a deletion, who deleted.';
+comment on column fairlane_core.deferred_work.after_id is 'How far it has come: all up to this id are done.';
+comment on column fairlane_core.deferred_work.only_id is 'Only this one is left: somebody held it when it was its turn.';
+comment on column fairlane_core.deferred_work.since is 'Since when it is to be done.';
+comment on column fairlane_core.deferred_work.deleted_id is 'The user or project that was deleted; the row itself goes last.';
 
-alter table queue.deferred_work set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
-alter table queue.deferred_work enable row level security;
+alter table fairlane_core.deferred_work set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
+alter table fairlane_core.deferred_work enable row level security;
 
 -- Types without a row in public.task_types that tasks were enqueued with. Written by the sweep, once a minute and type
 -- at most, so that enqueuing pays nothing for it.
-create table queue.unknown_types (
+create table fairlane_core.unknown_types (
   name text not null,
   task_count bigint not null,
   first_seen_at timestamptz not null,
@@ -543,17 +543,17 @@ create table queue.unknown_types (
   constraint unknown_types_pkey primary key (name)
 );
 
-comment on table queue.unknown_types is
+comment on table fairlane_core.unknown_types is
   'Types without a row in public.task_types that tasks were enqueued with in the last 30 days; at most 1000. public.unknown_task_types() says what they were taken for.';
-comment on column queue.unknown_types.task_count is 'How many were enqueued since first_seen_at.';
-comment on column queue.unknown_types.first_seen_at is 'When the first one was enqueued.';
-comment on column queue.unknown_types.last_seen_at is 'When the last one was enqueued.';
+comment on column fairlane_core.unknown_types.task_count is 'How many were enqueued since first_seen_at.';
+comment on column fairlane_core.unknown_types.first_seen_at is 'When the first one was enqueued.';
+comment on column fairlane_core.unknown_types.last_seen_at is 'When the last one was enqueued.';
 
-alter table queue.unknown_types enable row level security;
+alter table fairlane_core.unknown_types enable row level security;
 
 -- What clients send and the queue does not use: a program that takes itself to be understood, and is not, would be
 -- noticed by its results alone.
-create table queue.unused_fields (
+create table fairlane_core.unused_fields (
   endpoint text not null,
   field text not null,
   calls bigint not null,
@@ -563,13 +563,13 @@ create table queue.unused_fields (
   constraint unused_fields_are_short check (length(endpoint) <= 63 and length(field) <= 63)
 );
 
-comment on table queue.unused_fields is
-  'Fields of requests that this queue does not use, by endpoint: how often and when they came. At most 500 rows, kept for 30 days after the last call; queue.health tells of those of the last week.';
+comment on table fairlane_core.unused_fields is
+  'Fields of requests that this queue does not use, by endpoint: how often and when they came. At most 500 rows, kept for 30 days after the last call; fairlane_core.health tells of those of the last week.';
 
-alter table queue.unused_fields enable row level security;
+alter table fairlane_core.unused_fields enable row level security;
 
 -- A running task that nobody can be expected to finish.
-create type queue.lost_task as (
+create type fairlane_core.lost_task as (
   task_id uuid,
   lease_token uuid,
   reported_at timestamptz,
@@ -578,11 +578,11 @@ create type queue.lost_task as (
   reason text
 );
 
-comment on type queue.lost_task is
+comment on type fairlane_core.lost_task is
   'A running task to be put back: its present start (lease_token, reported_at), who held it, the cause (worker_ended, terminated or crashed as a machine said, worker_silent, caller_silent, unassigned, unnamed, timed_out, never_delivered, failure_told, token_ended, enqueued_nothing, left_behind) and the same in words.';
 
 -- A run of a job that works in batches, between two of them.
-create type queue.batch_run as (
+create type fairlane_core.batch_run as (
   job text,
   due uuid[],
   done_count integer,
@@ -592,16 +592,16 @@ create type queue.batch_run as (
   is_over boolean
 );
 
-comment on type queue.batch_run is
+comment on type fairlane_core.batch_run is
   'A run of cleanup, purge, reconcile, rescue or settle: the tasks or owners that were due when it began, how many of them it has come to, what came of it so far, how long to leave the machine to others now.';
 
 -- What else ships for the fleet of today: its pools, the types of its tasks, the names that its workers send, its settings.
 
--- The pools of the fleet (queue.pools).
+-- The pools of the fleet (fairlane_core.pools).
 alter table public.task_types drop constraint task_types_run_type_is_known;
 alter table public.task_types add constraint task_types_run_type_is_known check (run_type in ('gpu', 'api', 'banodoco'));
-alter table queue.settings drop constraint settings_paused_pools_are_pools;
-alter table queue.settings add constraint settings_paused_pools_are_pools check (paused_pools <@ array['gpu', 'api', 'banodoco']);
+alter table fairlane_core.settings drop constraint settings_paused_pools_are_pools;
+alter table fairlane_core.settings add constraint settings_paused_pools_are_pools check (paused_pools <@ array['gpu', 'api', 'banodoco']);
 
 -- The types that the fleet of today runs: the one place that says so (docs/operations.md, "Types of task"). A row that is
 -- there already stays as it is: operators change types with public.set_task_type. Of a category only orchestration has an
@@ -671,7 +671,7 @@ values
   ('test', 'gpu', 'utility', null, false)
 on conflict (name) do nothing;
 
--- Of the types of API workers those that GPU workers know, too: machines of the task's owner run them (queue.is_served_by).
+-- Of the types of API workers those that GPU workers know, too: machines of the task's owner run them (fairlane_core.is_served_by).
 update public.task_types as y
 set runs_on_own_gpu = true
 where y.run_type = 'api'
@@ -683,7 +683,7 @@ where y.run_type = 'api'
 -- Workers of 30 and 31 March sent names of families that the backend of those two days made types of (docs/contract.md, 16).
 -- A stitch of a travel job and one of joins came under one name; whose part it is tells them apart. A join's orchestrator has
 -- its orchestrator_details; a plain join_clips has none, and stays what it is.
-insert into queue.family_names (family, parent_type, having_param, task_type)
+insert into fairlane_core.family_names (family, parent_type, having_param, task_type)
 values
   ('join_clips', '', 'orchestrator_details', 'join_clips_orchestrator'),
   ('individual_travel_segment', 'travel_orchestrator', '', 'travel_segment'),
@@ -693,25 +693,25 @@ values
 on conflict do nothing;
 
 -- What the fleet of today runs with, where that is not what the tables say by themselves (docs/operations.md, "Settings").
--- As the default of the column, so that a row which is lost and made anew (queue.rebuild, queue.missing_rows) is the fleet's,
+-- As the default of the column, so that a row which is lost and made anew (fairlane_core.rebuild, fairlane_core.missing_rows) is the fleet's,
 -- too. A family of which a child has failed makes nothing any more; the backend that these clients know ends it as well.
 -- Users, projects and credits are the app's.
-alter table queue.settings
+alter table fairlane_core.settings
   alter column registers_owners set default false,
   alter column requires_credits set default true,
   alter column fails_siblings set default true,
   alter column shared_worker_ids set default array['gpu-20250723_221138-afa8403b', 'local-worker', 'token-worker'];
-update queue.settings
+update fairlane_core.settings
 set registers_owners = default, requires_credits = default, fails_siblings = default, shared_worker_ids = default;
 
-comment on column queue.settings.fails_siblings is
+comment on column fairlane_core.settings.fails_siblings is
   'Whether the queued children of an orchestrator that failed, because one of them did, say, fail with it; those that run go on. Default false: all go on. The fleet ships true.';
 
 revoke all on table public.task_types, public.task_events
   from public, anon, authenticated, service_role;
 revoke all on sequence public.task_events_id_seq from public, anon, authenticated, service_role;
 
-select queue.lock_tables(
+select fairlane_core.lock_tables(
   'public.tasks',
   'public.users'
 );
@@ -720,7 +720,7 @@ select queue.lock_tables(
 
 -- Which task waits for which. No foreign key on depends_on: a dependency may be missing, and the
 -- waiting task then says so (dependency_lost) instead of being refused.
-create table queue.task_dependencies (
+create table fairlane_core.task_dependencies (
   task_id uuid not null,
   depends_on uuid not null,
   constraint task_dependencies_pkey primary key (task_id, depends_on),
@@ -728,24 +728,24 @@ create table queue.task_dependencies (
   constraint task_dependencies_are_on_another_task check (task_id <> depends_on)
 );
 
-create index task_dependencies_by_dependency on queue.task_dependencies (depends_on, task_id);
+create index task_dependencies_by_dependency on fairlane_core.task_dependencies (depends_on, task_id);
 
 -- For the planner. Where ten thousand wait for one task, the measured number says that each task has as many, and whoever
 -- inserts or ends one of his own would read them all.
-alter table queue.task_dependencies alter column depends_on set (n_distinct = -1);
+alter table fairlane_core.task_dependencies alter column depends_on set (n_distinct = -1);
 
-comment on table queue.task_dependencies is 'task_id may run once depends_on is Complete.';
+comment on table fairlane_core.task_dependencies is 'task_id may run once depends_on is Complete.';
 
-alter table queue.task_dependencies enable row level security;
+alter table fairlane_core.task_dependencies enable row level security;
 
 -- The derived state of owners, on which claims and counts go: slots, lines, what waits for which reason, held slots.
--- Everything here can be counted again from the tasks (queue.recount).
+-- Everything here can be counted again from the tasks (fairlane_core.recount).
 
 -- One small row per user: what runs and what may. Locking this row is what makes a user's limit exact:
 -- every claim for the user, in any pool and by any kind of caller, takes it first. No checks here and on the other
--- derived tables: a counter that has drifted must be seen and mended (queue.drift), not stop work; and a check is parsed
+-- derived tables: a counter that has drifted must be seen and mended (fairlane_core.drift), not stop work; and a check is parsed
 -- anew by every statement, which is felt on the hottest rows there are.
-create table queue.user_slots (
+create table fairlane_core.user_slots (
   user_id uuid not null,
   running integer not null default 0,
   task_limit integer not null,
@@ -753,7 +753,7 @@ create table queue.user_slots (
   cloud_on boolean not null,
   local_on boolean not null,
   settings_malformed boolean not null default false,
-  -- The owner's half of the one rule; queue.slots_of derives it. Not generated columns: every statement that moves
+  -- The owner's half of the one rule; fairlane_core.slots_of derives it. Not generated columns: every statement that moves
   -- running would parse their expressions anew. Who moves running, moves user_at_limit.
   cloud_reason text,
   local_reason text,
@@ -764,24 +764,24 @@ create table queue.user_slots (
   constraint user_slots_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade
 );
 
-comment on table queue.user_slots is
-  'Per user: tasks In Progress that take a slot, and a copy of what the user row allows. Kept in the transaction of each change; derived, so queue.reconcile can rebuild it.';
-comment on column queue.user_slots.running is 'Tasks In Progress that take a slot (orchestration takes none), and slots that queue.held_slots keeps.';
-comment on column queue.user_slots.orchestrating is
+comment on table fairlane_core.user_slots is
+  'Per user: tasks In Progress that take a slot, and a copy of what the user row allows. Kept in the transaction of each change; derived, so fairlane_core.reconcile can rebuild it.';
+comment on column fairlane_core.user_slots.running is 'Tasks In Progress that take a slot (orchestration takes none), and slots that fairlane_core.held_slots keeps.';
+comment on column fairlane_core.user_slots.orchestrating is
   'The same for orchestration tasks, which take places of their own: those that still need a worker.';
-comment on column queue.user_slots.orchestration_limit is 'How many of these there may be.';
-comment on column queue.user_slots.remembered is
+comment on column fairlane_core.user_slots.orchestration_limit is 'How many of these there may be.';
+comment on column fairlane_core.user_slots.remembered is
   'Starts that others than their holders ended, whose holders have let go since: they count for the turn for turn_memory.';
-comment on column queue.user_slots.cloud_reason is 'Why the fleet may run none of the user''s tasks now; null = it may.';
-comment on column queue.user_slots.local_reason is 'Why the user''s own machines may run none of them now; null = they may.';
-comment on column queue.user_slots.settings_malformed is 'A switch in users.settings is not a boolean and is read as on.';
+comment on column fairlane_core.user_slots.cloud_reason is 'Why the fleet may run none of the user''s tasks now; null = it may.';
+comment on column fairlane_core.user_slots.local_reason is 'Why the user''s own machines may run none of them now; null = they may.';
+comment on column fairlane_core.user_slots.settings_malformed is 'A switch in users.settings is not a boolean and is read as on.';
 
-alter table queue.user_slots set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
-alter table queue.user_slots enable row level security;
+alter table fairlane_core.user_slots set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
+alter table fairlane_core.user_slots enable row level security;
 
 -- One small row per user and pool with live work: how much is ready, how much is running, and whose
 -- turn it is. A claim walks the open lines through one index and never looks at a closed one.
-create table queue.user_lines (
+create table fairlane_core.user_queues (
   user_id uuid not null,
   pool text not null,
   ready_cloud integer not null default 0,
@@ -794,44 +794,44 @@ create table queue.user_lines (
   active_local_orchestration integer not null default 0,
   running integer not null default 0,
   is_open boolean not null default false,
-  turn_at timestamptz not null,
+  last_served_at timestamptz not null,
   task_limit integer not null default 0,
   closed_by text,
   turn_load integer not null default 0,
   orchestration_room integer not null default 0,
-  constraint user_lines_pkey primary key (user_id, pool),
-  constraint user_lines_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade
+  constraint user_queues_pkey primary key (user_id, pool),
+  constraint user_queues_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade
 );
 
 -- Whose turn it is: fewest starts first (running, orchestrating, just ended by others), then who has waited longest since
--- the last turn. Lines that were opened by one statement have the same turn_at; an entry for many of them could only be
+-- the last turn. Lines that were opened by one statement have the same last_served_at; an entry for many of them could only be
 -- marked dead when all of them are.
-create index user_lines_turns on queue.user_lines (pool, turn_load, turn_at) with (deduplicate_items = off)
+create index user_queues_turns on fairlane_core.user_queues (pool, turn_load, last_served_at) with (deduplicate_items = off)
   where is_open;
 
-comment on table queue.user_lines is
-  'Per user and pool: counts of ready and running tasks, and the place in the turn of users. Kept in the transaction of each change; derived, so queue.reconcile can rebuild it.';
-comment on column queue.user_lines.ready_cloud is 'Ready tasks with run_type cloud that take a slot; the next three columns likewise.';
-comment on column queue.user_lines.active_cloud is 'Tasks In Progress held with the service key that take a slot; active_local: held with a personal token.';
-comment on column queue.user_lines.running is 'Copy of user_slots.running.';
-comment on column queue.user_lines.is_open is 'A worker with the service key could take a task from this line now.';
-comment on column queue.user_lines.turn_at is 'When the user was last served in this pool, or when the line began to fill, whichever is later.';
-comment on column queue.user_lines.task_limit is 'Copy of user_slots.task_limit, so that counting reads the lines alone.';
-comment on column queue.user_lines.closed_by is
+comment on table fairlane_core.user_queues is
+  'Per user and pool: counts of ready and running tasks, and the place in the turn of users. Kept in the transaction of each change; derived, so fairlane_core.reconcile can rebuild it.';
+comment on column fairlane_core.user_queues.ready_cloud is 'Ready tasks with run_type cloud that take a slot; the next three columns likewise.';
+comment on column fairlane_core.user_queues.active_cloud is 'Tasks In Progress held with the service key that take a slot; active_local: held with a personal token.';
+comment on column fairlane_core.user_queues.running is 'Copy of user_slots.running.';
+comment on column fairlane_core.user_queues.is_open is 'A worker with the service key could take a task from this line now.';
+comment on column fairlane_core.user_queues.last_served_at is 'When the user was last served in this pool, or when the line began to fill, whichever is later.';
+comment on column fairlane_core.user_queues.task_limit is 'Copy of user_slots.task_limit, so that counting reads the lines alone.';
+comment on column fairlane_core.user_queues.closed_by is
   'no_credits or cloud_disabled, as in user_slots.cloud_reason; null = nothing but the limit can hold the line back. A copy, as above.';
 
-comment on column queue.user_lines.turn_load is
+comment on column fairlane_core.user_queues.turn_load is
   'user_slots.running, orchestrating and remembered together: who has the fewest is served first.';
-comment on column queue.user_lines.orchestration_room is
+comment on column fairlane_core.user_queues.orchestration_room is
   'How many more orchestration tasks the owner may start: user_slots.orchestration_limit less orchestrating, at least 0.';
 
-alter table queue.user_lines set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
-alter table queue.user_lines enable row level security;
+alter table fairlane_core.user_queues set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
+alter table fairlane_core.user_queues enable row level security;
 
 -- Starts that another than their holder ended, by cancelling, completing, deleting, for as long as they count. A machine
 -- may still be at work on each: until it lets go its slot is not free, and after that the start counts for its owner's
 -- turn for a while. Who cancels all day runs no more machines than who does not, and is served no more often.
-create table queue.held_slots (
+create table fairlane_core.held_slots (
   id bigint generated always as identity,
   task_id uuid not null,
   user_id uuid not null,
@@ -849,28 +849,28 @@ create table queue.held_slots (
   constraint held_slots_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade
 );
 
-create index held_slots_by_task on queue.held_slots (task_id);
-create index held_slots_by_user on queue.held_slots (user_id);
-create index held_slots_by_worker on queue.held_slots (worker_id) where let_go_at is null;
-create index held_slots_by_end on queue.held_slots (held_until);
+create index held_slots_by_task on fairlane_core.held_slots (task_id);
+create index held_slots_by_user on fairlane_core.held_slots (user_id);
+create index held_slots_by_worker on fairlane_core.held_slots (worker_id) where let_go_at is null;
+create index held_slots_by_end on fairlane_core.held_slots (held_until);
 
-comment on table queue.held_slots is
+comment on table fairlane_core.held_slots is
   'Starts that another than their holder ended: they keep their slot until the holder lets go, and count for the turn until held_until.';
-comment on column queue.held_slots.task_id is 'The task, which may be gone.';
-comment on column queue.held_slots.takes_slot is 'False: it holds one of its owner''s places for orchestration.';
-comment on column queue.held_slots.worker_id is 'Who held the task, with the token in token_id (null = the service key).';
-comment on column queue.held_slots.billed_from is
+comment on column fairlane_core.held_slots.task_id is 'The task, which may be gone.';
+comment on column fairlane_core.held_slots.takes_slot is 'False: it holds one of its owner''s places for orchestration.';
+comment on column fairlane_core.held_slots.worker_id is 'Who held the task, with the token in token_id (null = the service key).';
+comment on column fairlane_core.held_slots.billed_from is
   'Start of the billed part of a start that the owner has ended while the fleet ran it; null = nothing is left to be billed.';
-comment on column queue.held_slots.held_until is 'After this it holds and counts for nothing.';
-comment on column queue.held_slots.let_go_at is 'When the holder let go: it claimed again, reported, ended or fell silent; null = not yet.';
+comment on column fairlane_core.held_slots.held_until is 'After this it holds and counts for nothing.';
+comment on column fairlane_core.held_slots.let_go_at is 'When the holder let go: it claimed again, reported, ended or fell silent; null = not yet.';
 
-alter table queue.held_slots enable row level security;
+alter table fairlane_core.held_slots enable row level security;
 
 -- Who may see and do what: all rights on one page. What no line here gives, nobody has. First everything is taken back, for
 -- Postgres lets everybody execute a new function, and a platform may give every new object of public to everybody; then
 -- follows what each role needs. In public only the queue's own objects are named: those of the app are the app's.
 
-revoke all on schema queue from public, anon, authenticated, service_role;
-revoke all on all tables in schema queue from public, anon, authenticated, service_role;
-revoke all on all sequences in schema queue from public, anon, authenticated, service_role;
-revoke all on all functions in schema queue from public, anon, authenticated, service_role;
+revoke all on schema fairlane_core from public, anon, authenticated, service_role;
+revoke all on all tables in schema fairlane_core from public, anon, authenticated, service_role;
+revoke all on all sequences in schema fairlane_core from public, anon, authenticated, service_role;
+revoke all on all functions in schema fairlane_core from public, anon, authenticated, service_role;

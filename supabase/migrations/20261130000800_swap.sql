@@ -4,7 +4,7 @@
 -- Back out: restore from backup; columns are only added, but plain tokens are replaced by their hashes.
 
 set lock_timeout = '900ms';
-select queue.lock_tables(
+select fairlane_core.lock_tables(
   'public.tasks', 'public.workers', 'public.users', 'public.projects', 'public.generations', 'public.system_logs',
   'public.user_api_tokens'
 );
@@ -144,11 +144,11 @@ $$;
 comment on table public.users is 'Owners of work; id is the user''s id in auth.users.';
 comment on column public.users.credits is 'Cloud work runs only while this is above 0.';
 comment on column public.users.settings is
-  'What the app keeps of its user. Two switches in it, for cloud and for local work, are the queue''s (queue.switch_path); missing or malformed = on.';
+  'What the app keeps of its user. Two switches in it, for cloud and for local work, are the queue''s (fairlane_core.switch_path); missing or malformed = on.';
 comment on column public.users.max_in_progress is
-  'How many tasks may be In Progress at once; null = queue.settings.default_task_limit.';
+  'How many tasks may be In Progress at once; null = fairlane_core.settings.default_task_limit.';
 comment on column public.users.max_orchestrating is
-  'How many orchestration tasks may need a worker at once; null = queue.settings.default_orchestration_limit.';
+  'How many orchestration tasks may need a worker at once; null = fairlane_core.settings.default_orchestration_limit.';
 
 comment on table public.projects is 'Groups tasks; a task''s owner is its project''s owner.';
 comment on column public.projects.deleted_at is
@@ -187,7 +187,7 @@ comment on table public.tasks is 'One row per task. State changes only along doc
 comment on column public.tasks.task_type is 'Any text; task_types says what the queue knows of it.';
 comment on column public.tasks.params is 'What the worker needs; handed out exactly as it came in.';
 comment on column public.tasks.status is 'Queued, In Progress, Complete, Failed or Cancelled.';
-comment on column public.tasks.dependant_on is 'The first dependency; all of them are in queue.task_dependencies.';
+comment on column public.tasks.dependant_on is 'The first dependency; all of them are in fairlane_core.task_dependencies.';
 comment on column public.tasks.worker_id is 'Who holds the task or held it last, as the worker named itself; kept after completion.';
 comment on column public.tasks.output_location is 'The result''s URL; while running a progress text; after a failure the reason, where deployed clients look.';
 comment on column public.tasks.attempts is 'How often the task was started. Only a claim raises it.';
@@ -212,26 +212,26 @@ comment on column public.tasks.requeue_count is 'How often an operator put the f
 comment on column public.tasks.pool is 'Derived from task_types.run_type: which workers run it. Unknown type = gpu.';
 comment on column public.tasks.takes_slot is 'Derived from task_types.category, without a row from the name: false for orchestration.';
 comment on column public.tasks.model is 'Derived from params: the model the task wants; null = any.';
-comment on column public.tasks.standing is 'Derived: active (In Progress), ready, or the one reason of its own why a queued task waits; null once finished. Reasons of its owner are not in here, see queue.user_slots.cloud_reason.';
+comment on column public.tasks.readiness is 'Derived: active (In Progress), ready, or the one reason of its own why a queued task waits; null once finished. Reasons of its owner are not in here, see fairlane_core.user_slots.cloud_reason.';
 
 comment on column public.tasks.max_attempts is 'How often this task may be started before it ends Failed; null = what its type or the settings say.';
 comment on column public.tasks.timeout is 'How long one start of this task may run; null = what its type says.';
 comment on column public.tasks.reported_at is 'When a call or a log last named the task.';
 comment on column public.tasks.released_at is
   'When the last completed one of those that it waits for was completed, or an operator put it back; null = neither. Its age counts from the latest of this, created_at and available_at.';
-comment on column public.tasks.free_returns is
-  'How often the task was handed back by its holder, or never reached it, since it was enqueued or requeued; max_free_returns of these cost no start.';
+comment on column public.tasks.uncounted_releases is
+  'How often the task was handed back by its holder, or never reached it, since it was enqueued or requeued; max_uncounted_releases of these cost no start.';
 comment on column public.tasks.file_location is
   'The file of a result that output_location describes in JSON; null where output_location is the result itself. Only queue functions write it.';
 comment on column public.tasks.seen_at is
   'When the token that runs the task last gave a sign for it beside reports: a beat of its machine, or a call that names the task.';
 comment on column public.tasks.runs_on_own_gpu is
-  'Derived from task_types: a task of another pool that GPU machines of its owner run, too (queue.is_served_by); false for tasks of gpu.';
+  'Derived from task_types: a task of another pool that GPU machines of its owner run, too (fairlane_core.is_served_by); false for tasks of gpu.';
 comment on column public.tasks.is_beaten_for is 'True once the machine of a token has beaten for this start: then it is expected to go on.';
 comment on column public.tasks.claim_repeats is
-  'How often a claim that was answered with the task was answered again under its claim_id, since it was enqueued or requeued; max_free_returns of these cost no start.';
+  'How often a claim that was answered with the task was answered again under its claim_id, since it was enqueued or requeued; max_uncounted_releases of these cost no start.';
 comment on column public.tasks.has_bounded_params is
-  'True once a trigger has found the params within their bounds (queue.json_fault); false on rows from before these were asked, which claims then measure.';
+  'True once a trigger has found the params within their bounds (fairlane_core.json_fault); false on rows from before these were asked, which claims then measure.';
 
 alter table public.tasks set (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 

@@ -7,7 +7,7 @@
 set lock_timeout = 0;
 set statement_timeout = 0;
 
-select queue.drop_unfinished_indexes('public.tasks');
+select fairlane_core.drop_unfinished_indexes('public.tasks');
 
 -- What a worker holds; what runs.
 create index concurrently if not exists tasks_running_by_worker on public.tasks (worker_id) where status = 'In Progress';

@@ -31,36 +31,36 @@ begin
 end;
 $$;
 
-create function queue.starts_allowed(p_task public.tasks)
+create function fairlane_core.starts_allowed(p_task public.tasks)
 returns integer language plpgsql stable security invoker set search_path = '' as $$
 begin
-  return coalesce(p_task.max_attempts, queue.max_attempts(p_task.task_type));
+  return coalesce(p_task.max_attempts, fairlane_core.max_attempts(p_task.task_type));
 end;
 $$;
 
-create function queue.max_attempts(p_task_type text)
+create function fairlane_core.max_attempts(p_task_type text)
 returns integer language plpgsql stable security invoker set search_path = '' as $$
 begin
   return coalesce(
     (select y.max_attempts from public.task_types as y where y.name = p_task_type),
-    (select s.max_attempts from queue.settings as s)
+    (select s.max_attempts from fairlane_core.settings as s)
   );
 end;
 $$;
 
-create function queue.is_retryable(p_task_type text)
+create function fairlane_core.is_retryable(p_task_type text)
 returns boolean language plpgsql stable security invoker set search_path = '' as $$
 begin
   return coalesce((select y.is_retryable from public.task_types as y where y.name = p_task_type), true);
 end;
 $$;
 
-create function queue.retry_wait(p_attempts integer)
+create function fairlane_core.retry_wait(p_attempts integer)
 returns interval language plpgsql volatile security invoker set search_path = '' as $$
 declare
-  v_settings queue.settings;
+  v_settings fairlane_core.settings;
 begin
-  select s.* into v_settings from queue.settings as s;
+  select s.* into v_settings from fairlane_core.settings as s;
   return least(
     v_settings.max_retry_delay,
     -- Doubling stops where any delay has long reached its limit.
@@ -69,7 +69,7 @@ begin
 end;
 $$;
 
-create function queue.with_its_last_start(p_task public.tasks)
+create function fairlane_core.with_its_last_start(p_task public.tasks)
 returns public.tasks language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_start record;
@@ -100,11 +100,11 @@ begin
 end;
 $$;
 
-create function queue.told_reason(p_task public.tasks)
+create function fairlane_core.told_reason(p_task public.tasks)
 returns text language plpgsql stable security invoker set search_path = '' as $$
 begin
   return (
-    select e.details ->> 'held_back' -- queue.fail_task
+    select e.details ->> 'held_back' -- fairlane_core.fail_task
     from public.task_events as e
     where e.task_id = p_task.id
       and e.from_status = 'In Progress'
@@ -125,7 +125,7 @@ begin
 end;
 $$;
 
-create function queue.is_told_again(p_task public.tasks, p_attempts integer, p_reason text)
+create function fairlane_core.is_told_again(p_task public.tasks, p_attempts integer, p_reason text)
 returns boolean language plpgsql stable security invoker set search_path = '' as $$
 begin
   return p_task.status = 'In Progress'
@@ -140,13 +140,13 @@ begin
         and e.reason = p_reason
         and (
           e.worker_id is distinct from p_task.worker_id
-          or exists (select from queue.settings as s where queue.sent_name(p_task.worker_id) = any (s.shared_worker_ids))
+          or exists (select from fairlane_core.settings as s where fairlane_core.sent_name(p_task.worker_id) = any (s.shared_worker_ids))
         )
     );
 end;
 $$;
 
-create function queue.refuse_impossible_values(p_task public.tasks, p_old public.tasks default null)
+create function fairlane_core.refuse_impossible_values(p_task public.tasks, p_old public.tasks default null)
 returns void language plpgsql immutable security invoker set search_path = '' as $$
 declare
   v_first constant timestamptz := timestamptz '2000-01-01 00:00:00+00';
@@ -172,45 +172,45 @@ begin
       where v.new_time is distinct from v.old_time
         and not (v.new_time >= v_first and v.new_time < v_end)
     ) then
-      perform queue.refuse(400, 'INVALID_ARGUMENT', 'A time of a task must be in the years 2000 to 2100', 'Send a date, not infinity');
+      perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'A time of a task must be in the years 2000 to 2100', 'Send a date, not infinity');
     end if;
   end if;
 
   if p_task.priority not between -1000 and 1000 and p_task.priority is distinct from p_old.priority then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT', pg_catalog.format('The priority must be from -1000 to 1000, not %s', p_task.priority)
     );
   elsif length(p_task.task_type) not between 1 and 200 and p_task.task_type is distinct from p_old.task_type then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The task_type must have 1 to 200 characters');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'The task_type must have 1 to 200 characters');
   elsif length(p_task.idempotency_key) not between 1 and 255
     and p_task.idempotency_key is distinct from p_old.idempotency_key then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The idempotency_key must have 1 to 255 characters');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'The idempotency_key must have 1 to 255 characters');
   elsif length(p_task.worker_id) > 255 and p_task.worker_id is distinct from p_old.worker_id then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The worker_id must have at most 255 characters');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'The worker_id must have at most 255 characters');
   elsif p_task.attempts not between 0 and 1000 and p_old.id is null then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The attempts must be from 0 to 1000, not %s', p_task.attempts));
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The attempts must be from 0 to 1000, not %s', p_task.attempts));
   elsif p_task.max_attempts is distinct from p_old.max_attempts
     -- A requeue grants as many starts again as the type allows.
     and p_task.max_attempts not between 1 and coalesce(p_old.attempts, 0) + 1000 then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'max_attempts must be from 1 to 1000', 'Leave it out for the type''s');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'max_attempts must be from 1 to 1000', 'Leave it out for the type''s');
   elsif p_task.timeout is distinct from p_old.timeout
     and not (p_task.timeout > interval '0' and p_task.timeout <= interval '30 days') then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT', 'The timeout must be more than 0 and at most 30 days', 'Leave it out for the type''s'
     );
   elsif p_task.run_type not in ('cloud', 'local') then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be cloud or local, not %s', left(p_task.run_type, 100)));
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be cloud or local, not %s', left(p_task.run_type, 100)));
   end if;
 end;
 $$;
 
-create function queue.refuse_large_json(p_value jsonb, p_name text)
+create function fairlane_core.refuse_large_json(p_value jsonb, p_name text)
 returns void language plpgsql immutable security invoker set search_path = '' as $$
 declare
-  v_fault text := queue.json_fault(p_value);
+  v_fault text := fairlane_core.json_fault(p_value);
 begin
   if v_fault is not null then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       413, 'PARAMS_TOO_LARGE', pg_catalog.format('The %s are too large: %s', p_name, v_fault),
       'Store what is large as a file, and send its URL'
     );
@@ -218,10 +218,10 @@ begin
 end;
 $$;
 
-create function queue.bounded_data(p_data jsonb)
+create function fairlane_core.bounded_data(p_data jsonb)
 returns jsonb language plpgsql immutable security invoker set search_path = '' as $$
 declare
-  v_fault text := queue.json_fault(p_data);
+  v_fault text := fairlane_core.json_fault(p_data);
   -- Many rows of one statement may bring such data, so a text that is out of all proportion to what was sent is not
   -- written at all.
   v_most integer := least(16777216, 65536 + 8 * pg_column_size(p_data || jsonb_build_object())::bigint);
@@ -231,12 +231,12 @@ begin
   end if;
   return jsonb_build_object(
     'not_kept', v_fault,
-    'result_data', case when queue.written_length(p_data, v_most) is not null then queue.cut_ends(p_data::text) end
+    'result_data', case when fairlane_core.written_length(p_data, v_most) is not null then fairlane_core.cut_ends(p_data::text) end
   );
 end;
 $$;
 
-create function queue.json_fault(p_value jsonb)
+create function fairlane_core.json_fault(p_value jsonb)
 returns text language plpgsql immutable security invoker set search_path = '' as $$
 declare
   v_most constant integer := 1048576;
@@ -251,14 +251,14 @@ begin
     select
     from jsonb_array_elements(jsonb_path_query_array(p_value, 'strict $.** ? (@.type() == "number")')) as n (number)
     where (abs(n.number::numeric) >= 1e199 or scale(n.number::numeric) > 198)
-      and queue.number_length(n.number::numeric) > 400
+      and fairlane_core.number_length(n.number::numeric) > 400
   ) then
     return 'a number in it takes more than 400 characters, written out';
   elsif pg_column_size(p_value || jsonb_build_object()) <= 2048 then
     return null; -- with numbers of 400 characters at most, that cannot be long
   end if;
 
-  v_length := queue.written_length(p_value, v_most);
+  v_length := fairlane_core.written_length(p_value, v_most);
   if v_length is null and p_value is not null then
     return pg_catalog.format('written out, it has more than %s characters', v_most);
   elsif v_length <= 200000 then
@@ -277,14 +277,14 @@ begin
 end;
 $$;
 
-create function queue.fits_a_reply(p_has_bounded_params boolean, p_params jsonb)
+create function fairlane_core.fits_a_reply(p_has_bounded_params boolean, p_params jsonb)
 returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 begin
-  return p_has_bounded_params or queue.written_length(p_params, 8388608) is not null;
+  return p_has_bounded_params or fairlane_core.written_length(p_params, 8388608) is not null;
 end;
 $$;
 
-create function queue.written_length(p_value jsonb, p_most integer)
+create function fairlane_core.written_length(p_value jsonb, p_most integer)
 returns integer language plpgsql immutable security invoker set search_path = '' as $$
 declare
   -- Adds nothing, and takes it out of its compressed form.
@@ -302,7 +302,7 @@ begin
     from jsonb_array_elements(jsonb_path_query_array(v_value, 'strict $.** ? (@.type() == "number")')) as n (number)
     where abs(n.number::numeric) >= 1e100 or scale(n.number::numeric) > 100
   loop
-    v_numbers := v_numbers + queue.number_length(v_number);
+    v_numbers := v_numbers + fairlane_core.number_length(v_number);
     if v_numbers > p_most then
       return null;
     end if;
@@ -315,7 +315,7 @@ exception
 end;
 $$;
 
-create function queue.number_length(p_number numeric)
+create function fairlane_core.number_length(p_number numeric)
 returns integer language plpgsql immutable security invoker set search_path = '' as $$
 declare
   v_size numeric := abs(p_number);
@@ -332,7 +332,7 @@ begin
 end;
 $$;
 
-create function queue.cut_ends(p_text text)
+create function fairlane_core.cut_ends(p_text text)
 returns text language plpgsql immutable strict security invoker set search_path = '' as $$
 declare
   v_head constant integer := 65536;
@@ -346,17 +346,17 @@ begin
 end;
 $$;
 
-create function queue.is_uuid(p_text text)
+create function fairlane_core.is_uuid(p_text text)
 returns boolean language plpgsql immutable strict security invoker set search_path = '' as $$
 begin
   return p_text ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
 end;
 $$;
 
-create function queue.resolve_caller(p_caller jsonb, p_allowed text[])
-returns queue.caller language plpgsql stable security invoker set search_path = '' as $$
+create function fairlane_core.resolve_caller(p_caller jsonb, p_allowed text[])
+returns fairlane_core.caller language plpgsql stable security invoker set search_path = '' as $$
 declare
-  v_caller queue.caller;
+  v_caller fairlane_core.caller;
 begin
   v_caller.kind := p_caller ->> 'kind';
 
@@ -366,9 +366,9 @@ begin
     from public.user_api_tokens as k
     where k.token_hash = p_caller ->> 'hash'
       and k.revoked_at is null
-      and (k.expires_at is null or k.expires_at > queue.now());
+      and (k.expires_at is null or k.expires_at > fairlane_core.now());
     if v_caller.token_id is null then
-      perform queue.refuse(403, 'UNKNOWN_TOKEN', 'This token is unknown, expired or revoked', 'Create a new token');
+      perform fairlane_core.refuse(403, 'UNKNOWN_TOKEN', 'This token is unknown, expired or revoked', 'Create a new token');
     end if;
   elsif v_caller.kind = 'user' then
     v_caller.user_id := (p_caller ->> 'user_id')::uuid;
@@ -376,7 +376,7 @@ begin
 
   if v_caller.kind is null or not v_caller.kind = any (p_allowed)
     or (v_caller.kind <> 'service' and v_caller.user_id is null) then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       403, 'FORBIDDEN',
       pg_catalog.format('A caller of kind %s may not do this', coalesce(v_caller.kind, 'unknown')),
       pg_catalog.format('Call with: %s', array_to_string(p_allowed, ', '))
@@ -387,49 +387,49 @@ begin
 end;
 $$;
 
-create function queue.acts_for_a_user()
+create function fairlane_core.acts_for_a_user()
 returns boolean language plpgsql stable security invoker set search_path = '' as $$
 begin
-  return queue.actor() ~ '^(authenticated$|user:|token:)';
+  return fairlane_core.actor() ~ '^(authenticated$|user:|token:)';
 end;
 $$;
 
-create function queue.create_api_token(p_label text, p_expires_at timestamptz)
+create function fairlane_core.create_api_token(p_label text, p_expires_at timestamptz)
 returns text language plpgsql volatile security definer set search_path = '' set lock_timeout = '200ms' as $$
 declare
   v_user_id uuid := (select auth.uid());
   v_token text;
 begin
   if v_user_id is null then
-    perform queue.refuse(403, 'FORBIDDEN', 'Only a signed-in user can create a token', 'Sign in');
-  elsif p_expires_at <= queue.now() then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The time expires_at must be in the future');
+    perform fairlane_core.refuse(403, 'FORBIDDEN', 'Only a signed-in user can create a token', 'Sign in');
+  elsif p_expires_at <= fairlane_core.now() then
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'The time expires_at must be in the future');
   elsif p_expires_at >= '2101-01-01 00:00:00+00' then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The time expires_at must be before the year 2101', 'Leave it out for no end');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'The time expires_at must be before the year 2101', 'Leave it out for no end');
   elsif length(p_label) > 255 then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The label must have at most 255 characters');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'The label must have at most 255 characters');
   end if;
 
   lock table public.user_api_tokens in row exclusive mode;
   lock table public.users in row share mode;
   -- From here on only the user's own other requests are waited for, and those not for ever: who waits holds a connection.
-  perform queue.limit_lock_waits(2);
+  perform fairlane_core.limit_lock_waits(2);
   -- Two requests at once: the second counts the token of the first.
-  perform pg_advisory_xact_lock(hashtextextended('queue.tokens:' || v_user_id, 0));
-  perform queue.register_owner(v_user_id);
+  perform pg_advisory_xact_lock(hashtextextended('fairlane_core.tokens:' || v_user_id, 0));
+  perform fairlane_core.register_owner(v_user_id);
   -- A deletion that is under way is waited for, and one that comes later waits, and takes this token along.
   perform from public.users as u where u.id = v_user_id for key share;
-  if queue.is_being_deleted(v_user_id) then
-    perform queue.refuse(403, 'FORBIDDEN', 'This user is being deleted');
+  if fairlane_core.is_being_deleted(v_user_id) then
+    perform fairlane_core.refuse(403, 'FORBIDDEN', 'This user is being deleted');
   end if;
   if (
     select count(*)
     from public.user_api_tokens as k
     where k.user_id = v_user_id
       and k.revoked_at is null
-      and (k.expires_at is null or k.expires_at > queue.now())
+      and (k.expires_at is null or k.expires_at > fairlane_core.now())
   ) >= 20 then
-    perform queue.refuse(409, 'TOO_MANY_TOKENS', 'A user has at most 20 tokens, all of yours are in use', 'Revoke one first');
+    perform fairlane_core.refuse(409, 'TOO_MANY_TOKENS', 'A user has at most 20 tokens, all of yours are in use', 'Revoke one first');
   end if;
 
   -- Two version 4 UUIDs hold 244 random bits.
@@ -438,45 +438,45 @@ begin
   insert into public.user_api_tokens (user_id, label, token_hash, token_prefix, expires_at, created_at)
   values (
     v_user_id, coalesce(p_label, ''), encode(sha256(convert_to(v_token, 'UTF8')), 'hex'), left(v_token, 8),
-    p_expires_at, queue.now()
+    p_expires_at, fairlane_core.now()
   );
   return v_token;
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
 
-create function queue.revoke_api_token(p_token_id uuid)
+create function fairlane_core.revoke_api_token(p_token_id uuid)
 returns boolean language plpgsql volatile security definer set search_path = '' set lock_timeout = '200ms' as $$
 begin
   -- Its machine's work goes back with it.
   lock table public.user_api_tokens in row exclusive mode;
-  perform queue.open_tables(false);
+  perform fairlane_core.open_tables(false);
   update public.user_api_tokens as k
-  set revoked_at = queue.now()
+  set revoked_at = fairlane_core.now()
   where k.id = p_token_id
     and k.user_id = (select auth.uid())
     and k.revoked_at is null;
   return found;
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
 
-create function queue.holder_name(p_caller queue.caller, p_worker_id text)
+create function fairlane_core.holder_name(p_caller fairlane_core.caller, p_worker_id text)
 returns text language plpgsql immutable security invoker set search_path = '' as $$
 begin
   if p_caller.kind = 'token' then
-    return queue.caller_name(p_caller) || ':' || p_worker_id;
+    return fairlane_core.caller_name(p_caller) || ':' || p_worker_id;
   end if;
-  perform queue.refuse_name_of_a_token(p_worker_id);
+  perform fairlane_core.refuse_name_of_a_token(p_worker_id);
   return p_worker_id;
 end;
 $$;
 
-create function queue.caller_name(p_caller queue.caller)
+create function fairlane_core.caller_name(p_caller fairlane_core.caller)
 returns text language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return case p_caller.kind
@@ -487,11 +487,11 @@ begin
 end;
 $$;
 
-create function queue.refuse_name_of_a_token(p_worker_id text)
+create function fairlane_core.refuse_name_of_a_token(p_worker_id text)
 returns void language plpgsql immutable security invoker set search_path = '' as $$
 begin
   if starts_with(p_worker_id, 'token:') then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT',
       pg_catalog.format('A worker of the fleet may not be called %s: names that begin with token: are reserved for tokens', left(p_worker_id, 100)),
       'Send another worker_id'
@@ -500,34 +500,34 @@ begin
 end;
 $$;
 
-create function queue.sent_name(p_worker_id text)
+create function fairlane_core.sent_name(p_worker_id text)
 returns text language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return regexp_replace(p_worker_id, '^token:[0-9a-f-]{36}:', '');
 end;
 $$;
 
-create function queue.wait_for_name(p_name text, p_what text)
+create function fairlane_core.wait_for_name(p_name text, p_what text)
 returns void language plpgsql volatile security invoker set search_path = '' set lock_timeout = '240ms' as $$
 begin
-  perform queue.limit_lock_waits(1);
+  perform fairlane_core.limit_lock_waits(1);
   perform pg_advisory_xact_lock(hashtextextended(p_name, 0));
 exception when lock_not_available then
-  perform queue.refuse(
+  perform fairlane_core.refuse(
     503, 'UNAVAILABLE', pg_catalog.format('%s is still being answered by a transaction that does not end', p_what),
     'Repeat the same request'
   );
 end;
 $$;
 
-create function queue.tasks_before_update()
+create function fairlane_core.tasks_before_update()
 returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_is_new_start boolean := new.lease_token is distinct from old.lease_token and new.lease_token is not null;
   -- No API role can write these two columns: the queue itself asks for them to be derived again.
-  v_is_derived_again boolean := new.pool is null or (new.standing is null and old.standing is not null);
-  v_event constant text := coalesce(current_setting('queue.event', true), '');
-  v_mode constant text := coalesce(current_setting('queue.mode', true), '');
+  v_is_derived_again boolean := new.pool is null or (new.readiness is null and old.readiness is not null);
+  v_event constant text := coalesce(current_setting('fairlane_core.event', true), '');
+  v_mode constant text := coalesce(current_setting('fairlane_core.mode', true), '');
   v_is_direct constant boolean := v_event = '';
   v_reason constant text := case when v_event <> '' then v_event::json ->> 'reason' end;
   v_sent_attempts constant integer := new.attempts;
@@ -549,47 +549,47 @@ declare
   v_is_forgiven boolean;
   v_noticed jsonb;
 begin
-  if not queue.is_legal_transition(old, new)
-    or (v_is_direct and old.status = 'In Progress' and new.status = 'Queued' and queue.is_overtaken_reset(old, new)) then
+  if not fairlane_core.is_legal_transition(old, new)
+    or (v_is_direct and old.status = 'In Progress' and new.status = 'Queued' and fairlane_core.is_overtaken_reset(old, new)) then
     return null;
   end if;
   -- A worker that heard nothing says once more, here, how an earlier start of its own ended; another one has the task now.
   -- What the queue itself takes back brings the words of that earlier start along, and means this one.
   if v_is_direct and old.status = 'In Progress' and new.status = 'Queued' and new.attempts < old.attempts
     and strpos(v_mode, 'forgives_starts') = 0
-    and queue.is_told_again(old, new.attempts, new.error_details) then
+    and fairlane_core.is_told_again(old, new.attempts, new.error_details) then
     return null;
   end if;
 
   -- A start ends for want of a result of which a failure was told, and held back: that says more than the silence after it.
   if old.status = 'In Progress' and new.status = 'Queued' and v_reason is null then
-    v_told := queue.told_reason(old);
+    v_told := fairlane_core.told_reason(old);
     if strpos(coalesce(v_said, ''), v_told) = 0 then
       v_said := concat_ws('; ', v_said, 'it was said to have failed: ' || v_told);
       new.error_message := v_said;
     end if;
   end if;
 
-  perform queue.refuse_impossible_values(new, old);
+  perform fairlane_core.refuse_impossible_values(new, old);
   if new.token_id is null and new.worker_id is distinct from old.worker_id then
-    perform queue.refuse_name_of_a_token(new.worker_id);
+    perform fairlane_core.refuse_name_of_a_token(new.worker_id);
   end if;
 
   -- What a worker says is kept as far as it goes. It is compared first: most updates say nothing new.
   if new.result_data is distinct from old.result_data then
-    new.result_data := queue.bounded_data(new.result_data);
+    new.result_data := fairlane_core.bounded_data(new.result_data);
   end if;
   if new.output_location is distinct from old.output_location and new.status <> 'Failed' then
-    new.output_location := queue.cut_ends(new.output_location);
+    new.output_location := fairlane_core.cut_ends(new.output_location);
   end if;
   if new.thumbnail_url is distinct from old.thumbnail_url then
-    new.thumbnail_url := queue.cut_ends(new.thumbnail_url);
+    new.thumbnail_url := fairlane_core.cut_ends(new.thumbnail_url);
   end if;
   if new.error_details is distinct from old.error_details then
-    new.error_details := queue.cut_ends(new.error_details);
+    new.error_details := fairlane_core.cut_ends(new.error_details);
   end if;
   if new.error_message is distinct from old.error_message and new.status <> 'Failed' then
-    new.error_message := queue.cut_ends(new.error_message);
+    new.error_message := fairlane_core.cut_ends(new.error_message);
   end if;
 
   -- Only a claim or a requeue moves the count of starts; what a client read and wrote back does not. Only the queue
@@ -600,13 +600,13 @@ begin
   -- counted is the task's, whatever comes between: a start that counts is no reason to give as many again.
   v_is_forgiven := false;
   if v_is_given_back then
-    v_is_forgiven := old.free_returns < (select s.max_free_returns from queue.settings as s);
-    new.free_returns := old.free_returns + 1;
-    if old.free_returns > 0 then
-      new.available_at := greatest(new.available_at, queue.now() + queue.retry_wait(old.free_returns));
+    v_is_forgiven := old.uncounted_releases < (select s.max_uncounted_releases from fairlane_core.settings as s);
+    new.uncounted_releases := old.uncounted_releases + 1;
+    if old.uncounted_releases > 0 then
+      new.available_at := greatest(new.available_at, fairlane_core.now() + fairlane_core.retry_wait(old.uncounted_releases));
     end if;
   elsif new.requeue_count > old.requeue_count then
-    new.free_returns := 0;
+    new.uncounted_releases := 0;
     new.claim_repeats := 0;
   end if;
   if not v_is_new_start and new.requeue_count = old.requeue_count and not v_is_forgiven then
@@ -616,7 +616,7 @@ begin
   if old.status = 'In Progress' and new.status = 'Queued' and not v_is_forgiven then
     -- Rows that were started before starts were counted.
     new.attempts := greatest(new.attempts, 1);
-    if new.attempts >= queue.starts_allowed(new) then
+    if new.attempts >= fairlane_core.starts_allowed(new) then
       new.status := 'Failed';
       v_said := pg_catalog.format(
         'Given up after %s starts; the last one ended with: %s', new.attempts, coalesce(v_said, 'no reason given')
@@ -626,7 +626,7 @@ begin
   end if;
 
   if new.status in ('Complete', 'Failed', 'Cancelled') and old.status = new.status then
-    -- A finished task keeps its result and its story; only a file may still be described, once (queue.complete_task). No API
+    -- A finished task keeps its result and its story; only a file may still be described, once (fairlane_core.complete_task). No API
     -- role may write file_location, which proves it.
     if not (new.status = 'Complete' and old.file_location is null and coalesce(new.file_location = old.output_location, false)) then
       new.output_location := old.output_location;
@@ -639,37 +639,37 @@ begin
       case when old.status = 'Failed' then 'Failed without a reason' end
     );
     new.generation_started_at := old.generation_started_at;
-    -- A machine is paid until it lets go (queue.let_go).
+    -- A machine is paid until it lets go (fairlane_core.let_go).
     if strpos(v_mode, 'bills') = 0 then
       new.generation_processed_at := old.generation_processed_at;
     end if;
     new.worker_id := old.worker_id;
   elsif new.status = 'Failed' then
-    new.error_message := queue.cut_text(coalesce(v_said, 'Failed without a reason'));
+    new.error_message := fairlane_core.cut_text(coalesce(v_said, 'Failed without a reason'));
     if v_is_direct and new.error_message <> v_said then
       -- The history keeps more of it. A direct change says the same of all its rows.
-      v_noticed := jsonb_build_object('error_message', queue.cut_ends(v_said));
+      v_noticed := jsonb_build_object('error_message', fairlane_core.cut_ends(v_said));
     end if;
     new.output_location := case
       when new.output_location is distinct from old.output_location
-        then coalesce(queue.cut_text(nullif(new.output_location, '')), new.error_message)
+        then coalesce(fairlane_core.cut_text(nullif(new.output_location, '')), new.error_message)
       else new.error_message
     end;
   elsif new.status = 'Complete' then
-    new.generation_processed_at := queue.now();
+    new.generation_processed_at := fairlane_core.now();
     if v_is_direct and new.output_location is not distinct from old.output_location then
       new.output_location := null; -- a progress text is no result
     end if;
     if new.output_location is distinct from old.output_location and new.file_location is null then
-      new.file_location := queue.described_file(queue.json_object_of(new.output_location), new.user_id, new.id);
+      new.file_location := fairlane_core.described_file(fairlane_core.json_object_of(new.output_location), new.user_id, new.id);
     end if;
     -- Whoever made it had lost it meanwhile; it is theirs all the same.
     if old.status = 'Queued' and new.worker_id is null then
-      new := queue.with_its_last_start(new);
+      new := fairlane_core.with_its_last_start(new);
     end if;
-    new.generation_created := queue.creates_generation(new.task_type, new.params);
+    new.generation_created := fairlane_core.creates_generation(new.task_type, new.params);
     -- Nobody works on it any more, and nobody puts it back.
-    new.params := queue.without_secrets(new.params);
+    new.params := fairlane_core.without_secrets(new.params);
   elsif new.status = 'Queued' then
     new.lease_token := null;
     new.claim_id := null;
@@ -703,7 +703,7 @@ begin
     where y.name = new.task_type;
     new.pool := coalesce(new.pool, 'gpu');
     new.runs_on_own_gpu := coalesce(new.runs_on_own_gpu and new.pool <> 'gpu', false);
-    new.takes_slot := queue.takes_slot(new.task_type, v_category);
+    new.takes_slot := fairlane_core.takes_slot(new.task_type, v_category);
     -- A start stays what it was handed out as, or its holder would be judged by the rules of another pool, and be given
     -- other work beside it. That it is orchestration may turn out meanwhile, but not that it was none.
     if new.status = 'In Progress' then
@@ -716,61 +716,61 @@ begin
     new.user_id := coalesce((select p.user_id from public.projects as p where p.id = new.project_id), new.user_id);
   end if;
   if new.params is distinct from old.params then
-    new.params := queue.params_object(new.params);
-    perform queue.refuse_large_json(new.params, 'params');
+    new.params := fairlane_core.params_object(new.params);
+    perform fairlane_core.refuse_large_json(new.params, 'params');
     new.has_bounded_params := true;
   end if;
   if v_is_derived_again or new.params is distinct from old.params then
-    new.model := queue.task_model(new.params);
+    new.model := fairlane_core.task_model(new.params);
   end if;
-  -- What it is a part of, or waits for: queue.tasks_after_update follows.
+  -- What it is a part of, or waits for: fairlane_core.tasks_after_update follows.
   if new.dependant_on is distinct from old.dependant_on or (
     (new.params is distinct from old.params or new.task_type <> old.task_type or new.user_id is distinct from old.user_id)
-    and queue.subtask_of(new.id, new.user_id, new.task_type, new.params)
-      is distinct from queue.subtask_of(old.id, old.user_id, old.task_type, old.params)
+    and fairlane_core.subtask_of(new.id, new.user_id, new.task_type, new.params)
+      is distinct from fairlane_core.subtask_of(old.id, old.user_id, old.task_type, old.params)
   ) then
     v_noticed := coalesce(v_noticed, '{}') || jsonb_build_object('regroups', true);
   end if;
 
   if new.status = 'In Progress' then
-    new.standing := 'active';
+    new.readiness := 'active';
   else
     -- Its age counts from what let it go.
     if new.requeue_count > old.requeue_count then
-      new.released_at := queue.now();
+      new.released_at := fairlane_core.now();
     elsif new.status = 'Queued' and new.dependant_on is not null then
-      new.released_at := greatest(old.released_at, queue.released_at(new.id, new.dependant_on, new.user_id));
+      new.released_at := greatest(old.released_at, fairlane_core.released_at(new.id, new.dependant_on, new.user_id));
     end if;
-    new.standing := queue.task_standing(new);
+    new.readiness := fairlane_core.task_readiness(new);
   end if;
 
   if new.attempts <> v_sent_attempts and v_sent_attempts <> old.attempts
-    and v_is_direct and pg_trigger_depth() = 1 and queue.is_plain_write() then
-    perform queue.note_unused_column('tasks', 'attempts');
+    and v_is_direct and pg_trigger_depth() = 1 and fairlane_core.is_plain_write() then
+    perform fairlane_core.note_unused_column('tasks', 'attempts');
   end if;
   if not v_is_derived_again then
-    new.updated_at := queue.now();
+    new.updated_at := fairlane_core.now();
   end if;
   if v_noticed is not null then
     perform set_config(
-      'queue.noticed', (coalesce(nullif(current_setting('queue.noticed', true), '')::jsonb, '{}') || v_noticed)::text, true
+      'fairlane_core.noticed', (coalesce(nullif(current_setting('fairlane_core.noticed', true), '')::jsonb, '{}') || v_noticed)::text, true
     );
   end if;
   return new;
 end;
 $$;
 
-create function queue.slots_of(
+create function fairlane_core.slots_of(
   p_user public.users, p_running integer, p_orchestrating integer, p_remembered integer
 )
-returns queue.user_slots language plpgsql stable security invoker set search_path = '' as $$
+returns fairlane_core.user_slots language plpgsql stable security invoker set search_path = '' as $$
 declare
-  v_cloud jsonb := p_user.settings #> queue.switch_path('cloud');
-  v_local jsonb := p_user.settings #> queue.switch_path('local');
-  v_settings queue.settings;
-  v_slots queue.user_slots;
+  v_cloud jsonb := p_user.settings #> fairlane_core.switch_path('cloud');
+  v_local jsonb := p_user.settings #> fairlane_core.switch_path('local');
+  v_settings fairlane_core.settings;
+  v_slots fairlane_core.user_slots;
 begin
-  select d.* into v_settings from queue.settings as d;
+  select d.* into v_settings from fairlane_core.settings as d;
   v_slots.user_id := p_user.id;
   v_slots.running := p_running;
   v_slots.orchestrating := p_orchestrating;
@@ -780,7 +780,7 @@ begin
     p_user.max_orchestrating, v_settings.default_orchestration_limit, v_slots.task_limit
   );
   -- Nothing of a deleted user starts any more while what they had goes piece by piece.
-  if queue.is_being_deleted(p_user.id) then
+  if fairlane_core.is_being_deleted(p_user.id) then
     v_slots.task_limit := 0;
     v_slots.orchestration_limit := 0;
   end if;
@@ -803,30 +803,30 @@ begin
 end;
 $$;
 
-create function queue.tasks_keep_to_the_bound()
+create function fairlane_core.enforce_queue_limit()
 returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_bound integer;
   v_user_id uuid;
 begin
-  if not queue.acts_for_a_user() then
+  if not fairlane_core.acts_for_a_user() then
     return null;
   end if;
 
-  select s.max_queued_per_user into v_bound from queue.settings as s;
+  select s.max_queued_per_user into v_bound from fairlane_core.settings as s;
   if v_bound is null then
     return null;
   end if;
 
   -- One after the other: as one query, the count is taken for each new row, and each row's orchestrator looked for.
   for v_user_id in select distinct n.user_id from new_rows as n loop
-    if queue.queued_count(v_user_id) > v_bound and exists (
+    if fairlane_core.queued_count(v_user_id) > v_bound and exists (
       select
       from new_rows as n
       where n.user_id = v_user_id
-        and not queue.has_started_orchestrator(n)
+        and not fairlane_core.has_started_orchestrator(n)
     ) then
-      perform queue.refuse(
+      perform fairlane_core.refuse(
         429, 'QUEUE_FULL',
         pg_catalog.format('A user may have at most %s queued tasks, and this would exceed it', v_bound),
         'Wait until some have run, or cancel some'
@@ -837,32 +837,32 @@ begin
 end;
 $$;
 
-create function queue.queued_count(p_user_id uuid)
+create function fairlane_core.queued_count(p_user_id uuid)
 returns bigint language plpgsql stable security invoker set search_path = '' as $$
 begin
   return coalesce(
     (
       select sum(l.ready_cloud + l.ready_cloud_orchestration + l.ready_local + l.ready_local_orchestration)
-      from queue.user_lines as l
+      from fairlane_core.user_queues as l
       where l.user_id = p_user_id
     ), 0
   ) + coalesce(
     (
       select sum(b.task_count)
-      from queue.blocked_tasks as b
+      from fairlane_core.blocked_tasks as b
       where b.user_id = p_user_id
     ), 0
   );
 end;
 $$;
 
-create function queue.has_started_orchestrator(p_task public.tasks)
+create function fairlane_core.has_started_orchestrator(p_task public.tasks)
 returns boolean language plpgsql stable security invoker set search_path = '' as $$
 begin
   -- By their keys: asked with the owner beside them, a plan may go through all that the owner has, for each new row.
   return exists (
     select
-    from unnest(queue.named_parents(p_task.params)) as p (id)
+    from unnest(fairlane_core.named_parents(p_task.params)) as p (id)
     where (
       select t.user_id = p_task.user_id
         and not t.takes_slot
@@ -874,29 +874,29 @@ begin
 end;
 $$;
 
-create function queue.projects_keep_to_the_bound()
+create function fairlane_core.enforce_project_limit()
 returns trigger language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
 declare
   v_most constant integer := 1000;
   v_user_id uuid;
 begin
-  if not queue.acts_for_a_user() then
+  if not fairlane_core.acts_for_a_user() then
     return null;
   end if;
 
   for v_user_id in select distinct n.user_id from new_rows as n order by n.user_id loop
     -- Two requests at once: the second counts what the first has added.
-    perform pg_advisory_xact_lock(hashtextextended('queue.projects:' || v_user_id, 0));
+    perform pg_advisory_xact_lock(hashtextextended('fairlane_core.projects:' || v_user_id, 0));
     -- A deletion that is under way is waited for, and one that comes later takes the project along.
     perform from public.users as u where u.id = v_user_id for key share;
-    if queue.is_being_deleted(v_user_id) then
-      perform queue.refuse(403, 'FORBIDDEN', 'This user is being deleted');
+    if fairlane_core.is_being_deleted(v_user_id) then
+      perform fairlane_core.refuse(403, 'FORBIDDEN', 'This user is being deleted');
     end if;
     if (
       select count(*)
       from (select from public.projects as p where p.user_id = v_user_id limit v_most + 1) as k
     ) > v_most then
-      perform queue.refuse(
+      perform fairlane_core.refuse(
         409, 'TOO_MANY_PROJECTS', pg_catalog.format('A user may have at most %s projects, and this would exceed it', v_most),
         'Delete some first'
       );
@@ -906,15 +906,15 @@ begin
 end;
 $$;
 
-create function queue.projects_before_write()
+create function fairlane_core.projects_before_write()
 returns trigger language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
 begin
-  perform queue.refuse(400, 'INVALID_ARGUMENT', 'The name of a project must have at most 255 characters');
+  perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'The name of a project must have at most 255 characters');
   return null;
 end;
 $$;
 
-create function queue.tasks_before_insert()
+create function fairlane_core.tasks_before_insert()
 returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_owner uuid;
@@ -922,44 +922,44 @@ declare
   v_category text;
 begin
   if new.status <> 'Queued' then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT',
       pg_catalog.format('A new task must be Queued, not %s', new.status),
       'Insert it Queued; claim, complete or fail it through the functions'
     );
   end if;
 
-  perform queue.refuse_impossible_values(new);
+  perform fairlane_core.refuse_impossible_values(new);
 
   if new.project_id is not null then
     -- Held, as the foreign key will: it does not change hands until the task is there.
     select p.user_id, p.deleted_at into v_owner, v_deleted_at from public.projects as p where p.id = new.project_id for key share;
     if v_deleted_at is not null then
-      perform queue.refuse(404, 'PROJECT_NOT_FOUND', pg_catalog.format('Project %s was deleted', new.project_id));
+      perform fairlane_core.refuse(404, 'PROJECT_NOT_FOUND', pg_catalog.format('Project %s was deleted', new.project_id));
     end if;
     -- An unknown project is left to the foreign key.
     new.user_id := coalesce(v_owner, new.user_id);
   else
-    if new.user_id is null and (select s.registers_owners from queue.settings as s) then
+    if new.user_id is null and (select s.registers_owners from fairlane_core.settings as s) then
       new.user_id := auth.uid(); -- null for the service, which names an owner
     end if;
-    perform queue.register_owner(new.user_id);
+    perform fairlane_core.register_owner(new.user_id);
   end if;
 
   new.run_type := coalesce(new.run_type, 'cloud');
-  new.params := queue.params_object(new.params);
-  perform queue.refuse_large_json(new.params, 'params');
+  new.params := fairlane_core.params_object(new.params);
+  perform fairlane_core.refuse_large_json(new.params, 'params');
   new.has_bounded_params := true;
   if new.result_data is not null then
-    new.result_data := queue.bounded_data(new.result_data);
+    new.result_data := fairlane_core.bounded_data(new.result_data);
   end if;
-  new.output_location := queue.cut_ends(new.output_location);
-  new.error_message := queue.cut_ends(new.error_message);
-  new.error_details := queue.cut_ends(new.error_details);
+  new.output_location := fairlane_core.cut_ends(new.output_location);
+  new.error_message := fairlane_core.cut_ends(new.error_message);
+  new.error_details := fairlane_core.cut_ends(new.error_details);
   -- A default timestamp becomes the queue's own time. One that was given stays, unless a user gave it: an older task
   -- is served first.
-  if new.created_at is null or new.created_at = pg_catalog.now() or queue.actor() ~ '^(authenticated$|user:)' then
-    new.created_at := queue.now();
+  if new.created_at is null or new.created_at = pg_catalog.now() or fairlane_core.actor() ~ '^(authenticated$|user:)' then
+    new.created_at := fairlane_core.now();
   end if;
   new.updated_at := coalesce(new.updated_at, new.created_at);
 
@@ -969,20 +969,20 @@ begin
   where y.name = new.task_type;
   new.pool := coalesce(new.pool, 'gpu');
   new.runs_on_own_gpu := coalesce(new.runs_on_own_gpu and new.pool <> 'gpu', false);
-  new.takes_slot := queue.takes_slot(new.task_type, v_category);
+  new.takes_slot := fairlane_core.takes_slot(new.task_type, v_category);
 
   if new.dependant_on = new.id then
-    perform queue.refuse(400, 'DEPENDENCY_CYCLE', 'A task cannot depend on itself');
+    perform fairlane_core.refuse(400, 'DEPENDENCY_CYCLE', 'A task cannot depend on itself');
   elsif new.dependant_on is not null then
-    new.released_at := queue.released_at(new.id, new.dependant_on, new.user_id);
+    new.released_at := fairlane_core.released_at(new.id, new.dependant_on, new.user_id);
   end if;
-  new.model := queue.task_model(new.params);
-  new.standing := queue.task_standing(new);
+  new.model := fairlane_core.task_model(new.params);
+  new.readiness := fairlane_core.task_readiness(new);
   return new;
 end;
 $$;
 
-create function queue.params_object(p_params jsonb)
+create function fairlane_core.params_object(p_params jsonb)
 returns jsonb language plpgsql immutable security invoker set search_path = '' as $$
 declare
   v_params jsonb := coalesce(p_params, '{}');
@@ -996,7 +996,7 @@ begin
   end if;
 
   if jsonb_typeof(v_params) <> 'object' then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT',
       pg_catalog.format('The params must be a JSON object, not %s', jsonb_typeof(v_params))
     );
@@ -1005,56 +1005,56 @@ begin
 end;
 $$;
 
-create function queue.parent_task_id(p_params jsonb)
+create function fairlane_core.parent_task_id(p_params jsonb)
 returns uuid language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return case
-    when p_params ->> queue.parent_key() ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
-      then (p_params ->> queue.parent_key())::uuid
+    when p_params ->> fairlane_core.parent_key() ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+      then (p_params ->> fairlane_core.parent_key())::uuid
   end;
 end;
 $$;
 
-create function queue.without_secrets(p_params jsonb)
+create function fairlane_core.without_secrets(p_params jsonb)
 returns jsonb language plpgsql immutable security invoker set search_path = '' as $$
 begin
   if not jsonb_path_exists(p_params, '$.**.user_jwt') then
     return p_params; -- like most, and most of what lies beside one
   elsif jsonb_typeof(p_params) = 'array' then
     return (
-      select jsonb_agg(queue.without_secrets(e.value) order by e.place)
+      select jsonb_agg(fairlane_core.without_secrets(e.value) order by e.place)
       from jsonb_array_elements(p_params) with ordinality as e (value, place)
     );
   end if;
   return (
-    select jsonb_object_agg(e.key, case e.key when 'user_jwt' then '"[redacted]"' else queue.without_secrets(e.value) end)
+    select jsonb_object_agg(e.key, case e.key when 'user_jwt' then '"[redacted]"' else fairlane_core.without_secrets(e.value) end)
     from jsonb_each(p_params) as e
   );
 end;
 $$;
 
-create function queue.parent_key()
+create function fairlane_core.parent_key()
 returns text language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return 'parent_task_id';
 end;
 $$;
 
-create function queue.named_parents(p_params jsonb)
+create function fairlane_core.named_parents(p_params jsonb)
 returns uuid[] language plpgsql immutable security invoker set search_path = '' as $$
 begin
-  return nullif(array_remove(array[queue.parent_task_id(p_params)], null), '{}');
+  return nullif(array_remove(array[fairlane_core.parent_task_id(p_params)], null), '{}');
 end;
 $$;
 
-create function queue.place_key()
+create function fairlane_core.place_key()
 returns text language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return 'part_index';
 end;
 $$;
 
-create function queue.part_of(p_task_type text, p_params jsonb, out final_rank smallint, out part_index integer)
+create function fairlane_core.part_of(p_task_type text, p_params jsonb, out final_rank smallint, out part_index integer)
 returns record language plpgsql immutable security invoker set search_path = '' as $$
 begin
   part_index := substring(p_params ->> 'part_index' from '^[0-9]{1,9}$')::integer;
@@ -1065,7 +1065,7 @@ begin
 end;
 $$;
 
-create function queue.has_expected_children(p_family queue.orchestrations, p_params jsonb, p_is_quiet boolean)
+create function fairlane_core.has_expected_children(p_family fairlane_core.orchestrations, p_params jsonb, p_is_quiet boolean)
 returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return coalesce(
@@ -1076,54 +1076,54 @@ begin
 end;
 $$;
 
-create function queue.has_nothing_to_enqueue(p_report text)
+create function fairlane_core.has_nothing_to_enqueue(p_report text)
 returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return coalesce(p_report ~ '^Nothing to enqueue', false);
 end;
 $$;
 
-create function queue.has_enqueued(p_report text)
+create function fairlane_core.has_enqueued(p_report text)
 returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return coalesce(p_report ~ '^Enqueued ', false);
 end;
 $$;
 
-create function queue.task_model(p_params jsonb)
+create function fairlane_core.task_model(p_params jsonb)
 returns text language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return left(p_params ->> 'model', 200);
 end;
 $$;
 
-create function queue.takes_slot(p_task_type text, p_category text)
+create function fairlane_core.takes_slot(p_task_type text, p_category text)
 returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return p_category is distinct from 'orchestration';
 end;
 $$;
 
-create function queue.pools()
+create function fairlane_core.pools()
 returns text[] language sql immutable security invoker set search_path = '' as $$
   select array['gpu', 'api'];
 $$;
 
-create function queue.switch_path(p_run_type text)
+create function fairlane_core.switch_path(p_run_type text)
 returns text[] language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return array[p_run_type];
 end;
 $$;
 
-create function queue.is_rented(p_worker public.workers)
+create function fairlane_core.is_rented(p_worker public.workers)
 returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return coalesce(p_worker.metadata ? 'machine_id', false);
 end;
 $$;
 
-create function queue.task_standing(p_task public.tasks)
+create function fairlane_core.task_readiness(p_task public.tasks)
 returns text language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_is_active boolean;
@@ -1144,21 +1144,21 @@ begin
 
   if not v_is_active then
     return 'type_inactive';
-  elsif p_task.available_at > queue.now() then
+  elsif p_task.available_at > fairlane_core.now() then
     return 'not_yet';
   end if;
 
   return coalesce(
     case when p_task.dependant_on is not null
-      then queue.dependency_state(p_task.id, p_task.dependant_on, p_task.user_id)
+      then fairlane_core.dependency_state(p_task.id, p_task.dependant_on, p_task.user_id)
     end,
-    case when queue.is_stale(greatest(p_task.created_at, p_task.available_at, p_task.released_at), p_task.attempts > 0 or p_task.claimed_at is not null, p_task.params) then 'stale' end,
+    case when fairlane_core.is_stale(greatest(p_task.created_at, p_task.available_at, p_task.released_at), p_task.attempts > 0 or p_task.claimed_at is not null, p_task.params) then 'stale' end,
     'ready'
   );
 end;
 $$;
 
-create function queue.dependency_state(p_task_id uuid, p_dependant_on uuid, p_user_id uuid)
+create function fairlane_core.dependency_state(p_task_id uuid, p_dependant_on uuid, p_user_id uuid)
 returns text language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_wanted uuid[];
@@ -1169,7 +1169,7 @@ begin
   select array_agg(w.id)
   into v_wanted
   from (
-    select d.depends_on as id from queue.task_dependencies as d where d.task_id = p_task_id
+    select d.depends_on as id from fairlane_core.task_dependencies as d where d.task_id = p_task_id
     union
     select p_dependant_on where p_dependant_on is not null
   ) as w;
@@ -1194,16 +1194,16 @@ begin
 end;
 $$;
 
-create function queue.is_stale(p_since timestamptz, p_was_started boolean, p_params jsonb)
+create function fairlane_core.is_stale(p_since timestamptz, p_was_started boolean, p_params jsonb)
 returns boolean language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_parent_id uuid;
 begin
-  if p_was_started or p_since >= queue.stale_before() then
+  if p_was_started or p_since >= fairlane_core.stale_before() then
     return false;
   end if;
 
-  v_parent_id := queue.parent_task_id(p_params);
+  v_parent_id := fairlane_core.parent_task_id(p_params);
 
   return v_parent_id is null or not exists (
     select from public.tasks as t
@@ -1213,13 +1213,13 @@ begin
 end;
 $$;
 
-create function queue.stale_before()
+create function fairlane_core.stale_before()
 returns timestamptz language plpgsql stable security invoker set search_path = '' as $$
 declare
-  v_watch queue.clock_watch;
-  v_before timestamptz := queue.now() - (select s.stale_after from queue.settings as s);
+  v_watch fairlane_core.clock_watch;
+  v_before timestamptz := fairlane_core.now() - (select s.stale_after from fairlane_core.settings as s);
 begin
-  select w.* into v_watch from queue.clock_watch as w;
+  select w.* into v_watch from fairlane_core.clock_watch as w;
   if clock_timestamp() > v_watch.looked_at + v_watch.away_after then
     v_before := v_before - (clock_timestamp() - v_watch.looked_at);
   end if;
@@ -1230,51 +1230,51 @@ begin
 end;
 $$;
 
-create function queue.released_at(p_task_id uuid, p_dependant_on uuid, p_user_id uuid)
+create function fairlane_core.released_at(p_task_id uuid, p_dependant_on uuid, p_user_id uuid)
 returns timestamptz language plpgsql stable security invoker set search_path = '' as $$
 begin
   return (
     select max(t.generation_processed_at)
     from public.tasks as t
-    where t.id = any (array(select d.depends_on from queue.task_dependencies as d where d.task_id = p_task_id) || p_dependant_on)
+    where t.id = any (array(select d.depends_on from fairlane_core.task_dependencies as d where d.task_id = p_task_id) || p_dependant_on)
       and t.user_id is not distinct from p_user_id
       and t.status = 'Complete'
   );
 end;
 $$;
 
-create function queue.is_behind_its_type(
-  p_task_type text, p_pool text, p_takes_slot boolean, p_runs_on_own_gpu boolean, p_standing text
+create function fairlane_core.is_behind_its_type(
+  p_task_type text, p_pool text, p_takes_slot boolean, p_runs_on_own_gpu boolean, p_readiness text
 )
 returns boolean language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_type public.task_types;
 begin
   select y.* into v_type from public.task_types as y where y.name = p_task_type;
-  if p_standing = 'active' then
-    return p_takes_slot and not queue.takes_slot(p_task_type, v_type.category);
+  if p_readiness = 'active' then
+    return p_takes_slot and not fairlane_core.takes_slot(p_task_type, v_type.category);
   end if;
   return p_pool is distinct from coalesce(v_type.run_type, 'gpu')
-    or p_takes_slot is distinct from queue.takes_slot(p_task_type, v_type.category)
+    or p_takes_slot is distinct from fairlane_core.takes_slot(p_task_type, v_type.category)
     or p_runs_on_own_gpu is distinct from coalesce(v_type.runs_on_own_gpu and v_type.run_type <> 'gpu', false)
-    or (v_type.is_active is false) <> (p_standing = 'type_inactive');
+    or (v_type.is_active is false) <> (p_readiness = 'type_inactive');
 end;
 $$;
 
-create function queue.refuse_unknown_pool(p_pool text)
+create function fairlane_core.refuse_unknown_pool(p_pool text)
 returns void language plpgsql stable security invoker set search_path = '' as $$
 begin
-  if p_pool <> all (queue.pools()) then
-    perform queue.refuse(
+  if p_pool <> all (fairlane_core.pools()) then
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT',
-      pg_catalog.format('The run_type must be one of %s, not %s', array_to_string(queue.pools(), ', '), p_pool)
+      pg_catalog.format('The run_type must be one of %s, not %s', array_to_string(fairlane_core.pools(), ', '), p_pool)
     );
   end if;
 end;
 $$;
 
-create function queue.is_served_by(
-  p_caller queue.caller, p_pool text, p_task_pool text, p_runs_on_own_gpu boolean, p_run_type text
+create function fairlane_core.is_served_by(
+  p_caller fairlane_core.caller, p_pool text, p_task_pool text, p_runs_on_own_gpu boolean, p_run_type text
 )
 returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 begin
@@ -1287,11 +1287,11 @@ begin
 end;
 $$;
 
-create function queue.say(p_actor text, p_reason text default null, p_details jsonb default null)
+create function fairlane_core.set_event_context(p_actor text, p_reason text default null, p_details jsonb default null)
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   perform set_config(
-    'queue.event',
+    'fairlane_core.event',
     case
       when p_actor is null then ''
       else json_build_object('actor', p_actor, 'reason', nullif(p_reason, ''), 'details', p_details)::text
@@ -1301,10 +1301,10 @@ begin
 end;
 $$;
 
-create function queue.actor()
+create function fairlane_core.actor()
 returns text language plpgsql stable security invoker set search_path = '' as $$
 declare
-  v_event constant text := current_setting('queue.event', true);
+  v_event constant text := current_setting('fairlane_core.event', true);
   v_claims jsonb;
 begin
   if v_event <> '' then
@@ -1319,7 +1319,7 @@ begin
 end;
 $$;
 
-create function queue.is_legal_transition(p_old public.tasks, p_new public.tasks)
+create function fairlane_core.is_legal_transition(p_old public.tasks, p_new public.tasks)
 returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return case
@@ -1337,29 +1337,29 @@ begin
 end;
 $$;
 
-create function queue.is_overtaken_reset(p_old public.tasks, p_new public.tasks)
+create function fairlane_core.is_overtaken_reset(p_old public.tasks, p_new public.tasks)
 returns boolean language plpgsql stable security invoker set search_path = '' as $$
 begin
   return p_old.status = 'In Progress'
     and p_new.status = 'Queued'
     and p_new.error_message like 'Reset - %'
-    and p_old.attempts + p_old.free_returns > 1
+    and p_old.attempts + p_old.uncounted_releases > 1
     and p_old.token_id is null
-    and p_old.claimed_at > queue.now() - interval '1 minute'
+    and p_old.claimed_at > fairlane_core.now() - interval '1 minute'
     and (
       p_old.pool <> 'gpu'
       or exists (
         select
         from public.workers as w
         where w.id = p_old.worker_id
-          and not queue.has_ended(w.status)
-          and queue.is_beating(w.last_heartbeat)
+          and not fairlane_core.has_ended(w.status)
+          and fairlane_core.is_beating(w.last_heartbeat)
       )
     );
 end;
 $$;
 
-create function queue.reason_of_change(
+create function fairlane_core.reason_of_change(
   p_from text, p_to text, p_is_another_start boolean, p_old_message text, p_message text, p_old_details text, p_details text, p_is_direct boolean
 )
 returns text language plpgsql immutable security invoker set search_path = '' as $$
@@ -1377,23 +1377,23 @@ begin
 end;
 $$;
 
-create function queue.has_ended(p_status text)
+create function fairlane_core.has_ended(p_status text)
 returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return p_status in ('terminated', 'error', 'crashed');
 end;
 $$;
 
-create function queue.tasks_after_insert()
+create function fairlane_core.tasks_after_insert()
 returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
-  v_changes queue.load_change[];
-  v_now timestamptz := queue.now();
-  v_actor text := queue.actor();
+  v_changes fairlane_core.counter_delta[];
+  v_now timestamptz := fairlane_core.now();
+  v_actor text := fairlane_core.actor();
   v_unsettled uuid[];
   v_awaited uuid[];
   v_dependants uuid[];
-  v_children queue.subtasks[];
+  v_children fairlane_core.subtasks[];
   v_orchestrators uuid[];
   v_has_children boolean;
   v_has_unsettled boolean;
@@ -1403,13 +1403,13 @@ begin
     array_agg(n.id) filter (where n.dependant_on is not null),
     -- An orchestrator may come after its children.
     array_agg(n.id) filter (where not n.takes_slot or n.task_type like '%orchestrat%'),
-    bool_or(n.params ? queue.parent_key()),
-    bool_or(n.standing in ('dependency_lost', 'dependency_pending'))
+    bool_or(n.params ? fairlane_core.parent_key()),
+    bool_or(n.readiness in ('dependency_lost', 'dependency_pending'))
   into v_dependants, v_orchestrators, v_has_children, v_has_unsettled
   from new_rows as n;
 
   if v_dependants is not null then
-    insert into queue.task_dependencies (task_id, depends_on)
+    insert into fairlane_core.task_dependencies (task_id, depends_on)
     select n.id, n.dependant_on
     from new_rows as n
     where n.dependant_on is not null
@@ -1419,19 +1419,19 @@ begin
     select array_agg(c.child)
     into v_children
     from (
-      select queue.subtask_of(n.id, n.user_id, n.task_type, n.params) as child
+      select fairlane_core.subtask_of(n.id, n.user_id, n.task_type, n.params) as child
       from new_rows as n
-      where n.params ? queue.parent_key()
+      where n.params ? fairlane_core.parent_key()
     ) as c
     where (c.child).task_id is not null;
   end if;
 
-  select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
+  select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.readiness, g.delta)::fairlane_core.counter_delta)
   into v_changes
   from (
-    select n.user_id, n.pool, n.run_type is distinct from 'local' as is_cloud, n.takes_slot, n.standing, count(*)::integer as delta
+    select n.user_id, n.pool, n.run_type is distinct from 'local' as is_cloud, n.takes_slot, n.readiness, count(*)::integer as delta
     from new_rows as n
-    where n.standing is not null
+    where n.readiness is not null
     group by 1, 2, 3, 4, 5
   ) as g;
 
@@ -1439,13 +1439,13 @@ begin
   begin
     -- Other tasks are locked before any owner, like everywhere.
     if v_children is not null then
-      perform queue.lock_families(v_children);
+      perform fairlane_core.lock_families(v_children);
     end if;
     if v_changes is not null then
-      perform queue.shift_load(v_changes, v_now);
+      perform fairlane_core.apply_counter_deltas(v_changes, v_now);
     end if;
   exception when lock_not_available then
-    perform queue.refuse_while_locked();
+    perform fairlane_core.refuse_while_locked();
   end;
 
   insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
@@ -1453,7 +1453,7 @@ begin
   from new_rows as n;
 
   if v_dependants is not null then
-    perform queue.refuse_cycles(v_dependants);
+    perform fairlane_core.refuse_cycles(v_dependants);
   end if;
 
   -- A dependency may have come, ended or gone between the look at it and the owner's lock, which is held from here on; and a
@@ -1463,12 +1463,12 @@ begin
     select array_agg(n.id)
     into v_unsettled
     from new_rows as n
-    where n.standing in ('dependency_lost', 'dependency_pending')
+    where n.readiness in ('dependency_lost', 'dependency_pending')
       and exists (
         select
-        from queue.task_dependencies as d
+        from fairlane_core.task_dependencies as d
         where d.task_id = n.id
-          and case n.standing
+          and case n.readiness
             -- What is missing or somebody else's has not changed.
             when 'dependency_lost' then (select t.user_id is not distinct from n.user_id from public.tasks as t where t.id = d.depends_on)
             else coalesce((select t.status in ('Complete', 'Failed', 'Cancelled') from public.tasks as t where t.id = d.depends_on), true)
@@ -1476,7 +1476,7 @@ begin
       );
   end if;
   if v_unsettled is not null then
-    perform queue.ask_standing_again(v_unsettled);
+    perform fairlane_core.recompute_readiness(v_unsettled);
   end if;
 
   select array_agg(n.id)
@@ -1484,43 +1484,43 @@ begin
   from new_rows as n
   where exists (
     select
-    from queue.task_dependencies as d
+    from fairlane_core.task_dependencies as d
     where d.depends_on = n.id
       and (
-        select t.standing = 'dependency_lost' and t.user_id is not distinct from n.user_id
+        select t.readiness = 'dependency_lost' and t.user_id is not distinct from n.user_id
         from public.tasks as t
         where t.id = d.task_id
       )
   );
   if v_awaited is not null then
-    perform queue.settle_dependants(v_awaited);
+    perform fairlane_core.unblock_dependents(v_awaited);
   end if;
 
   if v_children is not null or v_orchestrators is not null then
-    perform queue.join_families(v_orchestrators, v_children);
+    perform fairlane_core.join_families(v_orchestrators, v_children);
   end if;
 
   return null;
 end;
 $$;
 
-create function queue.tasks_after_delete()
+create function fairlane_core.tasks_after_delete()
 returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
-  v_changes queue.load_change[];
-  v_held queue.held_slots[];
-  v_actor text := queue.actor();
-  v_now timestamptz := queue.now();
+  v_changes fairlane_core.counter_delta[];
+  v_held fairlane_core.held_slots[];
+  v_actor text := fairlane_core.actor();
+  v_now timestamptz := fairlane_core.now();
   v_ids uuid[];
   v_statuses text[];
   v_owners uuid[];
-  v_lost queue.task_end[];
+  v_lost fairlane_core.task_end[];
   v_gone uuid[];
-  v_is_plain boolean := queue.is_plain_write();
+  v_is_plain boolean := fairlane_core.is_plain_write();
 begin
   select
     array_agg(o.id), array_agg(o.status), array_agg(distinct o.user_id),
-    array_agg((o.id, o.user_id, 'deleted', null)::queue.task_end)
+    array_agg((o.id, o.user_id, 'deleted', null)::fairlane_core.task_end)
   into v_ids, v_statuses, v_owners, v_lost
   from old_rows as o;
 
@@ -1528,93 +1528,93 @@ begin
     return null;
   end if;
   -- And the children that a deleted one had replaced.
-  v_gone := v_ids || array(select s.task_id from queue.subtasks as s where s.replaced_by = any (v_ids));
-  perform queue.lock_for_update(null, null, null, null, null, v_gone, v_owners, v_is_plain);
+  v_gone := v_ids || array(select s.task_id from fairlane_core.subtasks as s where s.replaced_by = any (v_ids));
+  perform fairlane_core.lock_for_update(null, null, null, null, null, v_gone, v_owners, v_is_plain);
   if v_is_plain then
-    perform queue.lock_owners(v_owners);
+    perform fairlane_core.lock_owners(v_owners);
   end if;
 
-  select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
+  select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.readiness, g.delta)::fairlane_core.counter_delta)
   into v_changes
   from (
     select
       o.user_id, o.pool,
       case when o.status = 'In Progress' then o.token_id is null else o.run_type is distinct from 'local' end as is_cloud,
       o.takes_slot,
-      case when o.standing = 'active' and not o.takes_slot and queue.is_handed_over(o.id, o.lease_token) then 'enqueued' else o.standing end as standing,
+      case when o.readiness = 'active' and not o.takes_slot and fairlane_core.is_handed_over(o.id, o.lease_token) then 'enqueued' else o.readiness end as readiness,
       -count(*)::integer as delta
     from old_rows as o
-    where o.standing is not null
+    where o.readiness is not null
     group by 1, 2, 3, 4, 5
   ) as g;
 
   -- Whoever ran what is gone may still be at work on it.
-  if exists (select from unnest(v_changes) as c where c.standing = 'active') then
+  if exists (select from unnest(v_changes) as c where c.readiness = 'active') then
     v_held := array(
       select h.held
       from (
-        select queue.held_after(
+        select fairlane_core.held_after(
           o.id, o.user_id, o.pool, o.takes_slot, o.worker_id, o.token_id, o.lease_token, o.attempts, o.generation_started_at, v_now
         ) as held
         from old_rows as o
-        where o.standing = 'active'
+        where o.readiness = 'active'
       ) as h
       where (h.held).task_id is not null
     );
     v_changes := v_changes || array(
-      select (h.user_id, h.pool, h.token_id is null, h.takes_slot, 'held', 1)::queue.load_change from unnest(v_held) as h
+      select (h.user_id, h.pool, h.token_id is null, h.takes_slot, 'held', 1)::fairlane_core.counter_delta from unnest(v_held) as h
     );
   end if;
 
   if v_changes is not null then
-    perform queue.shift_load(v_changes, v_now);
+    perform fairlane_core.apply_counter_deltas(v_changes, v_now);
   end if;
   if cardinality(v_held) > 0 then
-    perform queue.hold_slots(v_held);
+    perform fairlane_core.hold_slots(v_held);
   end if;
-  delete from queue.handovers as h
+  delete from fairlane_core.handovers as h
   using old_rows as o
   where h.orchestrator_id = o.id
     and not o.takes_slot;
 
   -- Also where nothing is counted: families are changed under the owner's lock.
-  perform from queue.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update;
+  perform from fairlane_core.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update;
 
   insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
   select o.id, o.user_id, v_now, o.status, o.status, o.worker_id, o.attempts, v_actor, 'deleted'
   from old_rows as o;
 
-  perform queue.leave_families(v_ids, v_statuses);
-  perform queue.settle_lost(v_lost);
+  perform fairlane_core.leave_families(v_ids, v_statuses);
+  perform fairlane_core.cascade_failure(v_lost);
   return null;
 end;
 $$;
 
-create function queue.tasks_after_update()
+create function fairlane_core.tasks_after_update()
 returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
-  v_changes queue.load_change[];
-  v_held queue.held_slots[];
+  v_changes fairlane_core.counter_delta[];
+  v_held fairlane_core.held_slots[];
   v_complete uuid[];
-  v_lost queue.task_end[];
+  v_lost fairlane_core.task_end[];
   v_owners uuid[];
   v_moved uuid[];
   v_from text[];
   v_to text[];
   v_now timestamptz;
-  v_event constant text := coalesce(current_setting('queue.event', true), '');
-  v_mode constant text := coalesce(current_setting('queue.mode', true), '');
+  v_event constant text := coalesce(current_setting('fairlane_core.event', true), '');
+  v_mode constant text := coalesce(current_setting('fairlane_core.mode', true), '');
   v_is_direct constant boolean := v_event = '';
-  v_noticed jsonb := nullif(current_setting('queue.noticed', true), '')::jsonb;
+  v_noticed jsonb := nullif(current_setting('fairlane_core.noticed', true), '')::jsonb;
   v_reports jsonb;
   v_regrouped uuid[];
-  v_children queue.subtasks[];
+  v_children fairlane_core.subtasks[];
   v_rewired uuid[];
   v_waited_for uuid[];
   v_reported uuid[];
   v_reporters uuid[];
   -- Not inside another trigger, which may mean to go on without the lock.
-  v_is_plain boolean := v_is_direct and pg_trigger_depth() = 1 and queue.is_plain_write();
+  v_is_plain boolean := v_is_direct and pg_trigger_depth() = 1 and fairlane_core.is_plain_write();
   v_has_moved boolean;
   v_has_shifted boolean;
   v_has_left boolean;
@@ -1625,18 +1625,18 @@ begin
   -- One look says what else is to be asked: a beat or a report of progress moves nothing.
   select
     array_agg(n.id) filter (where e.has_ended and n.status = 'Complete'),
-    array_agg((n.id, n.user_id, n.status, n.error_message)::queue.task_end) filter (where e.has_ended and n.status in ('Failed', 'Cancelled')),
+    array_agg((n.id, n.user_id, n.status, n.error_message)::fairlane_core.task_end) filter (where e.has_ended and n.status in ('Failed', 'Cancelled')),
     array_agg(distinct n.user_id) filter (where e.has_ended),
     array_agg(n.id) filter (where e.has_ended),
     array_agg(o.status) filter (where e.has_ended),
     array_agg(n.status) filter (where e.has_ended),
     bool_or(n.status <> o.status or n.lease_token <> o.lease_token),
     bool_or(
-      (n.user_id, n.pool, n.status, n.token_id, n.run_type, n.takes_slot, n.standing, n.lease_token)
-        is distinct from (o.user_id, o.pool, o.status, o.token_id, o.run_type, o.takes_slot, o.standing, o.lease_token)
+      (n.user_id, n.pool, n.status, n.token_id, n.run_type, n.takes_slot, n.readiness, n.lease_token)
+        is distinct from (o.user_id, o.pool, o.status, o.token_id, o.run_type, o.takes_slot, o.readiness, o.lease_token)
     ),
-    bool_or(o.standing = 'active' and n.standing is distinct from 'active' and (v_mode = '' or strpos(v_mode, 'let_go:' || o.id) = 0)),
-    bool_or(o.standing = 'active' and n.standing is distinct from 'active' and not o.takes_slot),
+    bool_or(o.readiness = 'active' and n.readiness is distinct from 'active' and (v_mode = '' or strpos(v_mode, 'let_go:' || o.id) = 0)),
+    bool_or(o.readiness = 'active' and n.readiness is distinct from 'active' and not o.takes_slot),
     bool_or(n.status = 'In Progress' and n.output_location is distinct from o.output_location)
   into v_complete, v_lost, v_owners, v_moved, v_from, v_to, v_has_moved, v_has_shifted, v_has_left, v_has_forgotten, v_has_said
   -- A full join, and no condition that makes it another: the plan is made for the few rows of a first call and kept, and an
@@ -1650,16 +1650,16 @@ begin
   if strpos(v_mode, 'ends_in_turn') > 0 then
     v_lost := null;
     -- Of this statement only, not of those that follow from it.
-    perform set_config('queue.mode', replace(v_mode, 'ends_in_turn', ''), true);
+    perform set_config('fairlane_core.mode', replace(v_mode, 'ends_in_turn', ''), true);
   end if;
   if v_noticed is not null then
-    perform set_config('queue.noticed', '', true);
+    perform set_config('fairlane_core.noticed', '', true);
   end if;
   if v_has_shifted then
-    v_now := queue.now();
+    v_now := fairlane_core.now();
   end if;
 
-  -- What a direct change puts into the text of an orchestrator, it says like a report (queue.update_task_status).
+  -- What a direct change puts into the text of an orchestrator, it says like a report (fairlane_core.update_task_status).
   if v_is_direct and v_has_said then
     select
       jsonb_agg(jsonb_build_object('id', n.id, 'text', n.output_location) order by n.user_id, n.id),
@@ -1677,12 +1677,12 @@ begin
     );
   end if;
 
-  -- What is a part of something else now, or waits for something else (queue.tasks_before_update has noticed).
+  -- What is a part of something else now, or waits for something else (fairlane_core.tasks_before_update has noticed).
   if v_noticed ? 'regroups' then
     select
       array_agg(n.id order by n.id) filter (
-        where queue.subtask_of(n.id, n.user_id, n.task_type, n.params)
-          is distinct from queue.subtask_of(o.id, o.user_id, o.task_type, o.params)
+        where fairlane_core.subtask_of(n.id, n.user_id, n.task_type, n.params)
+          is distinct from fairlane_core.subtask_of(o.id, o.user_id, o.task_type, o.params)
       ),
       array_agg(n.id order by n.id) filter (where n.dependant_on is distinct from o.dependant_on),
       array_agg(o.dependant_on order by n.id) filter (where n.dependant_on is distinct from o.dependant_on),
@@ -1692,7 +1692,7 @@ begin
       full join old_rows as o on o.id = n.id -- full as above
     where coalesce(n.id = o.id, false);
     if strpos(v_mode, 'moves_project') > 0 then
-      v_regrouped := null; -- all of a family at once (queue.move_project)
+      v_regrouped := null; -- all of a family at once (fairlane_core.move_project)
     end if;
   end if;
 
@@ -1700,32 +1700,32 @@ begin
   if v_regrouped is not null then
     select array_agg(c.child)
     into v_children
-    from (select queue.subtask_of(n.id, n.user_id, n.task_type, n.params) as child from new_rows as n where n.id = any (v_regrouped)) as c
+    from (select fairlane_core.subtask_of(n.id, n.user_id, n.task_type, n.params) as child from new_rows as n where n.id = any (v_regrouped)) as c
     where (c.child).task_id is not null;
   end if;
   if coalesce(v_moved, v_regrouped, v_reported) is not null then
-    perform queue.lock_for_update(
+    perform fairlane_core.lock_for_update(
       v_regrouped, v_children, v_reported, v_reporters, v_complete, (select array_agg(l.task_id) from unnest(v_lost) as l), v_owners,
       v_is_plain
     );
   end if;
 
   if v_has_shifted then
-    select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
+    select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.readiness, g.delta)::fairlane_core.counter_delta)
     into v_changes
     from (
       select
         m.user_id, m.pool,
         case when m.status = 'In Progress' then m.token_id is null else m.run_type is distinct from 'local' end as is_cloud,
         m.takes_slot,
-        case when m.standing = 'active' and not m.takes_slot and queue.is_handed_over(m.id, m.lease_token) then 'enqueued' else m.standing end as standing,
+        case when m.readiness = 'active' and not m.takes_slot and fairlane_core.is_handed_over(m.id, m.lease_token) then 'enqueued' else m.readiness end as readiness,
         sum(m.delta)::integer as delta
       from (
-        select o.id, o.user_id, o.pool, o.status, o.token_id, o.run_type, o.takes_slot, o.standing, o.lease_token, -1 as delta from old_rows as o
+        select o.id, o.user_id, o.pool, o.status, o.token_id, o.run_type, o.takes_slot, o.readiness, o.lease_token, -1 as delta from old_rows as o
         union all
-        select n.id, n.user_id, n.pool, n.status, n.token_id, n.run_type, n.takes_slot, n.standing, n.lease_token, 1 from new_rows as n
+        select n.id, n.user_id, n.pool, n.status, n.token_id, n.run_type, n.takes_slot, n.readiness, n.lease_token, 1 from new_rows as n
       ) as m
-      where m.standing is not null
+      where m.readiness is not null
       group by 1, 2, 3, 4, 5
       having sum(m.delta) <> 0
     ) as g;
@@ -1736,40 +1736,40 @@ begin
     v_held := array(
       select h.held
       from (
-        select queue.held_after(
+        select fairlane_core.held_after(
           o.id, o.user_id, o.pool, o.takes_slot, o.worker_id, o.token_id, o.lease_token, o.attempts, o.generation_started_at, v_now
         ) as held
         from old_rows as o
           full join new_rows as n on n.id = o.id -- full as above
         -- Who puts a task back directly says that nobody runs it any more.
-        where coalesce(o.standing = 'active' and n.standing is distinct from 'active' and not (n.status = 'Queued' and v_is_direct), false)
+        where coalesce(o.readiness = 'active' and n.readiness is distinct from 'active' and not (n.status = 'Queued' and v_is_direct), false)
       ) as h
       where (h.held).task_id is not null
     );
     if v_held <> '{}' then
       v_changes := v_changes || array(
-        select (h.user_id, h.pool, h.token_id is null, h.takes_slot, 'held', 1)::queue.load_change from unnest(v_held) as h
+        select (h.user_id, h.pool, h.token_id is null, h.takes_slot, 'held', 1)::fairlane_core.counter_delta from unnest(v_held) as h
       );
     end if;
   end if;
 
   if v_is_plain and (v_changes is not null or v_owners is not null) then
-    perform queue.lock_owners(
+    perform fairlane_core.lock_owners(
       array(select c.user_id from unnest(v_changes) as c)
         || case when v_moved is not null or v_regrouped is not null or v_rewired is not null then v_owners end
     );
   end if;
   if v_changes is not null then
-    perform queue.shift_load(v_changes, v_now);
+    perform fairlane_core.apply_counter_deltas(v_changes, v_now);
   end if;
   if cardinality(v_held) > 0 then
-    perform queue.hold_slots(v_held);
+    perform fairlane_core.hold_slots(v_held);
   end if;
   if v_has_forgotten then
-    delete from queue.handovers as h
+    delete from fairlane_core.handovers as h
     using new_rows as n
     where h.orchestrator_id = n.id
-      and n.standing is distinct from 'active';
+      and n.readiness is distinct from 'active';
   end if;
 
   -- The state, or the start (a second start by the same worker changes only the lease).
@@ -1783,11 +1783,11 @@ begin
     select
       n.id, n.user_id, v_now, o.status, n.status, coalesce(n.worker_id, o.worker_id),
       greatest(n.attempts, o.attempts), -- a start that is taken off again is still told by its number
-      queue.actor(),
+      fairlane_core.actor(),
       coalesce(
         case when v_event <> '' then v_event::json ->> 'reason' end,
         case
-          when n.status <> 'Complete' then queue.reason_of_change(
+          when n.status <> 'Complete' then fairlane_core.reason_of_change(
             o.status, n.status, n.attempts <> o.attempts, o.error_message, n.error_message, o.error_details, n.error_details, v_is_direct
           )
         end
@@ -1795,7 +1795,7 @@ begin
       case
         when o.status = 'In Progress' and n.status in ('Queued', 'Failed') then
           coalesce(v_details, '{}')
-            || jsonb_build_object('signs', queue.signs_of_life(o.id, o.worker_id, o.claimed_at, o.reported_at, o.delivered_at))
+            || jsonb_build_object('signs', fairlane_core.signs_of_life(o.id, o.worker_id, o.claimed_at, o.reported_at, o.delivered_at))
         else v_details
       end
     from new_rows as n
@@ -1804,29 +1804,29 @@ begin
   end if;
 
   if v_moved is not null then
-    perform queue.settle_ends(v_moved, v_from, v_to, v_complete, v_lost);
+    perform fairlane_core.settle_ends(v_moved, v_from, v_to, v_complete, v_lost);
   end if;
   if v_regrouped is not null or v_rewired is not null then
-    perform queue.lock_owners(v_owners);
+    perform fairlane_core.lock_owners(v_owners);
     if v_regrouped is not null then
-      perform queue.regroup(v_regrouped);
+      perform fairlane_core.regroup(v_regrouped);
     end if;
     if v_rewired is not null then
-      perform queue.follow_dependencies(v_rewired, v_waited_for);
+      perform fairlane_core.follow_dependencies(v_rewired, v_waited_for);
     end if;
   end if;
   if v_reports is not null then
-    perform queue.note_enqueued(r.id, r.text) from jsonb_to_recordset(v_reports) as r (id uuid, text text);
+    perform fairlane_core.note_enqueued(r.id, r.text) from jsonb_to_recordset(v_reports) as r (id uuid, text text);
   end if;
   return null;
 end;
 $$;
 
-create function queue.shift_load(p_changes queue.load_change[], p_now timestamptz)
+create function fairlane_core.apply_counter_deltas(p_changes fairlane_core.counter_delta[], p_now timestamptz)
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_change record;
-  v_slots queue.user_slots;
+  v_slots fairlane_core.user_slots;
   v_running integer;
   v_turn_load integer;
   v_room integer;
@@ -1836,17 +1836,17 @@ begin
     select
       c.user_id,
       c.pool,
-      coalesce(sum(c.delta) filter (where c.standing = 'ready' and c.is_cloud and c.takes_slot), 0) as ready_cloud,
-      coalesce(sum(c.delta) filter (where c.standing = 'ready' and c.is_cloud and not c.takes_slot), 0) as ready_cloud_orchestration,
-      coalesce(sum(c.delta) filter (where c.standing = 'ready' and not c.is_cloud and c.takes_slot), 0) as ready_local,
-      coalesce(sum(c.delta) filter (where c.standing = 'ready' and not c.is_cloud and not c.takes_slot), 0) as ready_local_orchestration,
-      coalesce(sum(c.delta) filter (where c.standing = 'active' and c.is_cloud and c.takes_slot), 0) as active_cloud,
-      coalesce(sum(c.delta) filter (where c.standing in ('active', 'enqueued') and c.is_cloud and not c.takes_slot), 0) as active_cloud_orchestration,
-      coalesce(sum(c.delta) filter (where c.standing = 'active' and not c.is_cloud and c.takes_slot), 0) as active_local,
-      coalesce(sum(c.delta) filter (where c.standing in ('active', 'enqueued') and not c.is_cloud and not c.takes_slot), 0) as active_local_orchestration,
-      coalesce(sum(c.delta) filter (where c.standing in ('active', 'held') and c.takes_slot), 0) as running,
-      coalesce(sum(c.delta) filter (where c.standing in ('active', 'held') and not c.takes_slot), 0) as orchestrating,
-      bool_or(c.standing not in ('ready', 'active', 'enqueued', 'held')) as has_blocked
+      coalesce(sum(c.delta) filter (where c.readiness = 'ready' and c.is_cloud and c.takes_slot), 0) as ready_cloud,
+      coalesce(sum(c.delta) filter (where c.readiness = 'ready' and c.is_cloud and not c.takes_slot), 0) as ready_cloud_orchestration,
+      coalesce(sum(c.delta) filter (where c.readiness = 'ready' and not c.is_cloud and c.takes_slot), 0) as ready_local,
+      coalesce(sum(c.delta) filter (where c.readiness = 'ready' and not c.is_cloud and not c.takes_slot), 0) as ready_local_orchestration,
+      coalesce(sum(c.delta) filter (where c.readiness = 'active' and c.is_cloud and c.takes_slot), 0) as active_cloud,
+      coalesce(sum(c.delta) filter (where c.readiness in ('active', 'enqueued') and c.is_cloud and not c.takes_slot), 0) as active_cloud_orchestration,
+      coalesce(sum(c.delta) filter (where c.readiness = 'active' and not c.is_cloud and c.takes_slot), 0) as active_local,
+      coalesce(sum(c.delta) filter (where c.readiness in ('active', 'enqueued') and not c.is_cloud and not c.takes_slot), 0) as active_local_orchestration,
+      coalesce(sum(c.delta) filter (where c.readiness in ('active', 'held') and c.takes_slot), 0) as running,
+      coalesce(sum(c.delta) filter (where c.readiness in ('active', 'held') and not c.takes_slot), 0) as orchestrating,
+      bool_or(c.readiness not in ('ready', 'active', 'enqueued', 'held')) as has_blocked
     from unnest(p_changes) as c
     group by c.user_id, c.pool
     order by c.user_id, c.pool
@@ -1856,18 +1856,18 @@ begin
 
     -- The lock, and what runs.
     v_running := v_change.running;
-    update queue.user_slots as s
+    update fairlane_core.user_slots as s
     set running = s.running + v_running,
       orchestrating = s.orchestrating + v_change.orchestrating,
-      cloud_reason = queue.with_limit(s.cloud_reason, s.running + v_running, s.task_limit),
-      local_reason = queue.with_limit(s.local_reason, s.running + v_running, s.task_limit)
+      cloud_reason = fairlane_core.with_limit(s.cloud_reason, s.running + v_running, s.task_limit),
+      local_reason = fairlane_core.with_limit(s.local_reason, s.running + v_running, s.task_limit)
     where s.user_id = v_change.user_id
     returning s.* into v_slots;
     v_turn_load := v_slots.running + v_slots.orchestrating + v_slots.remembered;
     v_room := greatest(v_slots.orchestration_limit - v_slots.orchestrating, 0);
 
     -- The line that gained or lost tasks. Being served, or beginning to wait, starts a new wait for a turn.
-    update queue.user_lines as l
+    update fairlane_core.user_queues as l
     set ready_cloud = l.ready_cloud + v_change.ready_cloud,
       ready_cloud_orchestration = l.ready_cloud_orchestration + v_change.ready_cloud_orchestration,
       ready_local = l.ready_local + v_change.ready_local,
@@ -1884,19 +1884,19 @@ begin
           l.ready_cloud + v_change.ready_cloud > 0
           or (v_room > 0 and l.ready_cloud_orchestration + v_change.ready_cloud_orchestration > 0)
         ),
-      turn_at = case
+      last_served_at = case
         when v_change.active_cloud > 0 or v_change.active_cloud_orchestration > 0
           or l.ready_cloud + l.ready_cloud_orchestration = 0 then p_now
-        else l.turn_at
+        else l.last_served_at
       end
     where l.user_id = v_change.user_id
       and l.pool = v_change.pool;
 
     if not found and v_slots.user_id is not null then
-      insert into queue.user_lines (
+      insert into fairlane_core.user_queues (
         user_id, pool, ready_cloud, ready_cloud_orchestration, ready_local, ready_local_orchestration,
         active_cloud, active_cloud_orchestration, active_local, active_local_orchestration, running, turn_load, orchestration_room,
-        is_open, turn_at
+        is_open, last_served_at
       )
       values (
         v_change.user_id, v_change.pool,
@@ -1913,7 +1913,7 @@ begin
 
     -- The owner's line in another pool, where what runs has changed under it.
     if v_running <> 0 or v_change.orchestrating <> 0 then
-      update queue.user_lines as l
+      update fairlane_core.user_queues as l
       set running = v_slots.running,
         turn_load = v_turn_load,
         orchestration_room = v_room,
@@ -1925,28 +1925,28 @@ begin
   end loop;
 
   if v_has_blocked then
-    perform queue.shift_blocked(p_changes);
+    perform fairlane_core.shift_blocked(p_changes);
   end if;
 end;
 $$;
 
-create function queue.shift_blocked(p_changes queue.load_change[])
+create function fairlane_core.shift_blocked(p_changes fairlane_core.counter_delta[])
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   with change as (
     select
       coalesce(c.user_id, '00000000-0000-0000-0000-000000000000') as user_id,
       c.pool,
-      c.standing as reason,
+      c.readiness as reason,
       c.is_cloud,
       sum(c.delta) as delta
     from unnest(p_changes) as c
-    where c.standing not in ('ready', 'active', 'enqueued', 'held')
+    where c.readiness not in ('ready', 'active', 'enqueued', 'held')
     group by 1, 2, 3, 4
     having sum(c.delta) <> 0
   ),
   known as (
-    update queue.blocked_tasks as b
+    update fairlane_core.blocked_tasks as b
     set task_count = b.task_count + c.delta
     from change as c
     where b.user_id = c.user_id
@@ -1955,7 +1955,7 @@ begin
       and b.is_cloud = c.is_cloud
     returning b.user_id, b.pool, b.reason, b.is_cloud
   )
-  insert into queue.blocked_tasks as b (user_id, pool, reason, is_cloud, task_count)
+  insert into fairlane_core.blocked_tasks as b (user_id, pool, reason, is_cloud, task_count)
   select c.user_id, c.pool, c.reason, c.is_cloud, c.delta
   from change as c
   where not exists (
@@ -1972,39 +1972,39 @@ begin
 end;
 $$;
 
-create function queue.with_limit(p_reason text, p_running integer, p_limit integer)
+create function fairlane_core.with_limit(p_reason text, p_running integer, p_limit integer)
 returns text language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return coalesce(nullif(p_reason, 'user_at_limit'), case when p_running >= p_limit then 'user_at_limit' end);
 end;
 $$;
 
-create function queue.move_slots(p_user_id uuid, p_running integer, p_orchestrating integer, p_remembered integer)
+create function fairlane_core.move_slots(p_user_id uuid, p_running integer, p_orchestrating integer, p_remembered integer)
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
-  update queue.user_slots as s
+  update fairlane_core.user_slots as s
   set running = s.running + p_running,
     orchestrating = s.orchestrating + p_orchestrating,
     remembered = s.remembered + p_remembered,
-    cloud_reason = queue.with_limit(s.cloud_reason, s.running + p_running, s.task_limit),
-    local_reason = queue.with_limit(s.local_reason, s.running + p_running, s.task_limit)
+    cloud_reason = fairlane_core.with_limit(s.cloud_reason, s.running + p_running, s.task_limit),
+    local_reason = fairlane_core.with_limit(s.local_reason, s.running + p_running, s.task_limit)
   where s.user_id = p_user_id;
-  perform queue.refresh_lines(array[p_user_id]);
+  perform fairlane_core.refresh_queues(array[p_user_id]);
 end;
 $$;
 
-create function queue.refresh_lines(p_user_ids uuid[])
+create function fairlane_core.refresh_queues(p_user_ids uuid[])
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
-  update queue.user_lines as l
+  update fairlane_core.user_queues as l
   set running = s.running,
     turn_load = s.running + s.orchestrating + s.remembered,
     orchestration_room = n.orchestration_room,
     is_open = n.is_open,
     task_limit = s.task_limit,
     closed_by = nullif(s.cloud_reason, 'user_at_limit')
-  from queue.user_slots as s
-    join queue.user_lines as o on o.user_id = s.user_id
+  from fairlane_core.user_slots as s
+    join fairlane_core.user_queues as o on o.user_id = s.user_id
     cross join lateral (
       select
         greatest(s.orchestration_limit - s.orchestrating, 0) as orchestration_room,
@@ -2021,42 +2021,42 @@ begin
 end;
 $$;
 
-create function queue.user_lines_before_insert()
+create function fairlane_core.user_queues_before_insert()
 returns trigger language plpgsql volatile security invoker set search_path = '' as $$
 begin
   select s.task_limit, nullif(s.cloud_reason, 'user_at_limit')
   into strict new.task_limit, new.closed_by
-  from queue.user_slots as s
+  from fairlane_core.user_slots as s
   where s.user_id = new.user_id;
   return new;
 end;
 $$;
 
-create function queue.ask_standing_again(p_task_ids uuid[])
+create function fairlane_core.recompute_readiness(p_task_ids uuid[])
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   update public.tasks as t
-  set standing = null
+  set readiness = null
   where t.id = any (p_task_ids)
     and t.status = 'Queued';
 end;
 $$;
 
-create function queue.held_after(
+create function fairlane_core.held_after(
   p_task_id uuid, p_user_id uuid, p_pool text, p_takes_slot boolean, p_worker_id text, p_token_id uuid, p_lease_token uuid,
   p_attempt integer, p_billed_from timestamptz, p_now timestamptz
 )
-returns queue.held_slots language plpgsql stable security invoker set search_path = '' as $$
+returns fairlane_core.held_slots language plpgsql stable security invoker set search_path = '' as $$
 declare
-  v_held queue.held_slots;
+  v_held fairlane_core.held_slots;
 begin
   if p_worker_id is null
-    or queue.actor() = session_user::text
-    or strpos(current_setting('queue.mode', true), 'let_go:' || p_task_id) > 0
-    or (not p_takes_slot and queue.is_handed_over(p_task_id, p_lease_token))
+    or fairlane_core.actor() = session_user::text
+    or strpos(current_setting('fairlane_core.mode', true), 'let_go:' || p_task_id) > 0
+    or (not p_takes_slot and fairlane_core.is_handed_over(p_task_id, p_lease_token))
     or (
       p_token_id is null
-      and exists (select from public.workers as w where w.id = p_worker_id and queue.has_ended(w.status))
+      and exists (select from public.workers as w where w.id = p_worker_id and fairlane_core.has_ended(w.status))
     )
     -- An owner that goes takes everything along.
     or not exists (select from public.users as u where u.id = p_user_id) then
@@ -2071,19 +2071,19 @@ begin
   v_held.lease_token := p_lease_token;
   v_held.attempt := p_attempt;
   -- What an owner ends early is paid for until the machine lets go; the service knows what it does.
-  if p_token_id is null and queue.actor() ~ '^(user|token):' then
+  if p_token_id is null and fairlane_core.actor() ~ '^(user|token):' then
     v_held.billed_from := p_billed_from;
   end if;
   v_held.held_since := p_now;
-  v_held.held_until := p_now + (select s.held_slot_limit from queue.settings as s);
+  v_held.held_until := p_now + (select s.held_slot_limit from fairlane_core.settings as s);
   return v_held;
 end;
 $$;
 
-create function queue.hold_slots(p_held queue.held_slots[])
+create function fairlane_core.hold_slots(p_held fairlane_core.held_slots[])
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
-  insert into queue.held_slots (
+  insert into fairlane_core.held_slots (
     task_id, user_id, pool, takes_slot, worker_id, token_id, lease_token, attempt, billed_from, held_since, held_until
   )
   select
@@ -2093,16 +2093,16 @@ begin
 end;
 $$;
 
-create function queue.let_go_by_report(p_caller queue.caller, p_task_id uuid)
+create function fairlane_core.let_go_by_report(p_caller fairlane_core.caller, p_task_id uuid)
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
-  if p_caller.kind <> 'user' and exists (select from queue.held_slots as h where h.task_id = p_task_id and h.let_go_at is null) then
-    perform queue.let_go_of(null, p_caller.token_id, null, p_task_id);
+  if p_caller.kind <> 'user' and exists (select from fairlane_core.held_slots as h where h.task_id = p_task_id and h.let_go_at is null) then
+    perform fairlane_core.let_go_of(null, p_caller.token_id, null, p_task_id);
   end if;
 end;
 $$;
 
-create function queue.let_go_of(p_worker_id text, p_token_id uuid, p_pool text, p_task_id uuid)
+create function fairlane_core.let_go_of(p_worker_id text, p_token_id uuid, p_pool text, p_task_id uuid)
 returns integer language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_held_id bigint;
@@ -2110,65 +2110,65 @@ declare
 begin
   for v_held_id in
     select h.id
-    from queue.held_slots as h
+    from fairlane_core.held_slots as h
     where h.let_go_at is null
       and h.token_id is not distinct from p_token_id
       and (p_task_id is null or h.task_id = p_task_id)
       and (p_worker_id is null or h.worker_id = p_worker_id)
       and (
         p_pool is null or h.pool = p_pool
-        -- What a token's machine ran of another pool (queue.is_served_by).
+        -- What a token's machine ran of another pool (fairlane_core.is_served_by).
         or (p_pool = 'gpu' and h.token_id is not null and (select t.runs_on_own_gpu from public.tasks as t where t.id = h.task_id))
       )
     order by h.user_id, h.id
   loop
-    v_count := v_count + queue.let_go(v_held_id, queue.now())::integer;
+    v_count := v_count + fairlane_core.let_go(v_held_id, fairlane_core.now())::integer;
   end loop;
   return v_count;
 end;
 $$;
 
-create function queue.free_held_slots(p_limit integer)
+create function fairlane_core.free_held_slots(p_limit integer)
 returns integer language plpgsql volatile security invoker set search_path = '' as $$
 declare
-  v_now timestamptz := queue.now();
-  v_settings queue.settings;
-  v_trusted_since timestamptz := (select least(w.trusted_since, v_now) from queue.clock_watch as w);
+  v_now timestamptz := fairlane_core.now();
+  v_settings fairlane_core.settings;
+  v_trusted_since timestamptz := (select least(w.trusted_since, v_now) from fairlane_core.clock_watch as w);
   v_held record;
   v_count integer := 0;
 begin
-  if not exists (select from queue.held_slots) then
+  if not exists (select from fairlane_core.held_slots) then
     return 0;
   end if;
-  select s.* into v_settings from queue.settings as s;
+  select s.* into v_settings from fairlane_core.settings as s;
 
   for v_held in
     select h.id, least(h.held_until, v_now) as ended_at
-    from queue.held_slots as h
+    from fairlane_core.held_slots as h
       left join public.workers as w on w.id = h.worker_id and h.token_id is null
     where h.let_go_at is null
       and (
         h.held_until <= v_now
-        or queue.has_ended(w.status)
+        or fairlane_core.has_ended(w.status)
         or (
           h.token_id is null
-          and greatest(h.held_since, queue.seen_at(w.last_heartbeat, v_now), v_trusted_since)
-            < v_now - case h.pool when 'gpu' then v_settings.gpu_silence_limit else v_settings.api_silence_limit end
+          and greatest(h.held_since, fairlane_core.seen_at(w.last_heartbeat, v_now), v_trusted_since)
+            < v_now - case h.pool when 'gpu' then v_settings.gpu_heartbeat_timeout else v_settings.api_heartbeat_timeout end
         )
       )
     order by h.user_id, h.id
     limit p_limit
   loop
-    v_count := v_count + queue.let_go(v_held.id, v_held.ended_at)::integer;
+    v_count := v_count + fairlane_core.let_go(v_held.id, v_held.ended_at)::integer;
   end loop;
 
   for v_held in
     with forgotten as (
-      delete from queue.held_slots as h
+      delete from fairlane_core.held_slots as h
       where h.id in (
         select d.id
-        from queue.held_slots as d
-          join queue.user_slots as s on s.user_id = d.user_id
+        from fairlane_core.held_slots as d
+          join fairlane_core.user_slots as s on s.user_id = d.user_id
         where d.held_until <= v_now
           and d.let_go_at is not null
         order by d.user_id, d.id
@@ -2179,54 +2179,54 @@ begin
     )
     select f.user_id, count(*)::integer as starts from forgotten as f group by f.user_id order by f.user_id
   loop
-    perform queue.move_slots(v_held.user_id, 0, 0, -v_held.starts);
+    perform fairlane_core.move_slots(v_held.user_id, 0, 0, -v_held.starts);
   end loop;
   return v_count;
 end;
 $$;
 
-create function queue.let_go(p_held_id bigint, p_at timestamptz)
+create function fairlane_core.let_go(p_held_id bigint, p_at timestamptz)
 returns boolean language plpgsql volatile security invoker set search_path = '' as $$
 declare
-  v_held queue.held_slots;
+  v_held fairlane_core.held_slots;
   v_task public.tasks;
-  v_mode constant text := coalesce(current_setting('queue.mode', true), '');
+  v_mode constant text := coalesce(current_setting('fairlane_core.mode', true), '');
 begin
-  select h.* into v_held from queue.held_slots as h where h.id = p_held_id;
+  select h.* into v_held from fairlane_core.held_slots as h where h.id = p_held_id;
 
   -- The task before its owner, like everywhere.
   select t.* into v_task from public.tasks as t where t.id = v_held.task_id for no key update skip locked;
   if v_task.id is null and exists (select from public.tasks as t where t.id = v_held.task_id) then
     return false;
   end if;
-  perform from queue.user_slots as s where s.user_id = v_held.user_id for no key update skip locked;
+  perform from fairlane_core.user_slots as s where s.user_id = v_held.user_id for no key update skip locked;
   if not found then
     return false;
   end if;
 
-  update queue.held_slots as h
+  update fairlane_core.held_slots as h
   set let_go_at = p_at,
     -- From here on it only counts for the turn, and not for long: to cancel once must not cost more than about one.
-    held_until = least(h.held_until, p_at + (select s.turn_memory from queue.settings as s))
+    held_until = least(h.held_until, p_at + (select s.turn_memory from fairlane_core.settings as s))
   where h.id = p_held_id
     and h.let_go_at is null;
   if not found then
     return false;
   end if;
-  perform queue.move_slots(v_held.user_id, -v_held.takes_slot::integer, v_held.takes_slot::integer - 1, 1);
+  perform fairlane_core.move_slots(v_held.user_id, -v_held.takes_slot::integer, v_held.takes_slot::integer - 1, 1);
 
   -- A machine of the fleet is paid until it lets go, also when the owner has ended its task.
   if v_held.billed_from is not null then
     if v_task.lease_token = v_held.lease_token and v_task.status in ('Complete', 'Failed', 'Cancelled') then
-      perform set_config('queue.mode', concat_ws(' ', v_mode, 'bills'), true);
+      perform set_config('fairlane_core.mode', concat_ws(' ', v_mode, 'bills'), true);
       update public.tasks as t set generation_processed_at = p_at where t.id = v_task.id;
-      perform set_config('queue.mode', v_mode, true);
+      perform set_config('fairlane_core.mode', v_mode, true);
     end if;
     insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
     values (
-      v_held.task_id, v_held.user_id, queue.now(), coalesce(v_task.status, 'In Progress'), coalesce(v_task.status, 'In Progress'),
-      v_held.worker_id, v_held.attempt, 'queue.let_go',
-      pg_catalog.format('its worker let go %s s after the end', queue.seconds_between(v_held.held_since, p_at)),
+      v_held.task_id, v_held.user_id, fairlane_core.now(), coalesce(v_task.status, 'In Progress'), coalesce(v_task.status, 'In Progress'),
+      v_held.worker_id, v_held.attempt, 'fairlane_core.let_go',
+      pg_catalog.format('its worker let go %s s after the end', fairlane_core.seconds_between(v_held.held_since, p_at)),
       jsonb_build_object('billed_from', v_held.billed_from, 'billed_to', p_at)
     );
   end if;
@@ -2234,42 +2234,42 @@ begin
 end;
 $$;
 
-create function queue.lock_for_update(
-  p_regrouped uuid[], p_children queue.subtasks[], p_reported uuid[], p_reporters uuid[], p_complete uuid[], p_lost uuid[], p_owners uuid[],
+create function fairlane_core.lock_for_update(
+  p_regrouped uuid[], p_children fairlane_core.subtasks[], p_reported uuid[], p_reporters uuid[], p_complete uuid[], p_lost uuid[], p_owners uuid[],
   p_is_plain boolean
 )
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   if p_is_plain then
     begin
-      perform queue.lock_for_update(p_regrouped, p_children, p_reported, p_reporters, p_complete, p_lost, p_owners, false);
+      perform fairlane_core.lock_for_update(p_regrouped, p_children, p_reported, p_reporters, p_complete, p_lost, p_owners, false);
     exception when lock_not_available then
-      perform queue.refuse_while_locked();
+      perform fairlane_core.refuse_while_locked();
     end;
     return;
   end if;
 
   if p_regrouped is not null then
-    perform queue.lock_relatives_of(
-      p_regrouped || array(select s.task_id from queue.subtasks as s where s.replaced_by = any (p_regrouped)), p_owners, true
+    perform fairlane_core.lock_relatives_of(
+      p_regrouped || array(select s.task_id from fairlane_core.subtasks as s where s.replaced_by = any (p_regrouped)), p_owners, true
     );
     if p_children is not null then
-      perform queue.lock_families(p_children);
+      perform fairlane_core.lock_families(p_children);
     end if;
   end if;
   if p_reported is not null then
-    perform queue.lock_relatives_of(p_reported, p_reporters, false);
+    perform fairlane_core.lock_relatives_of(p_reported, p_reporters, false);
   end if;
   if p_complete is not null then
-    perform queue.lock_relatives_of(p_complete, p_owners, false);
+    perform fairlane_core.lock_relatives_of(p_complete, p_owners, false);
   end if;
   if p_lost is not null then
-    perform queue.lock_relatives_of(p_lost, p_owners, true);
+    perform fairlane_core.lock_relatives_of(p_lost, p_owners, true);
   end if;
 end;
 $$;
 
-create function queue.lock_families(p_children queue.subtasks[])
+create function fairlane_core.lock_families(p_children fairlane_core.subtasks[])
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_orchestrators uuid[];
@@ -2285,7 +2285,7 @@ begin
   from unnest(p_children) as c
     cross join lateral (
       select s.task_id
-      from queue.subtasks as s
+      from fairlane_core.subtasks as s
       where s.orchestrator_id = c.orchestrator_id
         and s.user_id = c.user_id
         and s.final_rank = c.final_rank
@@ -2295,7 +2295,7 @@ begin
     ) as o;
 
   if v_replaced is not null then
-    perform queue.lock_relatives_of(v_replaced || v_orchestrators, v_owners, true);
+    perform fairlane_core.lock_relatives_of(v_replaced || v_orchestrators, v_owners, true);
     return;
   end if;
 
@@ -2309,17 +2309,17 @@ begin
 end;
 $$;
 
-create function queue.lock_relatives(p_task_id uuid, p_status text default null)
+create function fairlane_core.lock_relatives(p_task_id uuid, p_status text default null)
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_user_id uuid;
 begin
   select t.user_id into v_user_id from public.tasks as t where t.id = p_task_id;
   if v_user_id is not null then
-    perform queue.lock_relatives_of(
-      -- The children of a cancelled orchestrator go with it, unless they are many (queue.cancel_children).
+    perform fairlane_core.lock_relatives_of(
+      -- The children of a cancelled orchestrator go with it, unless they are many (fairlane_core.cancel_children).
       p_task_id || case when p_status is null or p_status = 'Cancelled' then
-        (select c.ids from queue.next_relatives(p_task_id, true, null, 101) as c (ids) where cardinality(c.ids) <= 100)
+        (select c.ids from fairlane_core.next_relatives(p_task_id, true, null, 101) as c (ids) where cardinality(c.ids) <= 100)
       end,
       array[v_user_id], p_status is distinct from 'Complete'
     );
@@ -2327,7 +2327,7 @@ begin
 end;
 $$;
 
-create function queue.lock_relatives_of(p_task_ids uuid[], p_user_ids uuid[], p_is_lost boolean)
+create function fairlane_core.lock_relatives_of(p_task_ids uuid[], p_user_ids uuid[], p_is_lost boolean)
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_look constant integer := 1000;
@@ -2339,12 +2339,12 @@ begin
   select array_agg(s.orchestrator_id)
   into v_above
   from unnest(p_task_ids) as i (id)
-    cross join lateral (select c.orchestrator_id from queue.subtasks as c where c.task_id = i.id offset 0) as s;
+    cross join lateral (select c.orchestrator_id from fairlane_core.subtasks as c where c.task_id = i.id offset 0) as s;
 
   v_waiting := array(
     select d.task_id
     from unnest(p_task_ids) as i (id)
-      cross join lateral (select w.task_id from queue.task_dependencies as w where w.depends_on = i.id offset 0) as d
+      cross join lateral (select w.task_id from fairlane_core.task_dependencies as w where w.depends_on = i.id offset 0) as d
     limit v_look + 1
   );
 
@@ -2360,9 +2360,9 @@ begin
     select n.id
     from reached as l
       cross join lateral (
-        select d.task_id as id from queue.task_dependencies as d where d.depends_on = l.task_id
+        select d.task_id as id from fairlane_core.task_dependencies as d where d.depends_on = l.task_id
         union all
-        select s.orchestrator_id from queue.subtasks as s where s.task_id = l.task_id
+        select s.orchestrator_id from fairlane_core.subtasks as s where s.task_id = l.task_id
         offset 0 -- each by its key: a join may read all links there are
       ) as n
   )
@@ -2383,33 +2383,33 @@ begin
 end;
 $$;
 
-create function queue.lock_owners(p_user_ids uuid[])
+create function fairlane_core.lock_owners(p_user_ids uuid[])
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
-  perform from queue.user_slots as s where s.user_id = any (p_user_ids) order by s.user_id for no key update;
+  perform from fairlane_core.user_slots as s where s.user_id = any (p_user_ids) order by s.user_id for no key update;
 exception when lock_not_available then
-  if queue.is_plain_write() then
-    perform queue.refuse_while_locked();
+  if fairlane_core.is_plain_write() then
+    perform fairlane_core.refuse_while_locked();
   end if;
   raise;
 end;
 $$;
 
-create function queue.is_plain_write()
+create function fairlane_core.is_plain_write()
 returns boolean language plpgsql stable security invoker set search_path = '' as $$
 begin
-  return coalesce(current_setting('queue.event', true), '') = ''
+  return coalesce(current_setting('fairlane_core.event', true), '') = ''
     and coalesce(current_setting('request.method', true), '') in ('POST', 'PATCH', 'PUT', 'DELETE')
     and coalesce(current_setting('request.path', true), '') not like '/rpc/%';
 end;
 $$;
 
-create function queue.count_on()
+create function fairlane_core.advance_status_totals()
 returns json language plpgsql volatile security definer set search_path = '' as $$
 declare
   v_up_to bigint;
 begin
-  insert into queue.status_totals (status, task_count, last_event_id)
+  insert into fairlane_core.status_totals (status, task_count, last_event_id)
   select s.status, 0, 0
   from unnest(array['Complete', 'Failed', 'Cancelled']) as s (status)
   on conflict do nothing;
@@ -2418,27 +2418,27 @@ begin
   select e.id
   into v_up_to
   from public.task_events as e
-  where e.at < queue.now() - interval '2 minutes'
+  where e.at < fairlane_core.now() - interval '2 minutes'
   order by e.id desc
   limit 1;
 
-  perform queue.note_durations(
-    (select s.last_event_id from queue.status_totals as s where s.status = 'Complete'), v_up_to
+  perform fairlane_core.note_durations(
+    (select s.last_event_id from fairlane_core.status_totals as s where s.status = 'Complete'), v_up_to
   );
 
-  update queue.status_totals as s
-  set task_count = s.task_count + queue.ended_since(s.status, s.last_event_id, v_up_to),
+  update fairlane_core.status_totals as s
+  set task_count = s.task_count + fairlane_core.ended_since(s.status, s.last_event_id, v_up_to),
     last_event_id = v_up_to
   where s.last_event_id < v_up_to;
 
-  return (select json_object_agg(s.status, s.task_count) from queue.status_totals as s);
+  return (select json_object_agg(s.status, s.task_count) from fairlane_core.status_totals as s);
 end;
 $$;
 
-create function queue.note_durations(p_after_event_id bigint, p_up_to_event_id bigint)
+create function fairlane_core.note_durations(p_after_event_id bigint, p_up_to_event_id bigint)
 returns void language plpgsql volatile security invoker set search_path = '' set enable_seqscan = off as $$
 declare
-  v_now timestamptz := queue.now();
+  v_now timestamptz := fairlane_core.now();
 begin
   with seen as (
     select
@@ -2462,12 +2462,12 @@ begin
   joined as (
     select s.task_type, (d.durations || s.durations)[greatest(cardinality(d.durations || s.durations) - 49, 1):] as durations
     from seen as s
-      left join queue.type_durations as d on d.task_type = s.task_type
+      left join fairlane_core.type_durations as d on d.task_type = s.task_type
     -- Any word may be a type: what users make up is not kept without end.
     where d.task_type is not null
-      or (select count(*) from queue.type_durations) < 1000
+      or (select count(*) from fairlane_core.type_durations) < 1000
   )
-  insert into queue.type_durations as d (task_type, durations, usual, counted_at)
+  insert into fairlane_core.type_durations as d (task_type, durations, usual, counted_at)
   select
     j.task_type, j.durations,
     make_interval(secs => (select percentile_disc(0.9) within group (order by x) from unnest(j.durations) as x)),
@@ -2476,22 +2476,22 @@ begin
   on conflict (task_type) do update
   set durations = excluded.durations, usual = excluded.usual, counted_at = excluded.counted_at;
 
-  delete from queue.type_durations as d where d.counted_at < v_now - interval '30 days';
+  delete from fairlane_core.type_durations as d where d.counted_at < v_now - interval '30 days';
 end;
 $$;
 
-create function queue.ended_total(p_status text)
+create function fairlane_core.ended_total(p_status text)
 returns bigint language plpgsql stable security invoker set search_path = '' as $$
 declare
-  v_total queue.status_totals;
+  v_total fairlane_core.status_totals;
 begin
-  select s.* into v_total from queue.status_totals as s where s.status = p_status;
+  select s.* into v_total from fairlane_core.status_totals as s where s.status = p_status;
   return coalesce(v_total.task_count, 0)
-    + queue.ended_since(p_status, coalesce(v_total.last_event_id, 0), 9223372036854775807);
+    + fairlane_core.ended_since(p_status, coalesce(v_total.last_event_id, 0), 9223372036854775807);
 end;
 $$;
 
-create function queue.recount_totals()
+create function fairlane_core.recount_totals()
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_up_to bigint;
@@ -2499,13 +2499,13 @@ begin
   select e.id
   into v_up_to
   from public.task_events as e
-  where e.at < queue.now() - interval '2 minutes'
+  where e.at < fairlane_core.now() - interval '2 minutes'
   order by e.id desc
   limit 1;
 
-  insert into queue.status_totals as s (status, task_count, last_event_id)
+  insert into fairlane_core.status_totals as s (status, task_count, last_event_id)
   select
-    n.status, coalesce(c.counted, 0) - queue.ended_since(n.status, coalesce(v_up_to, 0), 9223372036854775807), coalesce(v_up_to, 0)
+    n.status, coalesce(c.counted, 0) - fairlane_core.ended_since(n.status, coalesce(v_up_to, 0), 9223372036854775807), coalesce(v_up_to, 0)
   from unnest(array['Complete', 'Failed', 'Cancelled']) as n (status)
     left join (select t.status, count(*) as counted from public.tasks as t group by t.status) as c on c.status = n.status
   on conflict (status) do update
@@ -2513,7 +2513,7 @@ begin
 end;
 $$;
 
-create function queue.ended_since(p_status text, p_after bigint, p_up_to bigint)
+create function fairlane_core.ended_since(p_status text, p_after bigint, p_up_to bigint)
 returns bigint language plpgsql stable security invoker set search_path = '' as $$
 begin
   return (
@@ -2528,26 +2528,26 @@ begin
 end;
 $$;
 
-create function queue.settings_after_update()
+create function fairlane_core.settings_after_update()
 returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
-  v_work queue.deferred_work;
+  v_work fairlane_core.deferred_work;
 begin
   if new.stale_after > old.stale_after then
-    insert into queue.deferred_work (kind, since) values ('stale', queue.now()) returning * into v_work;
-    perform queue.settle_stale(v_work, 100);
+    insert into fairlane_core.deferred_work (kind, since) values ('stale', fairlane_core.now()) returning * into v_work;
+    perform fairlane_core.settle_stale(v_work, 100);
   end if;
 
   if (new.default_task_limit, new.default_orchestration_limit, new.requires_credits)
     is distinct from (old.default_task_limit, old.default_orchestration_limit, old.requires_credits) then
-    insert into queue.deferred_work (kind, since) values ('limits', queue.now()) returning * into v_work;
-    perform queue.settle_limits(v_work, 100);
+    insert into fairlane_core.deferred_work (kind, since) values ('limits', fairlane_core.now()) returning * into v_work;
+    perform fairlane_core.settle_limits(v_work, 100);
   end if;
   return null;
 end;
 $$;
 
-create function queue.settle_limits(p_work queue.deferred_work, p_limit integer)
+create function fairlane_core.settle_limits(p_work fairlane_core.deferred_work, p_limit integer)
 returns integer language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_next uuid[];
@@ -2556,34 +2556,34 @@ declare
 begin
   v_next := array(
     select s.user_id
-    from queue.user_slots as s
+    from fairlane_core.user_slots as s
     where s.user_id > coalesce(p_work.after_id, '00000000-0000-0000-0000-000000000000')
       and (p_work.only_id is null or s.user_id = p_work.only_id)
     order by s.user_id
     limit p_limit
   );
   v_mine := array(
-    select s.user_id from queue.user_slots as s where s.user_id = any (v_next) order by s.user_id for no key update skip locked
+    select s.user_id from fairlane_core.user_slots as s where s.user_id = any (v_next) order by s.user_id for no key update skip locked
   );
   if p_work.only_id is not null and cardinality(v_mine) < cardinality(v_next) then
     return null;
   end if;
 
   if cardinality(v_next) < p_limit or p_work.only_id is not null then
-    delete from queue.deferred_work as w where w.id = p_work.id;
+    delete from fairlane_core.deferred_work as w where w.id = p_work.id;
   else
-    update queue.deferred_work as w set after_id = v_next[p_limit] where w.id = p_work.id;
+    update fairlane_core.deferred_work as w set after_id = v_next[p_limit] where w.id = p_work.id;
   end if;
-  insert into queue.deferred_work (kind, only_id, since)
+  insert into fairlane_core.deferred_work (kind, only_id, since)
   select 'limits', h.id, p_work.since
   from unnest(v_next) as h (id)
   where h.id <> all (v_mine);
 
   with changed as (
-    update queue.user_slots as s
+    update fairlane_core.user_slots as s
     set (task_limit, has_credits, cloud_reason, local_reason, orchestration_limit) = (
       select w.task_limit, w.has_credits, w.cloud_reason, w.local_reason, w.orchestration_limit
-      from queue.slots_of(u, s.running, s.orchestrating, s.remembered) as w
+      from fairlane_core.slots_of(u, s.running, s.orchestrating, s.remembered) as w
     )
     from public.users as u
     where s.user_id = any (v_mine)
@@ -2591,12 +2591,12 @@ begin
     returning s.user_id
   )
   select array_agg(c.user_id) into v_changed from changed as c;
-  perform queue.refresh_lines(v_changed);
+  perform fairlane_core.refresh_queues(v_changed);
   return cardinality(v_mine);
 end;
 $$;
 
-create function queue.settle_stale(p_work queue.deferred_work, p_limit integer)
+create function fairlane_core.settle_stale(p_work fairlane_core.deferred_work, p_limit integer)
 returns integer language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_mine uuid[];
@@ -2604,26 +2604,26 @@ begin
   v_mine := array(
     select t.id
     from public.tasks as t
-    where t.standing = 'stale'
-      and t.created_at >= queue.now() - (select s.stale_after from queue.settings as s)
+    where t.readiness = 'stale'
+      and t.created_at >= fairlane_core.now() - (select s.stale_after from fairlane_core.settings as s)
     order by t.created_at
     limit p_limit
     for no key update skip locked
   );
-  perform queue.ask_standing_again(v_mine);
+  perform fairlane_core.recompute_readiness(v_mine);
   if cardinality(v_mine) < p_limit and not exists (
     select
     from public.tasks as t
-    where t.standing = 'stale'
-      and t.created_at >= queue.now() - (select s.stale_after from queue.settings as s)
+    where t.readiness = 'stale'
+      and t.created_at >= fairlane_core.now() - (select s.stale_after from fairlane_core.settings as s)
   ) then
-    delete from queue.deferred_work as w where w.id = p_work.id;
+    delete from fairlane_core.deferred_work as w where w.id = p_work.id;
   end if;
   return cardinality(v_mine);
 end;
 $$;
 
-create function queue.task_types_after_write()
+create function fairlane_core.task_types_after_write()
 returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_most constant integer := 100;
@@ -2638,31 +2638,31 @@ begin
     return null;
   end if;
 
-  v_owners := array(select o.user_id from queue.owners_with_live_tasks(null, v_look + 1) as o (user_id));
+  v_owners := array(select o.user_id from fairlane_core.owners_with_live_tasks(null, v_look + 1) as o (user_id));
   if cardinality(v_owners) <= v_look then
     v_live := array(
       select t.id
       from unnest(v_owners) as o (user_id)
         cross join unnest(v_types) as y (name)
-        cross join lateral (select l.id from queue.live_tasks_of_type(o.user_id, y.name, null, v_most + 1) as l (id)) as t
+        cross join lateral (select l.id from fairlane_core.live_tasks_of_type(o.user_id, y.name, null, v_most + 1) as l (id)) as t
       limit v_most + 1
     );
   end if;
 
   if cardinality(v_owners) > v_look or cardinality(v_live) > v_most then
-    insert into queue.deferred_work (kind, task_type, since) select 'type', y.name, queue.now() from unnest(v_types) as y (name);
+    insert into fairlane_core.deferred_work (kind, task_type, since) select 'type', y.name, fairlane_core.now() from unnest(v_types) as y (name);
     return null;
   end if;
 
   v_mine := array(select t.id from public.tasks as t where t.id = any (v_live) order by t.id for no key update skip locked);
-  -- The update trigger derives pool, slot and standing again where pool is null.
+  -- The update trigger derives pool, slot and readiness again where pool is null.
   update public.tasks as t
   set pool = null
   where t.id = any (v_mine)
-    and t.standing is not null;
+    and t.readiness is not null;
   -- What somebody is just changing may have been derived before this change.
-  insert into queue.deferred_work (kind, task_type, user_id, only_id, since)
-  select 'type', t.task_type, coalesce(t.user_id, '00000000-0000-0000-0000-000000000000'), t.id, queue.now()
+  insert into fairlane_core.deferred_work (kind, task_type, user_id, only_id, since)
+  select 'type', t.task_type, coalesce(t.user_id, '00000000-0000-0000-0000-000000000000'), t.id, fairlane_core.now()
   from public.tasks as t
   where t.id = any (v_live)
     and t.id <> all (v_mine);
@@ -2670,7 +2670,7 @@ begin
 end;
 $$;
 
-create function queue.live_tasks_of_type(p_user_id uuid, p_task_type text, p_after uuid, p_limit integer)
+create function fairlane_core.live_tasks_of_type(p_user_id uuid, p_task_type text, p_after uuid, p_limit integer)
 returns setof uuid language plpgsql stable security invoker set search_path = '' as $$
 begin
   if p_user_id = '00000000-0000-0000-0000-000000000000' then
@@ -2681,7 +2681,7 @@ begin
       and left(t.task_type, 200) = left(p_task_type, 200)
       and left(t.task_type, 200) = left(p_task_type, 200)
       and t.task_type = p_task_type
-      and t.standing is not null
+      and t.readiness is not null
       and t.id > coalesce(p_after, '00000000-0000-0000-0000-000000000000')
     order by t.id
     limit p_limit;
@@ -2694,14 +2694,14 @@ begin
   where t.user_id = p_user_id
     and left(t.task_type, 200) = left(p_task_type, 200)
     and t.task_type = p_task_type
-    and t.standing is not null
+    and t.readiness is not null
     and t.id > coalesce(p_after, '00000000-0000-0000-0000-000000000000')
   order by t.id
   limit p_limit;
 end;
 $$;
 
-create function queue.owners_with_live_tasks(p_after uuid, p_limit integer)
+create function fairlane_core.owners_with_live_tasks(p_after uuid, p_limit integer)
 returns setof uuid language plpgsql stable security invoker set search_path = '' as $$
 begin
   return query
@@ -2709,7 +2709,7 @@ begin
   from (
     (
       select distinct l.user_id
-      from queue.user_lines as l
+      from fairlane_core.user_queues as l
       where p_after is null or l.user_id > p_after
       order by l.user_id
       limit p_limit
@@ -2717,7 +2717,7 @@ begin
     union
     (
       select distinct b.user_id
-      from queue.blocked_tasks as b
+      from fairlane_core.blocked_tasks as b
       where p_after is null or b.user_id > p_after
       order by b.user_id
       limit p_limit
@@ -2728,74 +2728,74 @@ begin
 end;
 $$;
 
-create function queue.users_before_delete()
+create function fairlane_core.users_before_delete()
 returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 begin
-  if queue.goes_at_once(old.id, null) then
+  if fairlane_core.goes_at_once(old.id, null) then
     -- What the foreign keys will take, where a lock can still be told; tasks before their owner, as ever.
-    if queue.is_plain_write() then
+    if fairlane_core.is_plain_write() then
       begin
         perform from public.tasks as t where t.user_id = old.id order by t.id for update;
-        perform from queue.user_slots as s where s.user_id = old.id for update;
+        perform from fairlane_core.user_slots as s where s.user_id = old.id for update;
       exception when lock_not_available then
-        perform queue.refuse_while_locked();
+        perform fairlane_core.refuse_while_locked();
       end;
     end if;
     return old;
   end if;
 
-  if not queue.is_being_deleted(old.id) then
-    insert into queue.deferred_work (kind, user_id, deleted_id, reason, since)
-    values ('user', old.id, old.id, queue.actor(), queue.now());
+  if not fairlane_core.is_being_deleted(old.id) then
+    insert into fairlane_core.deferred_work (kind, user_id, deleted_id, reason, since)
+    values ('user', old.id, old.id, fairlane_core.actor(), fairlane_core.now());
     update public.projects as p
-    set deleted_at = queue.now()
+    set deleted_at = fairlane_core.now()
     where p.id = any (array(
         select o.id from public.projects as o where o.user_id = old.id and o.deleted_at is null limit 1000
       ));
     delete from public.user_api_tokens as k where k.user_id = old.id;
-    perform queue.lock_owners(array[old.id]);
+    perform fairlane_core.lock_owners(array[old.id]);
     -- The row of users itself stays as it is: changed in the transaction that takes the account away, it would have to
     -- find the account, where an app has tied the two.
-    update queue.user_slots as s
+    update fairlane_core.user_slots as s
     set (task_limit, orchestration_limit, cloud_reason, local_reason) = (
       select w.task_limit, w.orchestration_limit, w.cloud_reason, w.local_reason
-      from queue.slots_of(old, s.running, s.orchestrating, s.remembered) as w
+      from fairlane_core.slots_of(old, s.running, s.orchestrating, s.remembered) as w
     )
     where s.user_id = old.id;
-    perform queue.refresh_lines(array[old.id]);
+    perform fairlane_core.refresh_queues(array[old.id]);
   end if;
   return null;
 end;
 $$;
 
-create function queue.users_after_delete()
+create function fairlane_core.users_after_delete()
 returns trigger language plpgsql security definer set search_path = '' set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 begin
-  insert into queue.deleted_users (user_id, deleted_at)
-  values (old.id, queue.now())
+  insert into fairlane_core.deleted_users (user_id, deleted_at)
+  values (old.id, fairlane_core.now())
   on conflict (user_id) do update set deleted_at = excluded.deleted_at;
   return null;
 end;
 $$;
 
-create function queue.projects_before_delete()
+create function fairlane_core.projects_before_delete()
 returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 begin
-  if queue.goes_at_once(null, old.id)
+  if fairlane_core.goes_at_once(null, old.id)
     -- It goes with its owner, who is gone already: no row may stay behind.
     or not exists (select from public.users as u where u.id = old.user_id) then
     return old;
   end if;
 
-  insert into queue.deferred_work (kind, user_id, deleted_id, reason, since)
-  select 'project', old.user_id, old.id, queue.actor(), queue.now()
-  where not queue.is_being_deleted(old.id);
-  update public.projects as p set deleted_at = queue.now() where p.id = old.id and p.deleted_at is null;
+  insert into fairlane_core.deferred_work (kind, user_id, deleted_id, reason, since)
+  select 'project', old.user_id, old.id, fairlane_core.actor(), fairlane_core.now()
+  where not fairlane_core.is_being_deleted(old.id);
+  update public.projects as p set deleted_at = fairlane_core.now() where p.id = old.id and p.deleted_at is null;
   return null;
 end;
 $$;
 
-create function queue.goes_at_once(p_user_id uuid, p_project_id uuid)
+create function fairlane_core.goes_at_once(p_user_id uuid, p_project_id uuid)
 returns boolean language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_most_tasks constant integer := 100;
@@ -2812,12 +2812,12 @@ begin
 end;
 $$;
 
-create function queue.is_being_deleted(p_id uuid)
+create function fairlane_core.is_being_deleted(p_id uuid)
 returns boolean language sql stable security invoker set search_path = '' as $$
-  select exists (select from queue.deferred_work as w where w.deleted_id = p_id);
+  select exists (select from fairlane_core.deferred_work as w where w.deleted_id = p_id);
 $$;
 
-create function queue.settle_deletion(p_work queue.deferred_work, p_limit integer)
+create function fairlane_core.settle_deletion(p_work fairlane_core.deferred_work, p_limit integer)
 returns integer language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_is_user constant boolean := p_work.kind = 'user';
@@ -2831,12 +2831,12 @@ begin
     select p.user_id into v_owner from public.projects as p where p.id = p_work.deleted_id and p.deleted_at is not null;
   end if;
   if v_owner is null then
-    delete from queue.deferred_work as w where w.id = p_work.id;
+    delete from fairlane_core.deferred_work as w where w.id = p_work.id;
     return 0;
   end if;
 
-  perform from queue.user_slots as s where s.user_id = v_owner for no key update skip locked;
-  if not found and exists (select from queue.user_slots as s where s.user_id = v_owner) then
+  perform from fairlane_core.user_slots as s where s.user_id = v_owner for no key update skip locked;
+  if not found and exists (select from fairlane_core.user_slots as s where s.user_id = v_owner) then
     return null;
   end if;
 
@@ -2861,9 +2861,9 @@ begin
   end if;
   if cardinality(v_mine) > 0 then
     -- The history says whose deletion it is.
-    perform queue.say(coalesce(p_work.reason, 'queue.settle'));
+    perform fairlane_core.set_event_context(coalesce(p_work.reason, 'fairlane_core.settle'));
     delete from public.tasks as t where t.id = any (v_mine);
-    perform queue.say('queue.settle');
+    perform fairlane_core.set_event_context('fairlane_core.settle');
     return cardinality(v_mine);
   elsif (v_is_user and exists (select from public.tasks as t where t.user_id = v_owner))
     or (not v_is_user and exists (select from public.tasks as t where t.project_id = p_work.deleted_id)) then
@@ -2885,12 +2885,12 @@ begin
   if not found then
     return null;
   end if;
-  delete from queue.deferred_work as w where w.id = p_work.id;
+  delete from fairlane_core.deferred_work as w where w.id = p_work.id;
   return 1;
 end;
 $$;
 
-create function queue.users_after_write()
+create function fairlane_core.users_after_write()
 returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_changed uuid[];
@@ -2899,8 +2899,8 @@ begin
   into v_changed
   from new_rows as n
     join public.users as u on u.id = n.id
-    left join queue.user_slots as s on s.user_id = n.id
-    cross join lateral queue.slots_of(u, 0, 0, 0) as w
+    left join fairlane_core.user_slots as s on s.user_id = n.id
+    cross join lateral fairlane_core.slots_of(u, 0, 0, 0) as w
   where s.user_id is null
     or (s.task_limit, s.has_credits, s.cloud_on, s.local_on, s.settings_malformed, s.orchestration_limit)
       is distinct from (w.task_limit, w.has_credits, w.cloud_on, w.local_on, w.settings_malformed, w.orchestration_limit);
@@ -2909,11 +2909,11 @@ begin
     return null;
   end if;
 
-  perform queue.lock_owners(v_changed);
-  insert into queue.user_slots as s
+  perform fairlane_core.lock_owners(v_changed);
+  insert into fairlane_core.user_slots as s
   select w.*
   from public.users as u
-    cross join lateral queue.slots_of(u, 0, 0, 0) as w
+    cross join lateral fairlane_core.slots_of(u, 0, 0, 0) as w
   where u.id = any (v_changed)
   order by u.id
   on conflict (user_id) do update
@@ -2924,19 +2924,19 @@ begin
         w.task_limit, w.has_credits, w.cloud_on, w.local_on, w.settings_malformed, w.cloud_reason, w.local_reason,
         w.orchestration_limit
       from public.users as u
-        cross join lateral queue.slots_of(u, s.running, s.orchestrating, s.remembered) as w
+        cross join lateral fairlane_core.slots_of(u, s.running, s.orchestrating, s.remembered) as w
       where u.id = s.user_id
     );
-  perform queue.refresh_lines(v_changed);
+  perform fairlane_core.refresh_queues(v_changed);
   return null;
 end;
 $$;
 
-create function queue.register_owner(p_user_id uuid)
+create function fairlane_core.register_owner(p_user_id uuid)
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   if p_user_id is not null
-    and (select s.registers_owners from queue.settings as s)
+    and (select s.registers_owners from fairlane_core.settings as s)
     and not exists (select from public.users as u where u.id = p_user_id) then
     -- Two first tasks at once: the second waits for the first, and has its row then.
     insert into public.users (id) values (p_user_id) on conflict (id) do nothing;
@@ -2944,25 +2944,25 @@ begin
 end;
 $$;
 
-create function queue.users_keep_settings_small()
+create function fairlane_core.users_keep_settings_small()
 returns trigger language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
 begin
   if tg_op = 'INSERT' or new.settings is distinct from old.settings then
-    perform queue.refuse_large_json(new.settings, 'settings');
+    perform fairlane_core.refuse_large_json(new.settings, 'settings');
   end if;
   return new;
 end;
 $$;
 
-create function queue.projects_before_insert()
+create function fairlane_core.projects_before_insert()
 returns trigger language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
 begin
-  perform queue.register_owner(new.user_id);
+  perform fairlane_core.register_owner(new.user_id);
   return new;
 end;
 $$;
 
-create function queue.projects_before_update()
+create function fairlane_core.projects_before_update()
 returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 begin
   perform from public.projects as p where p.id = old.id for update;
@@ -2970,15 +2970,15 @@ begin
 end;
 $$;
 
-create function queue.projects_after_update()
+create function fairlane_core.projects_after_update()
 returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 begin
-  if current_setting('queue.mode', true) is distinct from 'moves_project'
+  if current_setting('fairlane_core.mode', true) is distinct from 'moves_project'
     and (
       exists (select from public.tasks as t where t.project_id = old.id)
       or exists (select from public.generations as g where g.project_id = old.id)
     ) then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       409, 'PROJECT_HAS_TASKS', pg_catalog.format('Project %s holds tasks or results, which would stay with its former owner', old.id),
       pg_catalog.format('With the service key: move_project {"p_project_id": "%s", "p_user_id": "%s"}', old.id, new.user_id)
     );
@@ -2987,10 +2987,10 @@ begin
 end;
 $$;
 
-create function queue.move_project(p_caller jsonb, p_project_id uuid, p_user_id uuid)
+create function fairlane_core.move_project(p_caller jsonb, p_project_id uuid, p_user_id uuid)
 returns json language plpgsql volatile security definer set search_path = '' set enable_seqscan = off as $$
 declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service']);
   v_most constant integer := 10000;
   v_from uuid;
   v_tasks uuid[];
@@ -2998,29 +2998,29 @@ declare
   v_in_the_way record;
   v_generations integer;
 begin
-  perform queue.open_tables(true);
+  perform fairlane_core.open_tables(true);
   select p.user_id into v_from from public.projects as p where p.id = p_project_id and p.deleted_at is null for update;
   if v_from is null then
-    perform queue.refuse(404, 'PROJECT_NOT_FOUND', pg_catalog.format('There is no project %s', p_project_id));
+    perform fairlane_core.refuse(404, 'PROJECT_NOT_FOUND', pg_catalog.format('There is no project %s', p_project_id));
   end if;
-  perform queue.register_owner(p_user_id);
-  if not exists (select from public.users as u where u.id = p_user_id) or queue.is_being_deleted(p_user_id) then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('There is no user %s', coalesce(p_user_id::text, 'null')));
+  perform fairlane_core.register_owner(p_user_id);
+  if not exists (select from public.users as u where u.id = p_user_id) or fairlane_core.is_being_deleted(p_user_id) then
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('There is no user %s', coalesce(p_user_id::text, 'null')));
   elsif v_from = p_user_id then
     return json_build_object('project_id', p_project_id, 'user_id', p_user_id, 'tasks', 0, 'generations', 0);
   elsif coalesce(current_setting('request.method', true), '') <> '' and exists (
     select from public.tasks as t where t.project_id = p_project_id offset v_most
   ) then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       409, 'PROJECT_HAS_TASKS', pg_catalog.format('The project has more than %s tasks, too many to move in one request', v_most),
-      'Delete tasks of it that have ended, or call queue.move_project in a session of SQL: claims for both users wait meanwhile'
+      'Delete tasks of it that have ended, or call fairlane_core.move_project in a session of SQL: claims for both users wait meanwhile'
     );
   end if;
 
   v_tasks := array(
     select t.id from public.tasks as t where t.project_id = p_project_id order by t.id for no key update
   );
-  perform from queue.user_slots as s where s.user_id in (v_from, p_user_id) order by s.user_id for no key update;
+  perform from fairlane_core.user_slots as s where s.user_id in (v_from, p_user_id) order by s.user_id for no key update;
 
   select t.id
   into v_in_the_way
@@ -3029,7 +3029,7 @@ begin
     and t.status = 'In Progress'
   limit 1;
   if v_in_the_way.id is not null then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       409, 'PROJECT_HAS_TASKS', pg_catalog.format('Task %s of the project is In Progress', v_in_the_way.id),
       'Wait until it has ended, or cancel it; what is queued moves along'
     );
@@ -3040,11 +3040,11 @@ begin
   into v_in_the_way
   from (
     select d.task_id as id, d.depends_on as other, d.task_id as bound
-    from queue.task_dependencies as d
+    from fairlane_core.task_dependencies as d
     where d.task_id = any (v_tasks) or d.depends_on = any (v_tasks)
     union all
     select s.task_id, s.orchestrator_id, b.id
-    from queue.subtasks as s
+    from fairlane_core.subtasks as s
       cross join lateral (values (s.task_id), (s.orchestrator_id)) as b (id)
     where s.task_id = any (v_tasks) or s.orchestrator_id = any (v_tasks)
   ) as l
@@ -3056,15 +3056,15 @@ begin
     and b.status in ('Queued', 'In Progress')
   limit 1;
   if v_in_the_way.id is not null then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       409, 'PROJECT_HAS_TASKS',
       pg_catalog.format('Task %s belongs to task %s, and only one of the two is in the project', v_in_the_way.id, v_in_the_way.other),
       'Wait until both have ended, or move both into one project first'
     );
   end if;
 
-  perform queue.say(queue.caller_name(v_caller), 'moved with its project to another user');
-  perform set_config('queue.mode', 'moves_project', true);
+  perform fairlane_core.set_event_context(fairlane_core.caller_name(v_caller), 'moved with its project to another user');
+  perform set_config('fairlane_core.mode', 'moves_project', true);
   -- A key means the same request only among those of one owner.
   update public.tasks as t
   set user_id = p_user_id,
@@ -3074,8 +3074,8 @@ begin
       ) then t.idempotency_key
     end
   where t.id = any (v_tasks);
-  update queue.subtasks as s set user_id = p_user_id where s.task_id = any (v_tasks);
-  update queue.orchestrations as o set user_id = p_user_id where o.orchestrator_id = any (v_tasks);
+  update fairlane_core.subtasks as s set user_id = p_user_id where s.task_id = any (v_tasks);
+  update fairlane_core.orchestrations as o set user_id = p_user_id where o.orchestrator_id = any (v_tasks);
   update public.task_events as e set user_id = p_user_id where e.task_id = any (v_tasks);
   update public.generations as g set user_id = p_user_id where g.project_id = p_project_id;
   get diagnostics v_generations = row_count;
@@ -3085,36 +3085,36 @@ begin
   v_waiting := array(
     select t.id from public.tasks as t where t.id = any (v_tasks) and t.status = 'Queued' and t.dependant_on is not null
   );
-  perform queue.ask_standing_again(v_waiting);
+  perform fairlane_core.recompute_readiness(v_waiting);
 
   insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
-  select t.id, t.user_id, queue.now(), t.status, t.status, t.worker_id, t.attempts, queue.actor(), 'moved with its project to another user'
+  select t.id, t.user_id, fairlane_core.now(), t.status, t.status, t.worker_id, t.attempts, fairlane_core.actor(), 'moved with its project to another user'
   from public.tasks as t
   where t.id = any (v_tasks);
-  perform set_config('queue.mode', '', true);
-  perform queue.say(null);
+  perform set_config('fairlane_core.mode', '', true);
+  perform fairlane_core.set_event_context(null);
   return json_build_object(
     'project_id', p_project_id, 'user_id', p_user_id, 'tasks', cardinality(v_tasks), 'generations', v_generations
   );
 end;
 $$;
 
-create function queue.set_task_type(p_caller jsonb, p_name text, p_changes jsonb)
+create function fairlane_core.set_task_type(p_caller jsonb, p_name text, p_changes jsonb)
 returns json language plpgsql volatile security definer set search_path = '' set enable_seqscan = off as $$
 declare
   v_old public.task_types;
   v_new public.task_types;
 begin
-  perform queue.resolve_caller(p_caller, array['service']);
+  perform fairlane_core.resolve_caller(p_caller, array['service']);
   if coalesce(length(p_name), 0) not between 1 and 200 then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The name of a type must have 1 to 200 characters');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'The name of a type must have 1 to 200 characters');
   end if;
 
-  perform queue.open_tables(false);
+  perform fairlane_core.open_tables(false);
   -- Two at once for a new name: the second waits, and then changes what the first has added.
-  perform queue.wait_for_name('queue.task_type::' || p_name, 'Another change of this type');
+  perform fairlane_core.wait_for_name('fairlane_core.task_type::' || p_name, 'Another change of this type');
   select y.* into v_old from public.task_types as y where y.name = p_name for no key update;
-  v_new := queue.read_type_changes(case when v_old.name is null then queue.type_by_name(p_name) else v_old end, p_changes);
+  v_new := fairlane_core.read_type_changes(case when v_old.name is null then fairlane_core.type_by_name(p_name) else v_old end, p_changes);
 
   if v_old.name is null then
     insert into public.task_types (
@@ -3127,7 +3127,7 @@ begin
     )
     on conflict (name) do nothing;
     if not found then
-      perform queue.refuse(503, 'UNAVAILABLE', 'Another transaction has just added a type of this name', 'Repeat the same request');
+      perform fairlane_core.refuse(503, 'UNAVAILABLE', 'Another transaction has just added a type of this name', 'Repeat the same request');
     end if;
   elsif v_old is distinct from v_new then
     update public.task_types as y
@@ -3146,14 +3146,14 @@ begin
   return json_build_object(
     'name', p_name,
     'change', case when v_old.name is null then 'added' when v_old is distinct from v_new then 'changed' else 'none' end,
-    'before', case when v_old.name is not null then queue.type_as_json(v_old) end,
-    'type', queue.type_as_json(v_new),
-    'is_settled', not exists (select from queue.deferred_work as w where w.task_type = p_name)
+    'before', case when v_old.name is not null then fairlane_core.type_as_json(v_old) end,
+    'type', fairlane_core.type_as_json(v_new),
+    'is_settled', not exists (select from fairlane_core.deferred_work as w where w.task_type = p_name)
   );
 end;
 $$;
 
-create function queue.read_type_changes(p_type public.task_types, p_changes jsonb)
+create function fairlane_core.read_type_changes(p_type public.task_types, p_changes jsonb)
 returns public.task_types language plpgsql immutable security invoker set search_path = '' as $$
 declare
   v_type public.task_types := p_type;
@@ -3162,7 +3162,7 @@ declare
   v_is_good boolean;
 begin
   if jsonb_typeof(p_changes) is distinct from 'object' then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT', 'The changes of a type must be an object', 'Send {} for a type that is as its name says'
     );
   end if;
@@ -3170,8 +3170,8 @@ begin
   for v_field in select f.key, f.value, jsonb_typeof(f.value) as kind, f.value #>> '{}' as text from jsonb_each(p_changes) as f order by f.key loop
     case v_field.key
       when 'pool' then
-        v_rule := 'one of ' || array_to_string(queue.pools(), ', ');
-        v_is_good := v_field.kind = 'string' and v_field.text = any (queue.pools());
+        v_rule := 'one of ' || array_to_string(fairlane_core.pools(), ', ');
+        v_is_good := v_field.kind = 'string' and v_field.text = any (fairlane_core.pools());
       when 'category' then
         v_rule := 'one of generation, processing, orchestration, utility';
         v_is_good := v_field.kind = 'string' and v_field.text in ('generation', 'processing', 'orchestration', 'utility');
@@ -3194,13 +3194,13 @@ begin
           v_is_good := v_field.text::numeric between 0.001 and 2592000;
         end if;
       else
-        perform queue.refuse(
-          400, 'INVALID_ARGUMENT', pg_catalog.format('A type of task has no field %s', queue.cut_text(v_field.key)),
+        perform fairlane_core.refuse(
+          400, 'INVALID_ARGUMENT', pg_catalog.format('A type of task has no field %s', fairlane_core.cut_text(v_field.key)),
           'Its fields are pool, category, content_type, creates_generation, is_active, is_retryable, max_attempts, timeout_seconds, runs_on_own_gpu'
         );
     end case;
     if not v_is_good then
-      perform queue.refuse(
+      perform fairlane_core.refuse(
         400, 'INVALID_ARGUMENT', pg_catalog.format('The %s of a type must be %s, not %s', v_field.key, v_rule, left(v_field.value::text, 100))
       );
     end if;
@@ -3219,12 +3219,12 @@ begin
   end loop;
 
   if v_type.category = 'orchestration' and v_type.creates_generation then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT', 'An orchestration type creates no result record: its parts do',
       'Send creates_generation false with it, or another category'
     );
   elsif v_type.category = 'orchestration' and v_type.runs_on_own_gpu then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT', 'An orchestration type runs in its own pool only: just types that take a slot can run on their owner''s GPU as well',
       'Send runs_on_own_gpu false with it, or another category'
     );
@@ -3233,12 +3233,12 @@ begin
 end;
 $$;
 
-create function queue.unknown_task_types(p_caller jsonb)
+create function fairlane_core.unknown_task_types(p_caller jsonb)
 returns json language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
 declare
-  v_now timestamptz := queue.now();
+  v_now timestamptz := fairlane_core.now();
 begin
-  perform queue.resolve_caller(p_caller, array['service']);
+  perform fairlane_core.resolve_caller(p_caller, array['service']);
   return json_build_object(
     'types', coalesce(
       (
@@ -3247,13 +3247,13 @@ begin
           'task_count', u.task_count,
           'first_seen_at', u.first_seen_at,
           'last_seen_at', u.last_seen_at,
-          'taken_for', queue.type_as_json(queue.type_by_name(u.name)),
+          'taken_for', fairlane_core.type_as_json(fairlane_core.type_by_name(u.name)),
           'remedy', pg_catalog.format(
             'If that is right: select public.set_task_type(%L); if not, say what it is: select public.set_task_type(%L, %L)',
             u.name, u.name, '{"pool": "api", "category": "generation", "content_type": "image", "creates_generation": true}'
           )
         ) order by u.last_seen_at desc, u.name)
-        from queue.unknown_types as u
+        from fairlane_core.unknown_types as u
         where u.last_seen_at > v_now - interval '7 days'
           and not exists (select from public.task_types as y where y.name = u.name)
       ),
@@ -3264,14 +3264,14 @@ begin
 end;
 $$;
 
-create function queue.type_by_name(p_name text)
+create function fairlane_core.type_by_name(p_name text)
 returns public.task_types language plpgsql immutable security invoker set search_path = '' as $$
 declare
   v_type public.task_types;
 begin
   v_type.name := p_name;
   v_type.run_type := 'gpu';
-  v_type.category := case when queue.takes_slot(p_name, null) then 'processing' else 'orchestration' end;
+  v_type.category := case when fairlane_core.takes_slot(p_name, null) then 'processing' else 'orchestration' end;
   v_type.is_active := true;
   v_type.creates_generation := false;
   v_type.is_retryable := true;
@@ -3280,7 +3280,7 @@ begin
 end;
 $$;
 
-create function queue.type_as_json(p_type public.task_types)
+create function fairlane_core.type_as_json(p_type public.task_types)
 returns jsonb language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return jsonb_build_object(
@@ -3297,13 +3297,13 @@ begin
 end;
 $$;
 
-create function queue.create_tasks(p_caller jsonb, p_tasks jsonb)
+create function fairlane_core.create_tasks(p_caller jsonb, p_tasks jsonb)
 returns json language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
-  v_requests queue.task_request[];
-  v_new queue.task_request[] := array[]::queue.task_request[];
-  v_request queue.task_request;
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_requests fairlane_core.task_request[];
+  v_new fairlane_core.task_request[] := array[]::fairlane_core.task_request[];
+  v_request fairlane_core.task_request;
   v_task public.tasks;
   v_replies json[] := array[]::json[];
   v_created uuid[] := array[]::uuid[];
@@ -3312,12 +3312,12 @@ declare
   v_known uuid[] := array[]::uuid[];
 begin
   if jsonb_typeof(p_tasks) is distinct from 'array' or jsonb_array_length(p_tasks) not between 1 and 1000 then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A batch must hold 1 to 1000 tasks', 'Send several batches');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'A batch must hold 1 to 1000 tasks', 'Send several batches');
   end if;
 
-  perform queue.open_tables(false);
+  perform fairlane_core.open_tables(false);
 
-  select array_agg(queue.read_task_request(v_caller, b.body) order by b.place)
+  select array_agg(fairlane_core.read_task_request(v_caller, b.body) order by b.place)
   into v_requests
   from jsonb_array_elements(p_tasks) with ordinality as b (body, place);
 
@@ -3332,10 +3332,10 @@ begin
   ) as l;
 
   foreach v_request in array v_requests loop
-    v_task := queue.task_for_request(v_caller, v_request);
+    v_task := fairlane_core.task_for_request(v_caller, v_request);
     if v_task.id is null then
-      perform queue.refuse_homeless_task(v_request);
-      perform queue.refuse_raised_limits(v_caller, v_request);
+      perform fairlane_core.refuse_homeless_task(v_request);
+      perform fairlane_core.refuse_raised_limits(v_caller, v_request);
       v_new := v_new || v_request;
     elsif v_task.id <> v_request.task_id then
       v_sent := v_sent || v_request.task_id;
@@ -3354,53 +3354,53 @@ begin
       end loop;
     end if;
 
-    perform queue.say(queue.caller_name(v_caller));
-    v_created := queue.insert_requested_tasks(v_new);
-    perform queue.say(null);
+    perform fairlane_core.set_event_context(fairlane_core.caller_name(v_caller));
+    v_created := fairlane_core.insert_requested_tasks(v_new);
+    perform fairlane_core.set_event_context(null);
   end if;
 
   foreach v_request in array v_requests loop
-    v_task := queue.task_for_request(v_caller, v_request);
+    v_task := fairlane_core.task_for_request(v_caller, v_request);
     if v_task.id is null then
-      perform queue.refuse(
+      perform fairlane_core.refuse(
         503, 'UNAVAILABLE', pg_catalog.format('Task %s was created and deleted at this moment', v_request.task_id), 'Repeat the same request'
       );
     end if;
-    v_replies := v_replies || queue.created_reply(v_task, v_task.id = any (v_created));
+    v_replies := v_replies || fairlane_core.created_reply(v_task, v_task.id = any (v_created));
   end loop;
   return array_to_json(v_replies);
 end;
 $$;
 
-create function queue.refuse_homeless_task(p_request queue.task_request)
+create function fairlane_core.refuse_homeless_task(p_request fairlane_core.task_request)
 returns void language plpgsql stable security invoker set search_path = '' as $$
 begin
   if p_request.project_id is not null then
     return;
-  elsif coalesce(p_request.project, '') = '' and (select s.registers_owners from queue.settings as s) then
+  elsif coalesce(p_request.project, '') = '' and (select s.registers_owners from fairlane_core.settings as s) then
     if p_request.owner_id is null then
-      perform queue.refuse(400, 'OWNER_REQUIRED', 'Neither a project nor user_id says whose task it is', 'Send user_id, or the UUID of a project');
+      perform fairlane_core.refuse(400, 'OWNER_REQUIRED', 'Neither a project nor user_id says whose task it is', 'Send user_id, or the UUID of a project');
     end if;
     return;
-  elsif queue.is_uuid(p_request.project) then
-    perform queue.refuse(
+  elsif fairlane_core.is_uuid(p_request.project) then
+    perform fairlane_core.refuse(
       404, 'PROJECT_NOT_FOUND',
       pg_catalog.format('There is no project %s', p_request.project),
       'Check the id and whose token is used'
     );
   end if;
-  perform queue.refuse(
+  perform fairlane_core.refuse(
     400, 'PROJECT_REQUIRED',
     pg_catalog.format(
       'The project_id %s is no UUID, and neither params nor dependencies lead to a project',
       coalesce(to_json(left(p_request.project, 100))::text, 'null')
     ),
-    'Send the project''s UUID, or the parent in params.' || queue.parent_key()
+    'Send the project''s UUID, or the parent in params.' || fairlane_core.parent_key()
   );
 end;
 $$;
 
-create function queue.refuse_raised_limits(p_caller queue.caller, p_request queue.task_request)
+create function fairlane_core.refuse_raised_limits(p_caller fairlane_core.caller, p_request fairlane_core.task_request)
 returns void language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_max_attempts integer;
@@ -3410,9 +3410,9 @@ begin
     return;
   end if;
 
-  v_max_attempts := queue.max_attempts(p_request.task_type);
+  v_max_attempts := fairlane_core.max_attempts(p_request.task_type);
   if p_request.max_attempts > v_max_attempts then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT',
       pg_catalog.format(
         'The max_attempts of a task of type %s must be at most %s, not %s',
@@ -3424,7 +3424,7 @@ begin
 
   select y.timeout into v_timeout from public.task_types as y where y.name = p_request.task_type;
   if make_interval(secs => p_request.timeout_seconds) > v_timeout then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT',
       pg_catalog.format(
         'The timeout_seconds of a task of type %s must be at most %s, not %s',
@@ -3436,7 +3436,7 @@ begin
 end;
 $$;
 
-create function queue.insert_requested_tasks(p_requests queue.task_request[])
+create function fairlane_core.insert_requested_tasks(p_requests fairlane_core.task_request[])
 returns uuid[] language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_created uuid[];
@@ -3452,7 +3452,7 @@ begin
       coalesce(n.priority, 0), n.available_at, n.idempotency_key, n.max_attempts,
       make_interval(secs => n.timeout_seconds),
       -- Tasks of one batch keep their order in line.
-      coalesce(n.created_at, queue.now() + (n.place - 1) * interval '1 microsecond')
+      coalesce(n.created_at, fairlane_core.now() + (n.place - 1) * interval '1 microsecond')
     from unnest(p_requests) with ordinality as n (
       task_id, task_type, params, project, depends_on, run_type, priority, available_at, idempotency_key,
       max_attempts, timeout_seconds, created_at, project_id, owner_id, place
@@ -3465,7 +3465,7 @@ begin
   select array_agg(t.id) into v_created from new_task as t;
 
   -- The first dependency is in the row itself. Nobody sees the row before the others are there.
-  insert into queue.task_dependencies (task_id, depends_on)
+  insert into fairlane_core.task_dependencies (task_id, depends_on)
   select distinct n.task_id, d.id
   from unnest(p_requests) as n
     cross join unnest(n.depends_on) as d (id)
@@ -3478,14 +3478,14 @@ begin
   where n.task_id = any (v_created)
     and cardinality(n.depends_on) > 1;
   if v_waiting is not null then
-    perform queue.refuse_cycles(v_waiting);
-    perform queue.ask_standing_again(v_waiting);
+    perform fairlane_core.refuse_cycles(v_waiting);
+    perform fairlane_core.recompute_readiness(v_waiting);
   end if;
   return coalesce(v_created, array[]::uuid[]);
 end;
 $$;
 
-create function queue.created_reply(p_task public.tasks, p_is_new boolean)
+create function fairlane_core.created_reply(p_task public.tasks, p_is_new boolean)
 returns json language plpgsql stable security invoker set search_path = '' as $$
 begin
   return json_build_object(
@@ -3505,31 +3505,31 @@ begin
 end;
 $$;
 
-create function queue.read_task_request(p_caller queue.caller, p_body jsonb)
-returns queue.task_request language plpgsql volatile security invoker set search_path = '' as $$
+create function fairlane_core.read_task_request(p_caller fairlane_core.caller, p_body jsonb)
+returns fairlane_core.task_request language plpgsql volatile security invoker set search_path = '' as $$
 declare
-  v_request queue.task_request := jsonb_populate_record(null::queue.task_request, p_body);
+  v_request fairlane_core.task_request := jsonb_populate_record(null::fairlane_core.task_request, p_body);
   v_project public.projects;
 begin
   if coalesce(v_request.task_type, '') = '' then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A task must have a task_type');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'A task must have a task_type');
   elsif v_request.task_id = any (v_request.depends_on) then
-    perform queue.refuse(400, 'DEPENDENCY_CYCLE', 'A task cannot depend on itself');
+    perform fairlane_core.refuse(400, 'DEPENDENCY_CYCLE', 'A task cannot depend on itself');
   end if;
 
   v_request.task_id := coalesce(v_request.task_id, gen_random_uuid());
-  v_request.params := queue.params_object(v_request.params);
+  v_request.params := fairlane_core.params_object(v_request.params);
   if p_caller.kind <> 'service' then
     v_request.created_at := null;
   end if;
 
-  v_project := queue.project_for(p_caller, v_request);
+  v_project := fairlane_core.project_for(p_caller, v_request);
   v_request.project_id := v_project.id;
   v_request.owner_id := coalesce(v_project.user_id, p_caller.user_id);
-  if p_body ->> 'user_id' is not null and (select s.registers_owners from queue.settings as s) then
+  if p_body ->> 'user_id' is not null and (select s.registers_owners from fairlane_core.settings as s) then
     v_request.owner_id := coalesce(v_request.owner_id, (p_body ->> 'user_id')::uuid);
     if v_request.owner_id <> (p_body ->> 'user_id')::uuid then
-      perform queue.refuse(
+      perform fairlane_core.refuse(
         403, 'FORBIDDEN', 'The task would belong to another owner than user_id says',
         'Leave user_id out: the owner is that of the project, or whoever calls'
       );
@@ -3541,7 +3541,7 @@ begin
     v_request.task_type := coalesce(
       (
         select n.task_type
-        from queue.family_names as n
+        from fairlane_core.family_names as n
         where n.family = v_request.task_type
           and (n.having_param = '' or v_request.params ? n.having_param)
           and (
@@ -3549,7 +3549,7 @@ begin
             or n.parent_type = (
               select t.task_type
               from public.tasks as t
-              where t.id = queue.parent_task_id(v_request.params)
+              where t.id = fairlane_core.parent_task_id(v_request.params)
                 and t.user_id = v_request.owner_id
             )
           )
@@ -3563,13 +3563,13 @@ begin
 end;
 $$;
 
-create function queue.project_for(p_caller queue.caller, p_request queue.task_request)
+create function fairlane_core.project_for(p_caller fairlane_core.caller, p_request fairlane_core.task_request)
 returns public.projects language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_is_service constant boolean := p_caller.kind = 'service';
   v_project public.projects;
 begin
-  if queue.is_uuid(p_request.project) then
+  if fairlane_core.is_uuid(p_request.project) then
     select p.*
     into v_project
     from public.projects as p
@@ -3583,10 +3583,10 @@ begin
   into v_project
   from (
     select 1 as source, n.place, t.project_id
-    from unnest(queue.named_parents(p_request.params)) with ordinality as n (id, place)
+    from unnest(fairlane_core.named_parents(p_request.params)) with ordinality as n (id, place)
       join public.tasks as t on t.id = n.id
     union all
-    select 2, 1, case when queue.is_uuid(p_request.params ->> 'project_id') then (p_request.params ->> 'project_id')::uuid end
+    select 2, 1, case when fairlane_core.is_uuid(p_request.params ->> 'project_id') then (p_request.params ->> 'project_id')::uuid end
     union all
     -- A dependency of another owner's would never be met.
     select 3, d.place, t.project_id
@@ -3598,7 +3598,7 @@ begin
     where o.user_id = p_caller.user_id
       and o.deleted_at is null
       and not v_is_service
-      and not (select s.registers_owners from queue.settings as s)
+      and not (select s.registers_owners from fairlane_core.settings as s)
     having count(*) = 1
   ) as l
     join public.projects as p on p.id = l.project_id
@@ -3610,7 +3610,7 @@ begin
 end;
 $$;
 
-create function queue.task_for_request(p_caller queue.caller, p_request queue.task_request)
+create function fairlane_core.task_for_request(p_caller fairlane_core.caller, p_request fairlane_core.task_request)
 returns public.tasks language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_task public.tasks;
@@ -3619,7 +3619,7 @@ begin
 
   -- Says no more than that the id cannot be had, and an insert would tell that too.
   if v_task.user_id <> p_request.owner_id or (v_task.id is not null and v_task.user_id is null and p_caller.kind <> 'service') then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       409, 'TASK_ID_TAKEN',
       pg_catalog.format('The task id %s cannot be used', p_request.task_id),
       'Choose a new random id'
@@ -3637,26 +3637,26 @@ begin
 end;
 $$;
 
-create function queue.note_unused_fields(p_caller jsonb, p_endpoint text, p_counts jsonb)
+create function fairlane_core.note_unused_fields(p_caller jsonb, p_endpoint text, p_counts jsonb)
 returns void language plpgsql volatile security definer set search_path = '' set enable_seqscan = off as $$
 declare
-  v_now timestamptz := queue.now();
+  v_now timestamptz := fairlane_core.now();
   v_kept_for constant interval := interval '30 days';
   v_most constant integer := 500;
 begin
-  perform queue.resolve_caller(p_caller, array['service']);
+  perform fairlane_core.resolve_caller(p_caller, array['service']);
 
-  delete from queue.unused_fields as u
+  delete from fairlane_core.unused_fields as u
   where u.last_at < v_now - v_kept_for;
 
-  insert into queue.unused_fields as u (endpoint, field, calls, first_at, last_at)
+  insert into fairlane_core.unused_fields as u (endpoint, field, calls, first_at, last_at)
   select p_endpoint, c.key, c.value::bigint, v_now, v_now
   from jsonb_each_text(p_counts) as c
   where length(c.key) <= 63
     and c.value ~ '^[0-9]{1,9}$'
     and (
-      exists (select from queue.unused_fields as k where k.endpoint = p_endpoint and k.field = c.key)
-      or (select count(*) from queue.unused_fields) < v_most
+      exists (select from fairlane_core.unused_fields as k where k.endpoint = p_endpoint and k.field = c.key)
+      or (select count(*) from fairlane_core.unused_fields) < v_most
     )
   order by c.key -- two instances lock in one order
   limit 50
@@ -3665,19 +3665,19 @@ begin
 end;
 $$;
 
-create function queue.note_unused_column(p_table text, p_column text)
+create function fairlane_core.note_unused_column(p_table text, p_column text)
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
-  v_now timestamptz := queue.now();
+  v_now timestamptz := fairlane_core.now();
   v_before timestamptz := v_now - interval '1 minute';
 begin
   if exists (
-      select from queue.unused_fields as u where u.endpoint = p_table and u.field = p_column and u.last_at > v_before
+      select from fairlane_core.unused_fields as u where u.endpoint = p_table and u.field = p_column and u.last_at > v_before
     )
-    or not pg_try_advisory_xact_lock(hashtextextended('queue.unused_fields:' || p_table || ':' || p_column, 0)) then
+    or not pg_try_advisory_xact_lock(hashtextextended('fairlane_core.unused_fields:' || p_table || ':' || p_column, 0)) then
     return;
   end if;
-  insert into queue.unused_fields as u (endpoint, field, calls, first_at, last_at)
+  insert into fairlane_core.unused_fields as u (endpoint, field, calls, first_at, last_at)
   values (p_table, p_column, 1, v_now, v_now)
   on conflict (endpoint, field) do update
     set calls = u.calls + 1, last_at = excluded.last_at
@@ -3685,7 +3685,7 @@ begin
 end;
 $$;
 
-create function queue.claim_next_task(
+create function fairlane_core.claim_next_task(
   p_caller jsonb,
   p_worker_id text,
   p_run_type text,
@@ -3702,69 +3702,69 @@ declare
   v_has_open boolean;
   v_reply json;
 begin
-  if p_caller ->> 'kind' = 'service' and length(p_worker_id) between 1 and 255 and not starts_with(p_worker_id, 'token:') and v_pool = any (queue.pools())
+  if p_caller ->> 'kind' = 'service' and length(p_worker_id) between 1 and 255 and not starts_with(p_worker_id, 'token:') and v_pool = any (fairlane_core.pools())
     and coalesce(length(p_claim_id) <= 255, true) and not p_dry_run then
     -- The same claim twice at once, or two under one name: the second one waits, with care. In the order in which that takes
-    -- these locks (queue.repeat_claim, queue.give_back_held_task): what was got here stays locked meanwhile.
-    if (p_claim_id is null or pg_try_advisory_xact_lock(hashtextextended('queue.claim:' || p_worker_id || ':' || p_claim_id, 0)))
-      and pg_try_advisory_xact_lock(hashtextextended('queue.holder::' || p_worker_id, 0)) then
+    -- these locks (fairlane_core.repeat_claim, fairlane_core.redeliver_held_task): what was got here stays locked meanwhile.
+    if (p_claim_id is null or pg_try_advisory_xact_lock(hashtextextended('fairlane_core.claim:' || p_worker_id || ':' || p_claim_id, 0)))
+      and pg_try_advisory_xact_lock(hashtextextended('fairlane_core.holder::' || p_worker_id, 0)) then
       select
         pg_catalog.now() + c.clock_offset,
         pg_catalog.now() + c.clock_offset - c.stale_after,
-        exists (select from queue.user_lines as l where l.pool = v_pool and l.is_open)
+        exists (select from fairlane_core.user_queues as l where l.pool = v_pool and l.is_open)
       into v_now, v_old_before, v_has_open
-      from queue.settings as c
+      from fairlane_core.settings as c
       where not exists (
           select
           from public.workers as w
           where w.id = p_worker_id
-            and (w.current_model is not null or w.status = 'terminating' or queue.has_ended(w.status))
+            and (w.current_model is not null or w.status = 'terminating' or fairlane_core.has_ended(w.status))
         )
         and (
           case v_pool when 'gpu' then c.gpu_tasks_per_worker else c.api_tasks_per_worker end is null
           or p_worker_id = any (c.shared_worker_ids)
           or not (
             exists (select from public.tasks as t where t.worker_id = p_worker_id and t.status = 'In Progress')
-            or exists (select from queue.held_slots as h where h.worker_id = p_worker_id and h.let_go_at is null)
+            or exists (select from fairlane_core.held_slots as h where h.worker_id = p_worker_id and h.let_go_at is null)
           )
         )
         and v_pool <> all (c.paused_pools)
         -- Every task is as its type is now.
-        and not exists (select from queue.deferred_work as w where w.task_type is not null)
+        and not exists (select from fairlane_core.deferred_work as w where w.task_type is not null)
         -- Nothing is due, or nothing that a claim would release. Few ever ask the second. The first is due first: in that
         -- order only one index has them, whatever the statistics.
         and (
           coalesce(
-            (select t.available_at from public.tasks as t where t.standing = 'not_yet' order by t.available_at limit 1)
+            (select t.available_at from public.tasks as t where t.readiness = 'not_yet' order by t.available_at limit 1)
               > pg_catalog.now() + c.clock_offset,
             true
           )
-          or cardinality(queue.owners_to_release(v_pool)) = 0
+          or cardinality(fairlane_core.owners_to_release(v_pool)) = 0
         );
     end if;
   end if;
 
   -- Whether a claim_id was answered before the start itself finds out below, or else care.
   if v_now is null or (p_claim_id is not null and not v_has_open) then
-    return queue.claim_with_care(
+    return fairlane_core.claim_general(
       p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
     );
-  elsif not v_has_open and queue.work_while_idle() = 0 then
+  elsif not v_has_open and fairlane_core.work_while_idle() = 0 then
     return null;
   end if;
 
   begin
-    perform set_config('queue.mode', 'counts_itself', true);
+    perform set_config('fairlane_core.mode', 'counts_itself', true);
     with turn as materialized (
       -- Fewest starts first, then who has waited longest for a turn.
       select
         s.user_id, s.cloud_reason, l.ready_cloud > 0 as has_slot_tasks,
         l.ready_cloud_orchestration > 0 and s.orchestrating < s.orchestration_limit as may_orchestrate
-      from queue.user_lines as l
-        join queue.user_slots as s on s.user_id = l.user_id
+      from fairlane_core.user_queues as l
+        join fairlane_core.user_slots as s on s.user_id = l.user_id
       where l.pool = v_pool
         and l.is_open
-      order by l.turn_load, l.turn_at
+      order by l.turn_load, l.last_served_at
       limit 1
       for no key update of s skip locked
     ),
@@ -3783,7 +3783,7 @@ begin
                 and t.pool = v_pool
                 and t.run_type = 'cloud'
                 and t.takes_slot
-                and t.standing = 'ready'
+                and t.readiness = 'ready'
                 and u.has_slot_tasks
               order by t.priority desc, t.created_at, t.id
               limit 1
@@ -3798,7 +3798,7 @@ begin
                 and t.pool = v_pool
                 and t.run_type = 'cloud'
                 and not t.takes_slot
-                and t.standing = 'ready'
+                and t.readiness = 'ready'
                 and u.may_orchestrate
               order by t.priority desc, t.created_at, t.id
               limit 1
@@ -3815,7 +3815,7 @@ begin
     started as (
       update public.tasks as t
       set status = 'In Progress',
-        standing = 'active',
+        readiness = 'active',
         worker_id = p_worker_id,
         token_id = null,
         claim_id = p_claim_id,
@@ -3825,13 +3825,13 @@ begin
         generation_started_at = v_now,
         delivered_at = null,
         updated_at = v_now
-      -- By its key, as a value: to a join a table that was drained is as good as one row (queue.lock_relatives_of).
+      -- By its key, as a value: to a join a table that was drained is as good as one row (fairlane_core.lock_relatives_of).
       where t.id = (select h.id from head as h)
       returning
         t.id, t.user_id, t.task_type, t.params, t.project_id, t.lease_token, t.attempts, t.takes_slot::integer as slot
     ),
     slots as (
-      update queue.user_slots as s
+      update fairlane_core.user_slots as s
       set running = s.running + x.slot,
         orchestrating = s.orchestrating + 1 - x.slot,
         cloud_reason = case when s.running + x.slot >= s.task_limit then 'user_at_limit' end,
@@ -3844,7 +3844,7 @@ begin
     ),
     -- All of the owner's lines: the task leaves one, and what runs has changed for either.
     lines as (
-      update queue.user_lines as l
+      update fairlane_core.user_queues as l
       set ready_cloud = l.ready_cloud - case when l.pool = v_pool then s.slot else 0 end,
         ready_cloud_orchestration = l.ready_cloud_orchestration - case when l.pool = v_pool then 1 - s.slot else 0 end,
         active_cloud = l.active_cloud + case when l.pool = v_pool then s.slot else 0 end,
@@ -3857,7 +3857,7 @@ begin
             l.ready_cloud > case when l.pool = v_pool then s.slot else 0 end
             or (s.room > 0 and l.ready_cloud_orchestration > case when l.pool = v_pool then 1 - s.slot else 0 end)
           ),
-        turn_at = case when l.pool = v_pool then v_now else l.turn_at end
+        last_served_at = case when l.pool = v_pool then v_now else l.last_served_at end
       from slots as s
       where l.user_id = (select y.user_id from slots as y)
         and (l.pool = v_pool or l.ready_cloud + l.ready_cloud_orchestration > 0)
@@ -3878,7 +3878,7 @@ begin
     )
     into v_reply
     from started as x;
-    perform set_config('queue.mode', '', true);
+    perform set_config('fairlane_core.mode', '', true);
 
     if v_reply is null then
       raise sqlstate 'QU001' using message = 'This look found nothing, its locks are given back';
@@ -3888,13 +3888,13 @@ begin
     v_reply := null;
   end;
 
-  return queue.claim_with_care(
+  return fairlane_core.claim_general(
     p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
   );
 end;
 $$;
 
-create function queue.claim_with_care(
+create function fairlane_core.claim_general(
   p_caller jsonb,
   p_worker_id text,
   p_run_type text,
@@ -3905,54 +3905,54 @@ create function queue.claim_with_care(
 )
 returns json language plpgsql volatile security invoker set search_path = '' as $$
 declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token']);
   v_pool text := coalesce(p_run_type, 'gpu');
   v_holder text;
-  v_now timestamptz := queue.now();
-  v_affinity queue.affinity;
+  v_now timestamptz := fairlane_core.now();
+  v_affinity fairlane_core.affinity;
   v_task public.tasks;
   v_has_worked boolean := false;
 begin
   if coalesce(p_worker_id, '') = '' then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A claim needs a worker_id, and it is empty', 'Send a worker_id');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'A claim needs a worker_id, and it is empty', 'Send a worker_id');
   elsif length(p_worker_id) > 255 or length(p_claim_id) > 255 then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The worker_id and the claim_id must have at most 255 characters');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'The worker_id and the claim_id must have at most 255 characters');
   end if;
-  perform queue.refuse_unknown_pool(v_pool);
+  perform fairlane_core.refuse_unknown_pool(v_pool);
 
-  v_holder := queue.holder_name(v_caller, p_worker_id);
+  v_holder := fairlane_core.holder_name(v_caller, p_worker_id);
 
   -- The workers table is the fleet's: API workers are not in it, and a user's machine may choose any id.
   if v_caller.kind = 'service' and exists (select from public.workers as w where w.id = p_worker_id) then
-    v_affinity := queue.affinity_of(p_worker_id, p_same_model_only, p_max_task_wait_minutes);
+    v_affinity := fairlane_core.affinity_of(p_worker_id, p_same_model_only, p_max_task_wait_minutes);
   end if;
 
   if p_dry_run then
-    return queue.preview_claim(v_caller, v_pool);
+    return fairlane_core.preview_claim(v_caller, v_pool);
   end if;
 
   begin
     if p_claim_id is not null then
-      v_task := queue.repeat_claim(v_caller, v_holder, v_pool, p_claim_id, v_now);
+      v_task := fairlane_core.repeat_claim(v_caller, v_holder, v_pool, p_claim_id, v_now);
       if v_task.id is not null then
-        return queue.claim_reply(v_task);
+        return fairlane_core.claim_reply(v_task);
       end if;
     end if;
-    v_task := queue.give_back_held_task(v_caller, v_holder, v_pool, p_claim_id, v_now);
+    v_task := fairlane_core.redeliver_held_task(v_caller, v_holder, v_pool, p_claim_id, v_now);
   exception when lock_not_available then
     -- What the worker holds is being changed: neither that task nor another one is to be had before it is known how.
-    perform queue.say_passed_over(1);
+    perform fairlane_core.say_passed_over(1);
     return null;
   end;
   -- What a worker holds it gets back, but a pool that is paused gives out nothing new.
-  while v_task.id is null and not exists (select from queue.settings as s where v_pool = any (s.paused_pools)) loop
+  while v_task.id is null and not exists (select from fairlane_core.settings as s where v_pool = any (s.paused_pools)) loop
     if v_caller.kind = 'token' then
-      v_task := queue.take_own_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
+      v_task := fairlane_core.take_own_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
     else
-      v_task := queue.take_next_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
+      v_task := fairlane_core.take_next_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
     end if;
     -- Once more if this claim has done work that the queue was behind with: there may be a task now.
-    exit when v_task.id is null and (v_has_worked or queue.work_while_idle() = 0);
+    exit when v_task.id is null and (v_has_worked or fairlane_core.work_while_idle() = 0);
     v_has_worked := true;
   end loop;
 
@@ -3962,7 +3962,7 @@ begin
     select from public.workers as w where w.id = p_worker_id and (w.goodbye_at is not null or w.status = 'crashed')
   ) then
     update public.workers as w
-    set status = 'active', metadata = queue.metadata_after_return(w)
+    set status = 'active', metadata = fairlane_core.metadata_after_return(w)
     from (
       select x.id
       from public.workers as x
@@ -3973,11 +3973,11 @@ begin
     where w.id = held.id;
   end if;
 
-  return case when v_task.id is not null then queue.claim_reply(v_task) end;
+  return case when v_task.id is not null then fairlane_core.claim_reply(v_task) end;
 end;
 $$;
 
-create function queue.claim_reply(p_task public.tasks)
+create function fairlane_core.claim_reply(p_task public.tasks)
 returns json language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return json_build_object(
@@ -3993,7 +3993,7 @@ begin
 end;
 $$;
 
-create function queue.say_passed_over(p_count integer)
+create function fairlane_core.say_passed_over(p_count integer)
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   if p_count > 0 then
@@ -4009,34 +4009,34 @@ begin
 end;
 $$;
 
-create function queue.work_while_idle()
+create function fairlane_core.work_while_idle()
 returns integer language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_done json;
 begin
-  if exists (select from queue.deferred_work) then
-    v_done := queue.settle_deferred(100, false);
+  if exists (select from fairlane_core.deferred_work) then
+    v_done := fairlane_core.settle_deferred(100, false);
     if (v_done ->> 'settled')::integer > 0 then
       return (v_done ->> 'settled')::integer;
     end if;
   end if;
-  return queue.rescue_when_late();
+  return fairlane_core.rescue_when_late();
 end;
 $$;
 
-create function queue.release_due_tasks(p_pool text, p_caller queue.caller)
+create function fairlane_core.release_due_tasks(p_pool text, p_caller fairlane_core.caller)
 returns integer language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_batch constant integer := 100;
-  v_now timestamptz := queue.now();
+  v_now timestamptz := fairlane_core.now();
   v_owners uuid[];
   v_due uuid[];
 begin
   if p_caller.user_id is null then
-    v_owners := queue.owners_to_release(p_pool);
+    v_owners := fairlane_core.owners_to_release(p_pool);
   else
     v_owners := array(
-      select s.user_id from queue.user_slots as s where s.user_id = p_caller.user_id and s.local_reason is null
+      select s.user_id from fairlane_core.user_slots as s where s.user_id = p_caller.user_id and s.local_reason is null
     );
   end if;
   if cardinality(v_owners) = 0 then
@@ -4044,7 +4044,7 @@ begin
   end if;
 
   v_owners := array(
-    select s.user_id from queue.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update skip locked
+    select s.user_id from fairlane_core.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update skip locked
   );
   v_due := array(
     select d.id
@@ -4056,7 +4056,7 @@ begin
         where t.user_id = o.user_id
           and t.pool = p_pool
           and t.run_type = y.run_type
-          and t.standing = 'not_yet'
+          and t.readiness = 'not_yet'
           and t.available_at <= v_now
         order by t.priority desc, t.available_at
         limit greatest(v_batch / cardinality(v_owners), 1)
@@ -4069,27 +4069,27 @@ begin
       from public.tasks as t
       where t.id = any (array(
           select d.id
-          from queue.own_gpu_due(p_caller, p_pool, 1000) as d
+          from fairlane_core.own_gpu_due(p_caller, p_pool, 1000) as d
           order by d.priority desc, d.available_at
           limit v_batch
         ))
-        and coalesce(t.standing, '') = 'not_yet' -- not as an index has it, for these few
+        and coalesce(t.readiness, '') = 'not_yet' -- not as an index has it, for these few
       for no key update skip locked
     );
   end if;
 
   if cardinality(v_due) > 0 then
-    perform queue.ask_standing_again(v_due);
+    perform fairlane_core.recompute_readiness(v_due);
   end if;
   return cardinality(v_due);
 end;
 $$;
 
-create function queue.owners_to_release(p_pool text)
+create function fairlane_core.owners_to_release(p_pool text)
 returns uuid[] language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_few constant integer := 100;
-  v_now timestamptz := queue.now();
+  v_now timestamptz := fairlane_core.now();
   v_due integer;
   v_owners uuid[];
 begin
@@ -4098,7 +4098,7 @@ begin
   from (
     select t.user_id, t.pool, t.run_type
     from public.tasks as t
-    where t.standing = 'not_yet'
+    where t.readiness = 'not_yet'
       and t.available_at <= v_now
     order by t.available_at
     limit v_few
@@ -4106,16 +4106,16 @@ begin
 
   if v_due < v_few then
     return array(
-      select s.user_id from queue.user_slots as s where s.user_id = any (v_owners) and s.cloud_reason is null
+      select s.user_id from fairlane_core.user_slots as s where s.user_id = any (v_owners) and s.cloud_reason is null
     );
   end if;
 
   -- Many are due at once. Those who are due first may all belong to one owner, so owners are asked, in turn.
   return array(
     select s.user_id
-    from queue.blocked_tasks as b
-      join queue.user_slots as s on s.user_id = b.user_id
-      left join queue.user_lines as l on l.user_id = b.user_id and l.pool = p_pool
+    from fairlane_core.blocked_tasks as b
+      join fairlane_core.user_slots as s on s.user_id = b.user_id
+      left join fairlane_core.user_queues as l on l.user_id = b.user_id and l.pool = p_pool
     where b.pool = p_pool
       and b.reason = 'not_yet'
       and b.is_cloud
@@ -4128,23 +4128,23 @@ begin
         where t.user_id = b.user_id
           and t.pool = p_pool
           and t.run_type = 'cloud'
-          and t.standing = 'not_yet'
+          and t.readiness = 'not_yet'
           and t.available_at <= v_now
         order by t.priority desc, t.available_at
         limit 1
       )
-    order by s.running + s.orchestrating + s.remembered, l.turn_at
+    order by s.running + s.orchestrating + s.remembered, l.last_served_at
     limit v_few
   );
 end;
 $$;
 
-create function queue.fresh_in_line(
+create function fairlane_core.fresh_in_queue(
   p_user_id uuid, p_pool text, p_run_type text, p_takes_slot boolean, p_look_at integer, p_limit integer
 )
 returns setof uuid language plpgsql stable security invoker set search_path = '' set enable_sort = off set enable_bitmapscan = off as $$
 declare
-  v_old_before timestamptz := queue.stale_before();
+  v_old_before timestamptz := fairlane_core.stale_before();
   v_priority integer := 2147483647;
   v_found uuid[];
 begin
@@ -4157,13 +4157,13 @@ begin
         and t.pool = p_pool
         and t.run_type = p_run_type
         and t.takes_slot = p_takes_slot
-        and t.standing = 'ready'
+        and t.readiness = 'ready'
       order by t.priority desc, t.created_at, t.id
       limit p_look_at
     ) as l
     where l.attempts > 0
       or l.since >= v_old_before
-      or not queue.is_stale(l.since, l.attempts > 0 or l.claimed_at is not null, l.params)
+      or not fairlane_core.is_stale(l.since, l.attempts > 0 or l.claimed_at is not null, l.params)
     limit p_limit
   );
 
@@ -4175,7 +4175,7 @@ begin
       and t.pool = p_pool
       and t.run_type = p_run_type
       and t.takes_slot = p_takes_slot
-      and t.standing = 'ready'
+      and t.readiness = 'ready'
       and t.priority <= v_priority
     order by t.priority desc, t.created_at, t.id
     limit 1;
@@ -4188,7 +4188,7 @@ begin
         and t.pool = p_pool
         and t.run_type = p_run_type
         and t.takes_slot = p_takes_slot
-        and t.standing = 'ready'
+        and t.readiness = 'ready'
         and t.priority = v_priority
         and t.created_at >= v_old_before
         and t.id <> all (v_found)
@@ -4202,7 +4202,7 @@ begin
 end;
 $$;
 
-create function queue.take_own_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
+create function fairlane_core.take_own_task(p_caller fairlane_core.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity fairlane_core.affinity, p_now timestamptz)
 returns public.tasks language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_task_id uuid;
@@ -4212,69 +4212,69 @@ declare
 begin
   -- Looked at without a lock first: an idle poll writes nothing, not even a lock. Counting is left out where one step into
   -- an index says that there is something, or that there can be nothing.
-  if exists (select from queue.user_slots as s where s.user_id = p_caller.user_id and s.local_reason is not null) then
+  if exists (select from fairlane_core.user_slots as s where s.user_id = p_caller.user_id and s.local_reason is not null) then
     return v_task;
   elsif not exists (
     select
-    from queue.own_gpu_line(p_caller, p_pool, 1) as t
-    where not queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
-      and not queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.standing)
-  ) and queue.claimable_count(p_caller, p_pool) = 0 then
+    from fairlane_core.own_gpu_queue(p_caller, p_pool, 1) as t
+    where not fairlane_core.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
+      and not fairlane_core.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.readiness)
+  ) and fairlane_core.claimable_count(p_caller, p_pool) = 0 then
     return v_task;
   end if;
 
-  perform queue.release_due_tasks(p_pool, p_caller);
+  perform fairlane_core.release_due_tasks(p_pool, p_caller);
 
   -- A few heads that cannot be handed out are ended on the way, each after the user's lock was given back.
   for v_look in 1..5 loop
     begin
-      if queue.wait_for_owner(p_caller.user_id) then
+      if fairlane_core.wait_for_owner(p_caller.user_id) then
         select h.task_id, h.is_held
         into v_task_id, v_is_held
-        from queue.lock_head_of_line(p_caller.user_id, p_pool, p_caller, p_affinity) as h;
+        from fairlane_core.lock_queue_head(p_caller.user_id, p_pool, p_caller, p_affinity) as h;
       end if;
       exit;
     exception when sqlstate 'QU002' then
       v_unfit_id := sqlerrm::uuid;
     end;
-    exit when not queue.end_unfit_task(v_unfit_id);
+    exit when not fairlane_core.end_unfit_task(v_unfit_id);
   end loop;
 
   if v_task_id is not null then
-    v_task := queue.start_task(v_task_id, p_worker_id, p_caller.token_id, p_claim_id, p_now);
+    v_task := fairlane_core.start_task(v_task_id, p_worker_id, p_caller.token_id, p_claim_id, p_now);
   else
-    perform queue.say_passed_over(v_is_held::integer);
+    perform fairlane_core.say_passed_over(v_is_held::integer);
   end if;
   return v_task;
 end;
 $$;
 
-create function queue.own_gpu_line(p_caller queue.caller, p_pool text, p_limit integer, p_is_paused boolean default false)
+create function fairlane_core.own_gpu_queue(p_caller fairlane_core.caller, p_pool text, p_limit integer, p_is_paused boolean default false)
 returns setof public.tasks language plpgsql stable security invoker set search_path = '' set enable_sort = off as $$
 begin
   if p_pool = 'gpu' and p_caller.user_id is not null then
     return query
     select h.*
-    from unnest(queue.pools()) as p (pool)
+    from unnest(fairlane_core.pools()) as p (pool)
       cross join unnest(case p_caller.kind when 'token' then array['cloud', 'local'] else array['local'] end) as y (run_type)
       cross join lateral (
         select t.*
         from public.tasks as t
         where t.user_id = p_caller.user_id
           and t.pool = p.pool
-          and t.standing = 'ready'
+          and t.readiness = 'ready'
           and t.run_type = y.run_type
           and t.runs_on_own_gpu
         order by t.priority desc, t.created_at, t.id
         limit p_limit
       ) as h
     where p.pool <> 'gpu'
-      and (p.pool = any ((select s.paused_pools from queue.settings as s)::text[])) = p_is_paused;
+      and (p.pool = any ((select s.paused_pools from fairlane_core.settings as s)::text[])) = p_is_paused;
   end if;
 end;
 $$;
 
-create function queue.own_gpu_due(p_caller queue.caller, p_pool text, p_limit integer)
+create function fairlane_core.own_gpu_due(p_caller fairlane_core.caller, p_pool text, p_limit integer)
 returns setof public.tasks language plpgsql stable security invoker set search_path = '' set enable_sort = off as $$
 begin
   if p_pool = 'gpu' and p_caller.user_id is not null then
@@ -4282,9 +4282,9 @@ begin
     select t.*
     from public.tasks as t
     where t.user_id = p_caller.user_id
-      and t.standing = 'not_yet'
+      and t.readiness = 'not_yet'
       and t.runs_on_own_gpu
-      and t.available_at <= queue.now()
+      and t.available_at <= fairlane_core.now()
       and (p_caller.kind = 'token' or t.run_type = 'local')
     order by t.available_at
     limit p_limit;
@@ -4292,7 +4292,7 @@ begin
 end;
 $$;
 
-create function queue.leave_orchestration(p_worker_id text, p_token_id uuid, p_pool text, p_but uuid default null)
+create function fairlane_core.leave_orchestration(p_worker_id text, p_token_id uuid, p_pool text, p_but uuid default null)
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_task_id uuid;
@@ -4309,32 +4309,32 @@ begin
         and t.pool = p_pool
         and not t.takes_slot
         and t.id is distinct from p_but
-        and not queue.is_handed_over(t.id, t.lease_token)
+        and not fairlane_core.is_handed_over(t.id, t.lease_token)
     )
     select h.id from held as h order by h.user_id, h.id
   loop
     -- The task before its owner, like everywhere.
     select t.* into v_task from public.tasks as t where t.id = v_task_id for no key update skip locked;
     continue when v_task.id is null;
-    perform from queue.user_slots as s where s.user_id = v_task.user_id for no key update skip locked;
+    perform from fairlane_core.user_slots as s where s.user_id = v_task.user_id for no key update skip locked;
     continue when not found;
-    if v_task.standing = 'active' and v_task.worker_id = p_worker_id and v_task.token_id is not distinct from p_token_id
-      and not v_task.takes_slot and not queue.is_handed_over(v_task.id, v_task.lease_token) then
-      perform queue.hand_over(v_task);
+    if v_task.readiness = 'active' and v_task.worker_id = p_worker_id and v_task.token_id is not distinct from p_token_id
+      and not v_task.takes_slot and not fairlane_core.is_handed_over(v_task.id, v_task.lease_token) then
+      perform fairlane_core.hand_over(v_task);
     end if;
   end loop;
 end;
 $$;
 
-create function queue.repeat_claim(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_now timestamptz)
+create function fairlane_core.repeat_claim(p_caller fairlane_core.caller, p_worker_id text, p_pool text, p_claim_id text, p_now timestamptz)
 returns public.tasks language plpgsql volatile security invoker set search_path = '' set lock_timeout = '120ms' as $$
 declare
   v_task public.tasks;
   v_locked public.tasks;
 begin
   -- The same request twice at once: the second waits for the first.
-  perform queue.wait_for_name(
-    'queue.claim:' || p_worker_id || ':' || p_claim_id, pg_catalog.format('claim_id %s', p_claim_id)
+  perform fairlane_core.wait_for_name(
+    'fairlane_core.claim:' || p_worker_id || ':' || p_claim_id, pg_catalog.format('claim_id %s', p_claim_id)
   );
 
   select t.*
@@ -4345,19 +4345,19 @@ begin
     and t.token_id is not distinct from p_caller.token_id;
 
   if v_task.status <> 'In Progress' then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       409, 'CLAIM_ID_USED',
       pg_catalog.format('claim_id %s was already answered, with a task that has ended since', p_claim_id),
       'Use a new claim_id for a new claim'
     );
-  elsif v_task.id is not null and not queue.is_served_by(p_caller, p_pool, v_task.pool, v_task.runs_on_own_gpu, v_task.run_type) then
-    perform queue.refuse(
+  elsif v_task.id is not null and not fairlane_core.is_served_by(p_caller, p_pool, v_task.pool, v_task.runs_on_own_gpu, v_task.run_type) then
+    perform fairlane_core.refuse(
       409, 'CLAIM_ID_USED',
       pg_catalog.format('claim_id %s was already answered, with a task of the pool %s', p_claim_id, v_task.pool),
       'Use a new claim_id for a claim of another pool'
     );
-  elsif queue.is_handed_over(v_task.id, v_task.lease_token) then
-    perform queue.refuse(
+  elsif fairlane_core.is_handed_over(v_task.id, v_task.lease_token) then
+    perform fairlane_core.refuse(
       409, 'CLAIM_ID_USED',
       pg_catalog.format('claim_id %s was already answered, with an orchestrator that needs no worker any more', p_claim_id),
       'Use a new claim_id for a new claim'
@@ -4367,8 +4367,8 @@ begin
   end if;
 
   -- Whoever else holds it is not waited for: then this answer is not counted. Its owner is waited for only a moment, when
-  -- it ends (queue.claim_with_care).
-  perform queue.limit_lock_waits(0.5);
+  -- it ends (fairlane_core.claim_general).
+  perform fairlane_core.limit_lock_waits(0.5);
   select t.*
   into v_locked
   from public.tasks as t
@@ -4388,8 +4388,8 @@ begin
     return v_task;
   end if;
 
-  perform queue.say(queue.caller_name(p_caller));
-  if v_locked.claim_repeats < (select s.max_free_returns from queue.settings as s)
+  perform fairlane_core.set_event_context(fairlane_core.caller_name(p_caller));
+  if v_locked.claim_repeats < (select s.max_uncounted_releases from fairlane_core.settings as s)
     -- A request that was held up on its way comes late, but not as late as this.
     and (v_locked.delivered_at is null or v_locked.claimed_at > p_now - interval '1 minute') then
     update public.tasks as t
@@ -4397,15 +4397,15 @@ begin
     where t.id = v_locked.id
     returning t.* into v_task;
   else
-    v_task := queue.start_again(v_locked, p_claim_id, p_now, 'repeated its claim again and again');
+    v_task := fairlane_core.start_again(v_locked, p_claim_id, p_now, 'repeated its claim again and again');
   end if;
-  perform queue.say(null);
+  perform fairlane_core.set_event_context(null);
   return v_task;
 end;
 $$;
 
-create function queue.give_back_held_task(
-  p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_now timestamptz
+create function fairlane_core.redeliver_held_task(
+  p_caller fairlane_core.caller, p_worker_id text, p_pool text, p_claim_id text, p_now timestamptz
 )
 returns public.tasks language plpgsql volatile security invoker set search_path = '' set lock_timeout = '120ms' as $$
 declare
@@ -4417,16 +4417,16 @@ declare
 begin
   select case p_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
   into v_limit
-  from queue.settings as s
-  where queue.sent_name(p_worker_id) <> all (s.shared_worker_ids);
+  from fairlane_core.settings as s
+  where fairlane_core.sent_name(p_worker_id) <> all (s.shared_worker_ids);
 
   if v_limit is null then
     return null;
   end if;
 
   -- Two claims at once under one name: the second waits here and then sees what the first got.
-  perform queue.wait_for_name(
-    'queue.holder::' || p_worker_id, pg_catalog.format('Another claim of worker %s', queue.sent_name(p_worker_id))
+  perform fairlane_core.wait_for_name(
+    'fairlane_core.holder::' || p_worker_id, pg_catalog.format('Another claim of worker %s', fairlane_core.sent_name(p_worker_id))
   );
 
   select count(*), (array_agg(t.id order by t.claimed_at, t.id))[1]
@@ -4435,17 +4435,17 @@ begin
   where t.worker_id = p_worker_id
     and t.status = 'In Progress'
     and t.token_id is not distinct from p_caller.token_id
-    and queue.is_served_by(p_caller, p_pool, t.pool, t.runs_on_own_gpu, t.run_type)
+    and fairlane_core.is_served_by(p_caller, p_pool, t.pool, t.runs_on_own_gpu, t.run_type)
     and t.takes_slot;
 
   -- A worker that runs one task at a time and asks for another has let go of what others ended under it, and orchestrates
   -- nothing any more. But of an orchestration task that it was handed last it may never have heard.
   if v_limit = 1 then
     if v_held_count = 0 then
-      v_lost_id := queue.lost_orchestration(p_worker_id, p_caller.token_id, p_pool);
+      v_lost_id := fairlane_core.stalled_orchestration(p_worker_id, p_caller.token_id, p_pool);
     end if;
-    perform queue.let_go_of(p_worker_id, p_caller.token_id, p_pool, null);
-    perform queue.leave_orchestration(p_worker_id, p_caller.token_id, p_pool, v_lost_id);
+    perform fairlane_core.let_go_of(p_worker_id, p_caller.token_id, p_pool, null);
+    perform fairlane_core.leave_orchestration(p_worker_id, p_caller.token_id, p_pool, v_lost_id);
   end if;
 
   if v_held_count < v_limit and v_lost_id is null then
@@ -4453,8 +4453,8 @@ begin
   end if;
 
   -- It may be ending just now; then the worker holds it no more. Whoever leaves it locked is not waited for, nor is its
-  -- owner (queue.claim_with_care).
-  perform queue.limit_lock_waits(0.5);
+  -- owner (fairlane_core.claim_general).
+  perform fairlane_core.limit_lock_waits(0.5);
   select t.*
   into v_held
   from public.tasks as t
@@ -4466,27 +4466,27 @@ begin
   if v_held.id is null then
     return null;
   elsif v_lost_id is not null
-    and queue.lost_orchestration(p_worker_id, p_caller.token_id, p_pool) is distinct from v_lost_id then
+    and fairlane_core.stalled_orchestration(p_worker_id, p_caller.token_id, p_pool) is distinct from v_lost_id then
     -- A word of it came meanwhile.
-    perform queue.leave_orchestration(p_worker_id, p_caller.token_id, p_pool);
+    perform fairlane_core.leave_orchestration(p_worker_id, p_caller.token_id, p_pool);
     return null;
   end if;
 
-  perform queue.say(queue.caller_name(p_caller));
-  if v_held.delivered_at is null and v_held.free_returns < (select s.max_free_returns from queue.settings as s) then
+  perform fairlane_core.set_event_context(fairlane_core.caller_name(p_caller));
+  if v_held.delivered_at is null and v_held.uncounted_releases < (select s.max_uncounted_releases from fairlane_core.settings as s) then
     update public.tasks as t
-    set lease_token = gen_random_uuid(), claim_id = p_claim_id, claimed_at = p_now, free_returns = t.free_returns + 1
+    set lease_token = gen_random_uuid(), claim_id = p_claim_id, claimed_at = p_now, uncounted_releases = t.uncounted_releases + 1
     where t.id = v_held.id
     returning t.* into v_held;
   else
-    v_held := queue.start_again(v_held, p_claim_id, p_now, 'claimed again');
+    v_held := fairlane_core.start_again(v_held, p_claim_id, p_now, 'claimed again');
   end if;
-  perform queue.say(null);
+  perform fairlane_core.set_event_context(null);
   return v_held;
 end;
 $$;
 
-create function queue.lost_orchestration(p_worker_id text, p_token_id uuid, p_pool text)
+create function fairlane_core.stalled_orchestration(p_worker_id text, p_token_id uuid, p_pool text)
 returns uuid language plpgsql stable security invoker set search_path = '' as $$
 begin
   return (
@@ -4500,12 +4500,12 @@ begin
         and t.pool = p_pool
         and not t.takes_slot
         and t.delivered_at is null
-        and not queue.is_handed_over(t.id, t.lease_token)
-        and not queue.needs_no_worker(t)
+        and not fairlane_core.is_handed_over(t.id, t.lease_token)
+        and not fairlane_core.is_waiting_for_children(t)
         -- As a value: an anti-join would be planned together with all tasks there are.
         and (
           select true
-          from queue.subtasks as s
+          from fairlane_core.subtasks as s
             join public.tasks as c on c.id = s.task_id
           where s.orchestrator_id = t.id
             and c.created_at >= t.claimed_at
@@ -4517,13 +4517,13 @@ begin
 end;
 $$;
 
-create function queue.start_again(p_held public.tasks, p_claim_id text, p_now timestamptz, p_what text)
+create function fairlane_core.start_again(p_held public.tasks, p_claim_id text, p_now timestamptz, p_what text)
 returns public.tasks language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_reason text;
   v_task public.tasks;
 begin
-  if p_held.attempts < queue.starts_allowed(p_held) then
+  if p_held.attempts < fairlane_core.starts_allowed(p_held) then
     update public.tasks as t
     set claim_id = p_claim_id,
       lease_token = gen_random_uuid(),
@@ -4538,36 +4538,36 @@ begin
     return v_task;
   end if;
 
-  v_reason := coalesce(queue.told_reason(p_held), pg_catalog.format(
-    'Given up after %s starts: worker %s %s without finishing it', p_held.attempts, queue.sent_name(p_held.worker_id), p_what
+  v_reason := coalesce(fairlane_core.told_reason(p_held), pg_catalog.format(
+    'Given up after %s starts: worker %s %s without finishing it', p_held.attempts, fairlane_core.sent_name(p_held.worker_id), p_what
   ));
-  perform set_config('queue.mode', 'let_go:' || p_held.id, true);
+  perform set_config('fairlane_core.mode', 'let_go:' || p_held.id, true);
   update public.tasks as t
   set status = 'Failed',
     error_message = v_reason,
     output_location = v_reason,
     claim_id = nullif(t.claim_id, p_claim_id) -- the claim goes on under it
   where t.id = p_held.id;
-  perform set_config('queue.mode', '', true);
+  perform set_config('fairlane_core.mode', '', true);
   return null;
 end;
 $$;
 
-create function queue.start_task(p_task_id uuid, p_worker_id text, p_token_id uuid, p_claim_id text, p_now timestamptz)
+create function fairlane_core.start_task(p_task_id uuid, p_worker_id text, p_token_id uuid, p_claim_id text, p_now timestamptz)
 returns public.tasks language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_task public.tasks;
-  v_slots queue.user_slots;
+  v_slots fairlane_core.user_slots;
   v_slot integer;
   v_cloud integer;
   v_by_key integer;
   v_turn_load integer;
   v_room integer;
 begin
-  perform set_config('queue.mode', 'counts_itself', true);
+  perform set_config('fairlane_core.mode', 'counts_itself', true);
   update public.tasks as t
   set status = 'In Progress',
-    standing = 'active',
+    readiness = 'active',
     worker_id = p_worker_id,
     token_id = p_token_id,
     claim_id = p_claim_id,
@@ -4579,14 +4579,14 @@ begin
     updated_at = p_now
   where t.id = p_task_id
   returning t.* into v_task;
-  perform set_config('queue.mode', '', true);
+  perform set_config('fairlane_core.mode', '', true);
 
   v_slot := v_task.takes_slot::integer;
-  update queue.user_slots as s
+  update fairlane_core.user_slots as s
   set running = s.running + v_slot,
     orchestrating = s.orchestrating + 1 - v_slot,
-    cloud_reason = queue.with_limit(s.cloud_reason, s.running + v_slot, s.task_limit),
-    local_reason = queue.with_limit(s.local_reason, s.running + v_slot, s.task_limit)
+    cloud_reason = fairlane_core.with_limit(s.cloud_reason, s.running + v_slot, s.task_limit),
+    local_reason = fairlane_core.with_limit(s.local_reason, s.running + v_slot, s.task_limit)
   where s.user_id = v_task.user_id
   returning s.* into v_slots;
   v_turn_load := v_slots.running + v_slots.orchestrating + v_slots.remembered;
@@ -4595,7 +4595,7 @@ begin
   -- All of the owner's lines: the task leaves one, and what runs has changed for either.
   v_cloud := (v_task.run_type = 'cloud')::integer;
   v_by_key := (p_token_id is null)::integer;
-  update queue.user_lines as l
+  update fairlane_core.user_queues as l
   set ready_cloud = l.ready_cloud - v_cloud * v_slot,
     ready_cloud_orchestration = l.ready_cloud_orchestration - v_cloud * (1 - v_slot),
     ready_local = l.ready_local - (1 - v_cloud) * v_slot,
@@ -4612,11 +4612,11 @@ begin
         l.ready_cloud - v_cloud * v_slot > 0
         or (v_room > 0 and l.ready_cloud_orchestration - v_cloud * (1 - v_slot) > 0)
       ),
-    turn_at = case when p_token_id is null then p_now else l.turn_at end
+    last_served_at = case when p_token_id is null then p_now else l.last_served_at end
   where l.user_id = v_task.user_id
     and l.pool = v_task.pool;
 
-  update queue.user_lines as l
+  update fairlane_core.user_queues as l
   set running = v_slots.running,
     turn_load = v_turn_load,
     orchestration_room = v_room,
@@ -4635,27 +4635,27 @@ begin
 end;
 $$;
 
-create function queue.lock_head_of_line(
+create function fairlane_core.lock_queue_head(
   p_user_id uuid,
   p_pool text,
-  p_caller queue.caller,
-  p_affinity queue.affinity,
+  p_caller fairlane_core.caller,
+  p_affinity fairlane_core.affinity,
   out task_id uuid,
   out has_written boolean,
   out is_held boolean
 ) language plpgsql volatile security invoker set search_path = '' as $$
 declare
-  v_slots queue.user_slots;
+  v_slots fairlane_core.user_slots;
   v_head record;
   v_only_suited boolean;
   v_before public.tasks;
   v_own_id uuid;
   -- Types that have changed, and whose tasks are not all derived again yet.
-  v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
+  v_is_behind boolean := exists (select from fairlane_core.deferred_work as w where w.task_type is not null);
 begin
   has_written := false;
   is_held := false;
-  select s.* into v_slots from queue.user_slots as s where s.user_id = p_user_id;
+  select s.* into v_slots from fairlane_core.user_slots as s where s.user_id = p_user_id;
 
   if (case when p_caller.user_id is null then v_slots.cloud_reason else v_slots.local_reason end) is not null then
     return;
@@ -4665,11 +4665,11 @@ begin
     select h.id, h.created_at, h.available_at, h.released_at, h.attempts, h.claimed_at, h.params, h.has_bounded_params
     into v_head
     from (
-      select c.* from queue.heads_of_line(p_user_id, p_pool, 'cloud', p_affinity) as c
+      select c.* from fairlane_core.queue_heads(p_user_id, p_pool, 'cloud', p_affinity) as c
       union all
-      select l.* from queue.heads_of_line(p_user_id, p_pool, 'local', p_affinity) as l where p_caller.user_id is not null
+      select l.* from fairlane_core.queue_heads(p_user_id, p_pool, 'local', p_affinity) as l where p_caller.user_id is not null
       union all
-      select o.* from queue.own_gpu_line(p_caller, p_pool, 1) as o
+      select o.* from fairlane_core.own_gpu_queue(p_caller, p_pool, 1) as o
     ) as h
     order by
       -- What suits the caller, and a head that has waited too long, in the order of the line; then the rest. Every task
@@ -4680,18 +4680,18 @@ begin
 
     if v_head.id is null then
       return;
-    elsif queue.is_stale(greatest(v_head.created_at, v_head.available_at, v_head.released_at), v_head.attempts > 0 or v_head.claimed_at is not null, v_head.params)
+    elsif fairlane_core.is_stale(greatest(v_head.created_at, v_head.available_at, v_head.released_at), v_head.attempts > 0 or v_head.claimed_at is not null, v_head.params)
       or v_is_behind and (
-        select queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.standing) from public.tasks as t where t.id = v_head.id
+        select fairlane_core.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.readiness) from public.tasks as t where t.id = v_head.id
       ) then
       -- The line has grown stale while it waited, or its types have changed: set a batch of it aside and look once more.
       if not has_written then
-        perform queue.set_tasks_aside(p_caller, p_user_id, p_pool, v_is_behind);
+        perform fairlane_core.set_tasks_aside(p_caller, p_user_id, p_pool, v_is_behind);
         has_written := true;
         continue;
       end if;
       v_head.id := null;
-    elsif not queue.fits_a_reply(v_head.has_bounded_params, v_head.params) then
+    elsif not fairlane_core.fits_a_reply(v_head.has_bounded_params, v_head.params) then
       -- To be ended by the caller, who gives the user's lock back first.
       raise sqlstate 'QU002' using message = v_head.id::text;
     end if;
@@ -4700,7 +4700,7 @@ begin
     into task_id
     from public.tasks as t
     where t.id = v_head.id
-      and t.standing = 'ready'
+      and t.readiness = 'ready'
     for no key update skip locked;
     exit when task_id is not null;
 
@@ -4708,14 +4708,14 @@ begin
     -- and first of what suits a worker that asks for that.
     foreach v_only_suited in array case when p_affinity.is_required then array[true, false] else array[false] end loop
       exit when task_id is not null;
-      task_id := queue.lock_fresh_task(
+      task_id := fairlane_core.lock_fresh_task(
         p_user_id, p_pool,
         case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end,
         case when v_slots.orchestrating < v_slots.orchestration_limit then array[true, false] else array[true] end,
         p_affinity, v_only_suited, v_is_behind
       );
     end loop;
-    -- Of other pools (queue.own_gpu_line) the first that is neither, where it comes before.
+    -- Of other pools (fairlane_core.own_gpu_queue) the first that is neither, where it comes before.
     if p_caller.user_id is not null then
       v_before := (select t from public.tasks as t where t.id = task_id);
       v_own_id := (
@@ -4723,13 +4723,13 @@ begin
         from public.tasks as t
         where t.id = any (array(
             select l.id
-            from queue.own_gpu_line(p_caller, p_pool, 1000) as l
-            where (not v_is_behind or not queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.standing))
-              and not queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
-              and queue.fits_a_reply(l.has_bounded_params, l.params)
+            from fairlane_core.own_gpu_queue(p_caller, p_pool, 1000) as l
+            where (not v_is_behind or not fairlane_core.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.readiness))
+              and not fairlane_core.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
+              and fairlane_core.fits_a_reply(l.has_bounded_params, l.params)
               and (v_before.id is null or (-l.priority::bigint, l.created_at, l.id) < (-v_before.priority::bigint, v_before.created_at, v_before.id))
           ))
-          and coalesce(t.standing, '') = 'ready'
+          and coalesce(t.readiness, '') = 'ready'
         order by t.priority desc, t.created_at, t.id
         limit 1
         for no key update skip locked
@@ -4742,24 +4742,24 @@ begin
 end;
 $$;
 
-create function queue.affinity_of(p_worker_id text, p_same_model_only boolean, p_max_task_wait_minutes numeric)
-returns queue.affinity language plpgsql stable security invoker set search_path = '' as $$
+create function fairlane_core.affinity_of(p_worker_id text, p_same_model_only boolean, p_max_task_wait_minutes numeric)
+returns fairlane_core.affinity language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_worker public.workers;
-  v_affinity queue.affinity;
+  v_affinity fairlane_core.affinity;
 begin
   select w.* into v_worker from public.workers as w where w.id = p_worker_id;
 
   -- Its own goodbye binds nobody: it has come back.
   if v_worker.status in ('terminating', 'terminated', 'error') and v_worker.goodbye_at is null then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       409, 'WORKER_NOT_ELIGIBLE',
       pg_catalog.format(
         'Worker %s gets no tasks: its status is %s%s',
         p_worker_id, v_worker.status, coalesce(' (' || (v_worker.metadata ->> 'error_reason') || ')', '')
       ),
       case
-        when queue.is_rented(v_worker) then 'Stop claiming; a replacement claims under an id of its own'
+        when fairlane_core.is_rented(v_worker) then 'Stop claiming; a replacement claims under an id of its own'
         else pg_catalog.format(
           'Stop claiming; a replacement claims under an id of its own. A machine that was started by hand is brought back by: select keep_worker(%L)',
           p_worker_id
@@ -4771,22 +4771,22 @@ begin
   if v_worker.current_model is not null then
     v_affinity.model := v_worker.current_model;
     v_affinity.is_required := coalesce(p_same_model_only, false);
-    v_affinity.waited_since := queue.now() - coalesce(
+    v_affinity.waited_since := fairlane_core.now() - coalesce(
       make_interval(secs => (p_max_task_wait_minutes * 60)::double precision),
-      (select s.max_affinity_wait from queue.settings as s)
+      (select s.max_affinity_wait from fairlane_core.settings as s)
     );
   end if;
   return v_affinity;
 end;
 $$;
 
-create function queue.heads_of_line(p_user_id uuid, p_pool text, p_run_type text, p_affinity queue.affinity)
+create function fairlane_core.queue_heads(p_user_id uuid, p_pool text, p_run_type text, p_affinity fairlane_core.affinity)
 returns setof public.tasks language plpgsql stable security invoker set search_path = '' as $$
 declare
   -- Orchestration only where its owner has a place for it; else the line goes on behind it.
   v_kinds boolean[] := (
     select case when s.orchestrating < s.orchestration_limit then array[true, false] else array[true] end
-    from queue.user_slots as s
+    from fairlane_core.user_slots as s
     where s.user_id = p_user_id
   );
 begin
@@ -4801,7 +4801,7 @@ begin
         and t.pool = p_pool
         and t.run_type = p_run_type
         and t.takes_slot = kind.takes_slot
-        and t.standing = 'ready'
+        and t.readiness = 'ready'
       order by t.priority desc, t.created_at, t.id
       limit 1
     ) as h
@@ -4816,7 +4816,7 @@ begin
       and t.pool = p_pool
       and t.run_type = p_run_type
       and t.takes_slot
-      and t.standing = 'ready'
+      and t.readiness = 'ready'
       and t.model = p_affinity.model
     order by t.priority desc, t.created_at, t.id
     limit 1;
@@ -4828,7 +4828,7 @@ begin
       and t.pool = p_pool
       and t.run_type = p_run_type
       and t.takes_slot
-      and t.standing = 'ready'
+      and t.readiness = 'ready'
       and t.model is null
     order by t.priority desc, t.created_at, t.id
     limit 1;
@@ -4836,14 +4836,14 @@ begin
 end;
 $$;
 
-create function queue.lock_fresh_task(
-  p_user_id uuid, p_pool text, p_run_types text[], p_kinds boolean[], p_affinity queue.affinity, p_only_suited boolean,
+create function fairlane_core.lock_fresh_task(
+  p_user_id uuid, p_pool text, p_run_types text[], p_kinds boolean[], p_affinity fairlane_core.affinity, p_only_suited boolean,
   p_is_behind boolean
 )
 returns uuid language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_most_priorities constant integer := 1000; -- create-task knows twice as many, the column more
-  v_old_before timestamptz := queue.stale_before();
+  v_old_before timestamptz := fairlane_core.stale_before();
   v_look_at integer;
   v_candidate uuid;
   v_priority integer := 2147483647;
@@ -4863,7 +4863,7 @@ begin
               and t.pool = p_pool
               and t.run_type = y.run_type
               and t.takes_slot = k.takes_slot
-              and t.standing = 'ready'
+              and t.readiness = 'ready'
             order by t.priority desc, t.created_at, t.id
             limit v_look_at
           ) as l
@@ -4871,13 +4871,13 @@ begin
               not p_only_suited or not l.takes_slot or l.model is null
               or l.model = p_affinity.model or l.created_at < p_affinity.waited_since
             )
-            and not queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
-            and queue.fits_a_reply(l.has_bounded_params, l.params)
-            and (not p_is_behind or not queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.standing))
+            and not fairlane_core.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
+            and fairlane_core.fits_a_reply(l.has_bounded_params, l.params)
+            and (not p_is_behind or not fairlane_core.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.readiness))
         ) as c
       order by c.priority desc, c.created_at, c.id
     loop
-      select t.id into v_task_id from public.tasks as t where t.id = v_candidate and t.standing = 'ready' for no key update skip locked;
+      select t.id into v_task_id from public.tasks as t where t.id = v_candidate and t.readiness = 'ready' for no key update skip locked;
       if v_task_id is not null then
         return v_task_id;
       end if;
@@ -4897,7 +4897,7 @@ begin
           and t.pool = p_pool
           and t.run_type = y.run_type
           and t.takes_slot = k.takes_slot
-          and t.standing = 'ready'
+          and t.readiness = 'ready'
           and t.priority <= v_priority
         order by t.priority desc, t.created_at, t.id
         limit 1
@@ -4917,10 +4917,10 @@ begin
           and t.pool = p_pool
           and t.run_type = y.run_type
           and t.takes_slot = k.takes_slot
-          and t.standing = 'ready'
+          and t.readiness = 'ready'
           and t.priority = v_priority
           and t.created_at >= v_old_before
-          and queue.fits_a_reply(t.has_bounded_params, t.params)
+          and fairlane_core.fits_a_reply(t.has_bounded_params, t.params)
         order by t.created_at, t.id
         limit 1
         for no key update skip locked
@@ -4936,7 +4936,7 @@ begin
 end;
 $$;
 
-create function queue.set_tasks_aside(p_caller queue.caller, p_user_id uuid, p_pool text, p_is_behind boolean)
+create function fairlane_core.set_tasks_aside(p_caller fairlane_core.caller, p_user_id uuid, p_pool text, p_is_behind boolean)
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_most constant integer := 100;
@@ -4958,19 +4958,19 @@ begin
                 and h.pool = p_pool
                 and h.run_type = y.run_type
                 and h.takes_slot = k.takes_slot
-                and h.standing = 'ready'
+                and h.readiness = 'ready'
               order by h.priority desc, h.created_at, h.id
               limit v_most
             ) as r
           union all
-          select o.* from queue.own_gpu_line(p_caller, p_pool, v_most) as o
+          select o.* from fairlane_core.own_gpu_queue(p_caller, p_pool, v_most) as o
         ) as l
-        where queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
-          or p_is_behind and queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.standing)
+        where fairlane_core.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
+          or p_is_behind and fairlane_core.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.readiness)
         limit v_most
       ))
       -- Not as the indexes of lines say it: one of them might be gone through for these few.
-      and coalesce(t.standing, '') = 'ready'
+      and coalesce(t.readiness, '') = 'ready'
     order by t.id
     for no key update skip locked
   );
@@ -4981,10 +4981,10 @@ begin
 end;
 $$;
 
-create function queue.take_next_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
+create function fairlane_core.take_next_task(p_caller fairlane_core.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity fairlane_core.affinity, p_now timestamptz)
 returns public.tasks language plpgsql volatile security invoker set search_path = '' as $$
 declare
-  v_old_before timestamptz := p_now - (select s.stale_after from queue.settings as s);
+  v_old_before timestamptz := p_now - (select s.stale_after from fairlane_core.settings as s);
   v_passed_over uuid[] := array[]::uuid[];
   v_user_id uuid;
   v_task_id uuid;
@@ -4999,11 +4999,11 @@ declare
   v_may_wait boolean := pg_current_xact_id_if_assigned() is null;
   v_task public.tasks;
   -- Types that have changed, and whose tasks are not all derived again yet: each head is looked at.
-  v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
+  v_is_behind boolean := exists (select from fairlane_core.deferred_work as w where w.task_type is not null);
 begin
   -- Nothing tells the queue that a task's time has come, so every claim asks; owners' locks are held from here on, if only
   -- because what is due is held by somebody else.
-  perform queue.release_due_tasks(p_pool, p_caller);
+  perform fairlane_core.release_due_tasks(p_pool, p_caller);
   v_may_wait := v_may_wait and pg_current_xact_id_if_assigned() is null;
 
   loop
@@ -5015,21 +5015,21 @@ begin
       if v_wait then
         select w.user_id, w.is_locked
         into v_user_id, v_is_locked
-        from queue.wait_for_open_user(p_pool, v_passed_over) as w;
+        from fairlane_core.wait_for_open_user(p_pool, v_passed_over) as w;
       elsif p_affinity.model is not null then
-        v_user_id := queue.lock_user_with_affinity(p_pool, v_passed_over, p_affinity);
+        v_user_id := fairlane_core.lock_user_with_affinity(p_pool, v_passed_over, p_affinity);
       else
         with turn as materialized (
           -- Fewest starts first, then who has waited longest for a turn.
           select
             s.user_id, s.running, s.task_limit, l.ready_cloud > 0 as has_slot_tasks,
             l.ready_cloud_orchestration > 0 and s.orchestrating < s.orchestration_limit as may_orchestrate
-          from queue.user_lines as l
-            join queue.user_slots as s on s.user_id = l.user_id
+          from fairlane_core.user_queues as l
+            join fairlane_core.user_slots as s on s.user_id = l.user_id
           where l.pool = p_pool
             and l.is_open
             and l.user_id <> all (v_passed_over)
-          order by l.turn_load, l.turn_at
+          order by l.turn_load, l.last_served_at
           limit 1
           for no key update of s skip locked
         )
@@ -5047,7 +5047,7 @@ begin
                   and t.pool = p_pool
                   and t.run_type = 'cloud'
                   and t.takes_slot
-                  and t.standing = 'ready'
+                  and t.readiness = 'ready'
                   and u.has_slot_tasks
                 order by t.priority desc, t.created_at, t.id
                 limit 1
@@ -5062,7 +5062,7 @@ begin
                   and t.pool = p_pool
                   and t.run_type = 'cloud'
                   and not t.takes_slot
-                  and t.standing = 'ready'
+                  and t.readiness = 'ready'
                   and u.may_orchestrate
                 order by t.priority desc, t.created_at, t.id
                 limit 1
@@ -5081,11 +5081,11 @@ begin
       if v_user_id is not null and v_task_id is null and v_is_locked then
         select h.task_id, h.has_written, h.is_held
         into v_task_id, v_has_written, v_is_held
-        from queue.lock_head_of_line(v_user_id, p_pool, p_caller, p_affinity) as h;
+        from fairlane_core.lock_queue_head(v_user_id, p_pool, p_caller, p_affinity) as h;
       end if;
 
       if v_task_id is not null then
-        return queue.start_task(v_task_id, p_worker_id, null, p_claim_id, p_now);
+        return fairlane_core.start_task(v_task_id, p_worker_id, null, p_claim_id, p_now);
       elsif v_user_id is not null and v_has_written then
         v_passed_over := v_passed_over || v_user_id;
         v_held_count := v_held_count + v_is_held::integer;
@@ -5104,7 +5104,7 @@ begin
     -- A few of them, and the look goes on with this user; more than that are left for the next claims.
     if v_unfit_id is not null then
       v_unfit_count := v_unfit_count + 1;
-      v_is_held := not queue.end_unfit_task(v_unfit_id);
+      v_is_held := not fairlane_core.end_unfit_task(v_unfit_id);
       if v_is_held or v_unfit_count >= 5 then
         v_passed_over := v_passed_over || v_user_id;
         v_held_count := v_held_count + v_is_held::integer;
@@ -5123,12 +5123,12 @@ begin
     end if;
   end loop;
 
-  perform queue.say_passed_over(v_held_count + queue.owners_held(p_pool, v_passed_over));
+  perform fairlane_core.say_passed_over(v_held_count + fairlane_core.owners_held(p_pool, v_passed_over));
   return v_task;
 end;
 $$;
 
-create function queue.lock_user_with_affinity(p_pool text, p_passed_over uuid[], p_affinity queue.affinity)
+create function fairlane_core.lock_user_with_affinity(p_pool text, p_passed_over uuid[], p_affinity fairlane_core.affinity)
 returns uuid language plpgsql volatile security invoker set search_path = '' as $$
 declare
   -- So many lines are looked into. A claim must not become dearer with each user who has work.
@@ -5139,17 +5139,17 @@ begin
     select s.user_id
     into v_user_id
     from (
-      select l as line, l.user_id, l.turn_load, l.turn_at
-      from queue.user_lines as l
+      select l as line, l.user_id, l.turn_load, l.last_served_at
+      from fairlane_core.user_queues as l
       where l.pool = p_pool
         and l.is_open
         and l.user_id <> all (p_passed_over)
-      order by l.turn_load, l.turn_at
+      order by l.turn_load, l.last_served_at
       limit v_look_at
     ) as n
-      join queue.user_slots as s on s.user_id = n.user_id
-    where queue.suits(n.line, p_affinity)
-    order by n.turn_load, n.turn_at
+      join fairlane_core.user_slots as s on s.user_id = n.user_id
+    where fairlane_core.suits(n.line, p_affinity)
+    order by n.turn_load, n.last_served_at
     limit 1
     for no key update of s skip locked;
     if v_user_id is not null then
@@ -5159,19 +5159,19 @@ begin
 
   return (
     select s.user_id
-    from queue.user_lines as l
-      join queue.user_slots as s on s.user_id = l.user_id
+    from fairlane_core.user_queues as l
+      join fairlane_core.user_slots as s on s.user_id = l.user_id
     where l.pool = p_pool
       and l.is_open
       and l.user_id <> all (p_passed_over)
-    order by l.turn_load, l.turn_at
+    order by l.turn_load, l.last_served_at
     limit 1
     for no key update of s skip locked
   );
 end;
 $$;
 
-create function queue.suits(p_line queue.user_lines, p_affinity queue.affinity)
+create function fairlane_core.suits(p_line fairlane_core.user_queues, p_affinity fairlane_core.affinity)
 returns boolean language plpgsql stable security invoker set search_path = '' as $$
 begin
   -- Orchestration loads no model.
@@ -5187,7 +5187,7 @@ begin
       and t.run_type = 'cloud'
       and t.model = p_affinity.model
       and t.takes_slot
-      and t.standing = 'ready'
+      and t.readiness = 'ready'
   ) or exists (
     select
     from public.tasks as t
@@ -5196,7 +5196,7 @@ begin
       and t.run_type = 'cloud'
       and t.model is null
       and t.takes_slot
-      and t.standing = 'ready'
+      and t.readiness = 'ready'
   ) or (
     select t.created_at < p_affinity.waited_since
     from public.tasks as t
@@ -5204,14 +5204,14 @@ begin
       and t.pool = p_line.pool
       and t.run_type = 'cloud'
       and t.takes_slot
-      and t.standing = 'ready'
+      and t.readiness = 'ready'
     order by t.priority desc, t.created_at, t.id
     limit 1
   ) is true;
 end;
 $$;
 
-create function queue.wait_for_open_user(
+create function fairlane_core.wait_for_open_user(
   p_pool text,
   p_passed_over uuid[],
   out user_id uuid,
@@ -5221,34 +5221,34 @@ begin
   -- Whoever sorts on reads all lines; the first of the index is all that is needed, as in the look before.
   select l.user_id
   into wait_for_open_user.user_id
-  from queue.user_lines as l
+  from fairlane_core.user_queues as l
   where l.pool = p_pool
     and l.is_open
     and l.user_id <> all (p_passed_over)
-  order by l.turn_load, l.turn_at
+  order by l.turn_load, l.last_served_at
   limit 1;
 
-  is_locked := wait_for_open_user.user_id is not null and queue.wait_for_owner(wait_for_open_user.user_id);
+  is_locked := wait_for_open_user.user_id is not null and fairlane_core.wait_for_owner(wait_for_open_user.user_id);
 end;
 $$;
 
-create function queue.wait_for_owner(p_user_id uuid)
+create function fairlane_core.wait_for_owner(p_user_id uuid)
 returns boolean language plpgsql volatile security invoker set search_path = '' set lock_timeout = '120ms' as $$
 declare
   v_started_at timestamptz := clock_timestamp();
-  v_max_wait interval := (select s.max_lock_wait from queue.settings as s);
+  v_max_wait interval := (select s.max_lock_wait from fairlane_core.settings as s);
   v_holder text;
   v_next_holder text;
 begin
   -- To get a row one waits twice: in line behind others who wait, then for the holder.
   perform set_config('lock_timeout', ceil(500 * extract(epoch from v_max_wait)) || 'ms', true);
   loop
-    select s.xmin::text || ' ' || s.xmax::text into v_holder from queue.user_slots as s where s.user_id = p_user_id;
+    select s.xmin::text || ' ' || s.xmax::text into v_holder from fairlane_core.user_slots as s where s.user_id = p_user_id;
     begin
-      perform from queue.user_slots as s where s.user_id = p_user_id for no key update;
+      perform from fairlane_core.user_slots as s where s.user_id = p_user_id for no key update;
       return found;
     exception when lock_not_available then
-      select s.xmin::text || ' ' || s.xmax::text into v_next_holder from queue.user_slots as s where s.user_id = p_user_id;
+      select s.xmin::text || ' ' || s.xmax::text into v_next_holder from fairlane_core.user_slots as s where s.user_id = p_user_id;
     end;
     if v_next_holder is distinct from v_holder then
       -- Somebody got it. Nobody comes last for ever, and no caller is kept for ever.
@@ -5262,23 +5262,23 @@ begin
 end;
 $$;
 
-create function queue.owners_held(p_pool text, p_passed_over uuid[])
+create function fairlane_core.owners_held(p_pool text, p_passed_over uuid[])
 returns integer language plpgsql stable security invoker set search_path = '' as $$
 begin
   return (
     select count(*)
     from (
       select l.user_id
-      from queue.user_lines as l
+      from fairlane_core.user_queues as l
       where l.pool = p_pool
         and l.is_open
         and l.user_id <> all (p_passed_over)
       union
       select t.user_id
       from public.tasks as t
-        join queue.user_slots as s on s.user_id = t.user_id
-      where t.standing = 'not_yet'
-        and t.available_at <= queue.now()
+        join fairlane_core.user_slots as s on s.user_id = t.user_id
+      where t.readiness = 'not_yet'
+        and t.available_at <= fairlane_core.now()
         and t.pool = p_pool
         and t.run_type = 'cloud'
         and s.cloud_reason is null
@@ -5287,27 +5287,27 @@ begin
 end;
 $$;
 
-create function queue.end_unfit_task(p_task_id uuid)
+create function fairlane_core.end_unfit_task(p_task_id uuid)
 returns boolean language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_timeout text := current_setting('lock_timeout');
   v_reason constant text := 'Its params are too large to be handed out: written out, they have more than 8388608 characters';
 begin
   perform set_config('lock_timeout', '200ms', true);
-  perform queue.lock_relatives(p_task_id, 'Failed');
-  perform queue.say('queue', v_reason);
+  perform fairlane_core.lock_relatives(p_task_id, 'Failed');
+  perform fairlane_core.set_event_context('queue', v_reason);
   update public.tasks as t
   set status = 'Failed',
     error_message = v_reason,
     output_location = v_reason,
     params = jsonb_strip_nulls(jsonb_build_object(
       'params_too_large', pg_column_size(t.params),
-      queue.parent_key(), queue.parent_task_id(t.params)
+      fairlane_core.parent_key(), fairlane_core.parent_task_id(t.params)
     ))
   where t.id = p_task_id
     and t.status = 'Queued'
-    and not queue.fits_a_reply(t.has_bounded_params, t.params);
-  perform queue.say(null);
+    and not fairlane_core.fits_a_reply(t.has_bounded_params, t.params);
+  perform fairlane_core.set_event_context(null);
   perform set_config('lock_timeout', v_timeout, true);
   return true;
 exception
@@ -5316,7 +5316,7 @@ exception
 end;
 $$;
 
-create function queue.mark_task_failed(
+create function fairlane_core.mark_task_failed(
   p_caller jsonb,
   p_task_id uuid,
   p_error_message text,
@@ -5326,15 +5326,15 @@ create function queue.mark_task_failed(
 )
 returns json language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
-  v_task public.tasks := queue.lock_task_for(v_caller, p_task_id, 'Failed');
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task public.tasks := fairlane_core.lock_task_for(v_caller, p_task_id, 'Failed');
   v_reply jsonb;
 begin
   if p_lease_token is not null then
-    perform queue.refuse_stale_lease(v_task, p_lease_token);
+    perform fairlane_core.refuse_stale_lease(v_task, p_lease_token);
   end if;
 
-  v_reply := queue.fail_task(
+  v_reply := fairlane_core.fail_task(
     v_caller, v_task, p_error_message, p_error_details,
     p_has_lease => p_lease_token is not null, p_may_retry => coalesce(p_retryable, true)
   );
@@ -5346,24 +5346,24 @@ begin
 end;
 $$;
 
-create function queue.cancel_tasks(p_caller jsonb, p_filter jsonb, p_limit integer, p_reason text)
+create function fairlane_core.cancel_tasks(p_caller jsonb, p_filter jsonb, p_limit integer, p_reason text)
 returns json language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_limit integer := coalesce(p_limit, 1000);
   v_found uuid[];
   v_mine uuid[];
-  v_reason text := queue.cut_text(nullif(p_reason, ''));
+  v_reason text := fairlane_core.cut_text(nullif(p_reason, ''));
   v_cancelled integer;
 begin
-  perform queue.open_tables(false);
+  perform fairlane_core.open_tables(false);
   if v_limit not between 1 and 1000 then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The limit must be 1 to 1000, not %s', p_limit));
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The limit must be 1 to 1000, not %s', p_limit));
   elsif jsonb_typeof(p_filter) is distinct from 'object' then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The filter must be a JSON object');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'The filter must be a JSON object');
   end if;
 
-  v_found := array(select f.id from queue.tasks_to_cancel_for(v_caller, p_filter, v_limit + 1) as f (id));
+  v_found := array(select f.id from fairlane_core.tasks_to_cancel_for(v_caller, p_filter, v_limit + 1) as f (id));
 
   -- What somebody is just changing is left for the next call: it may be ending.
   v_mine := array(
@@ -5375,13 +5375,13 @@ begin
     for no key update skip locked
   );
 
-  perform queue.say(queue.caller_name(v_caller));
+  perform fairlane_core.set_event_context(fairlane_core.caller_name(v_caller));
   update public.tasks as t
   set status = 'Cancelled',
     error_message = coalesce(v_reason, 'Cancelled on request')
   where t.id = any (v_mine);
   get diagnostics v_cancelled = row_count;
-  perform queue.say(null);
+  perform fairlane_core.set_event_context(null);
 
   return json_build_object(
     'cancelled', v_cancelled,
@@ -5391,7 +5391,7 @@ begin
 end;
 $$;
 
-create function queue.tasks_to_cancel_for(p_caller queue.caller, p_filter jsonb, p_limit integer)
+create function fairlane_core.tasks_to_cancel_for(p_caller fairlane_core.caller, p_filter jsonb, p_limit integer)
 returns setof uuid language plpgsql stable security invoker set search_path = '' set enable_sort = off set enable_bitmapscan = off as $$
 declare
   v_unknown text[];
@@ -5411,17 +5411,17 @@ begin
     'task_ids', 'status', 'task_type', 'user_id', 'project_id', 'orchestrator_task_id', 'created_before'
   );
   if v_unknown is not null or jsonb_strip_nulls(p_filter) = '{}' then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT',
       coalesce('The filter does not know ' || array_to_string(v_unknown, ', '), 'The filter names nothing'),
       'Filter by task_ids, status (Queued or In Progress), task_type, user_id, project_id, orchestrator_task_id, created_before'
     );
   elsif v_status not in ('Queued', 'In Progress') then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT', pg_catalog.format('Only Queued and In Progress tasks are cancelled, not %s', v_status)
     );
   elsif p_filter ? 'task_ids' and jsonb_typeof(p_filter -> 'task_ids') not in ('array', 'null') then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'task_ids must be a list');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'task_ids must be a list');
   end if;
 
   begin
@@ -5433,11 +5433,11 @@ begin
       v_task_ids := array(select distinct i.id::uuid from jsonb_array_elements_text(p_filter -> 'task_ids') as i (id) where i.id is not null);
     end if;
   exception when data_exception then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A value of the filter is not a valid id or time: ' || sqlerrm);
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'A value of the filter is not a valid id or time: ' || sqlerrm);
   end;
 
   if cardinality(v_task_ids) > 1000 then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT',
       pg_catalog.format('One call takes at most 1000 task_ids, %s are named; none was cancelled', cardinality(v_task_ids)),
       'Name at most 1000 at a time'
@@ -5454,7 +5454,7 @@ begin
       with recursive owners (user_id) as (
         (
           select s.user_id
-          from queue.subtasks as s
+          from fairlane_core.subtasks as s
           where s.orchestrator_id = v_orchestrator_id
             and s.replaced_by is null
           order by s.orchestrator_id, s.user_id
@@ -5463,7 +5463,7 @@ begin
         union all
         select (
           select s.user_id
-          from queue.subtasks as s
+          from fairlane_core.subtasks as s
           where s.orchestrator_id = v_orchestrator_id
             and s.replaced_by is null
             and s.user_id > o.user_id
@@ -5476,9 +5476,9 @@ begin
       select o.user_id from owners as o where o.user_id is not null
     )
     when v_task_ids is null then array(
-      select l.user_id from queue.user_lines as l
+      select l.user_id from fairlane_core.user_queues as l
       union
-      select b.user_id from queue.blocked_tasks as b
+      select b.user_id from fairlane_core.blocked_tasks as b
     )
   end;
 
@@ -5490,7 +5490,7 @@ begin
       and t.status = v_status
       and (v_owners is null or t.user_id = any (v_owners))
       and (v_orchestrator_id is null or exists (
-        select from queue.subtasks as s where s.task_id = t.id and s.orchestrator_id = v_orchestrator_id
+        select from fairlane_core.subtasks as s where s.task_id = t.id and s.orchestrator_id = v_orchestrator_id
       ))
       and (v_task_type is null or t.task_type = v_task_type)
       and (v_user_id is null or t.user_id = v_user_id)
@@ -5507,13 +5507,13 @@ begin
       select t.id
       from public.tasks as t
       where t.user_id = o.user_id
-        and t.standing is not null
+        and t.readiness is not null
         and t.status = v_status
         and (v_task_type is null or t.task_type = v_task_type)
         -- As a value, or all children would be read beforehand. Of those that have ended none is live.
         and (
           v_orchestrator_id is null
-          or (select true from queue.subtasks as s where s.task_id = t.id and s.orchestrator_id = v_orchestrator_id limit 1)
+          or (select true from fairlane_core.subtasks as s where s.task_id = t.id and s.orchestrator_id = v_orchestrator_id limit 1)
         )
         and (v_user_id is null or t.user_id = v_user_id)
         and (v_project_id is null or t.project_id = v_project_id)
@@ -5525,7 +5525,7 @@ begin
 end;
 $$;
 
-create function queue.complete_task(
+create function fairlane_core.complete_task(
   p_caller jsonb,
   p_task_id uuid,
   p_output_location text,
@@ -5537,28 +5537,28 @@ create function queue.complete_task(
 )
 returns json language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
-  v_task public.tasks := queue.lock_task_for(v_caller, p_task_id, 'Complete');
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task public.tasks := fairlane_core.lock_task_for(v_caller, p_task_id, 'Complete');
   v_is_late boolean := v_task.status = 'Queued';
   -- A JSON object beside the file, or after it: what deployed workers have to say of a transition (docs/fleet.md).
-  v_has_description boolean := queue.json_object_of(p_description) is not null;
+  v_has_description boolean := fairlane_core.json_object_of(p_description) is not null;
   v_late_text text := case when v_has_description then p_description when p_may_describe then p_output_location end;
   v_late_file text;
 begin
   if p_lease_token is not null then
-    perform queue.refuse_stale_lease(v_task, p_lease_token);
+    perform fairlane_core.refuse_stale_lease(v_task, p_lease_token);
   end if;
 
   if v_task.status = 'In Progress' or (v_task.status = 'Queued' and v_task.claimed_at is not null) then
-    perform queue.say(
-      queue.caller_name(v_caller),
+    perform fairlane_core.set_event_context(
+      fairlane_core.caller_name(v_caller),
       case
         when v_task.status = 'Queued' then 'completed late, after the task was taken back'
         when p_output_location is null then 'completed without an output'
       end
     );
-    if queue.is_holder(v_caller, v_task) then
-      perform set_config('queue.mode', 'let_go:' || v_task.id, true);
+    if fairlane_core.is_holder(v_caller, v_task) then
+      perform set_config('fairlane_core.mode', 'let_go:' || v_task.id, true);
     end if;
     update public.tasks as t
     set status = 'Complete',
@@ -5569,16 +5569,16 @@ begin
       error_message = null
     where t.id = v_task.id
     returning t.* into v_task;
-    perform set_config('queue.mode', '', true);
-    perform queue.say(null);
+    perform set_config('fairlane_core.mode', '', true);
+    perform fairlane_core.set_event_context(null);
     if v_is_late then
-      perform queue.let_go_by_report(v_caller, v_task.id);
+      perform fairlane_core.let_go_by_report(v_caller, v_task.id);
     end if;
-    return queue.task_reply(v_task);
+    return fairlane_core.task_reply(v_task);
   end if;
 
   if v_task.status = 'Queued' or (p_lease_token is not null and v_task.status <> 'Complete') then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       409, 'ILLEGAL_TRANSITION',
       pg_catalog.format('Task %s is %s and cannot become Complete', v_task.id, v_task.status),
       case when v_task.status = 'Queued' then 'Claim it first' else 'Drop this task; its end is final' end
@@ -5586,37 +5586,37 @@ begin
   end if;
 
   -- The file is there and not described yet; it must be that very file that the text is about.
-  if v_task.status = 'Complete' and v_task.file_location is null and queue.is_holder(v_caller, v_task)
-    and queue.json_object_of(v_late_text) is not null
-    and queue.own_file(v_task.output_location, v_task.user_id, v_task.id) is not null then
+  if v_task.status = 'Complete' and v_task.file_location is null and fairlane_core.is_holder(v_caller, v_task)
+    and fairlane_core.json_object_of(v_late_text) is not null
+    and fairlane_core.own_file(v_task.output_location, v_task.user_id, v_task.id) is not null then
     v_late_file := case
       when v_has_description then p_output_location
       else coalesce(
-        queue.described_file(queue.json_object_of(v_late_text), v_task.user_id, v_task.id), v_task.output_location
+        fairlane_core.described_file(fairlane_core.json_object_of(v_late_text), v_task.user_id, v_task.id), v_task.output_location
       )
     end;
-    if queue.own_file(v_late_file, v_task.user_id, v_task.id) = queue.own_file(v_task.output_location, v_task.user_id, v_task.id) then
-      perform queue.record_report(v_task, v_caller, 'the result was described');
+    if fairlane_core.own_file(v_late_file, v_task.user_id, v_task.id) = fairlane_core.own_file(v_task.output_location, v_task.user_id, v_task.id) then
+      perform fairlane_core.record_report(v_task, v_caller, 'the result was described');
       update public.tasks as t
       set output_location = v_late_text, file_location = v_task.output_location
       where t.id = v_task.id
       returning t.* into v_task;
-      return queue.task_reply(v_task);
+      return fairlane_core.task_reply(v_task);
     end if;
   end if;
 
-  perform queue.let_go_by_report(v_caller, v_task.id);
+  perform fairlane_core.let_go_by_report(v_caller, v_task.id);
   -- Deployed workers cannot be told apart and repeat themselves by design: they get their 200, the history knows.
-  perform queue.record_report(
+  perform fairlane_core.record_report(
     v_task, v_caller,
     case v_task.status when 'Complete' then 'completed again, the first result stays' else 'completed after its end, not resurrected' end,
-    json_strip_nulls(json_build_object('output_location', queue.cut_ends(p_output_location)))::jsonb
+    json_strip_nulls(json_build_object('output_location', fairlane_core.cut_ends(p_output_location)))::jsonb
   );
-  return queue.task_reply(v_task);
+  return fairlane_core.task_reply(v_task);
 end;
 $$;
 
-create function queue.record_report(p_task public.tasks, p_caller queue.caller, p_reason text, p_details jsonb default null)
+create function fairlane_core.record_report(p_task public.tasks, p_caller fairlane_core.caller, p_reason text, p_details jsonb default null)
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_most constant integer := 20;
@@ -5636,7 +5636,7 @@ begin
 
   if v_count >= v_most and p_details ? 'held_back' then
     update public.task_events as e
-    set at = queue.now(), reason = p_reason, details = p_details
+    set at = fairlane_core.now(), reason = p_reason, details = p_details
     where e.id = (
       select max(h.id)
       from public.task_events as h
@@ -5660,7 +5660,7 @@ begin
 
   if v_count > v_most then
     update public.task_events as e
-    set details = jsonb_build_object('count', (e.details ->> 'count')::integer + 1, 'last_at', queue.now())
+    set details = jsonb_build_object('count', (e.details ->> 'count')::integer + 1, 'last_at', fairlane_core.now())
     where e.task_id = p_task.id
       and e.from_status = e.to_status
       and e.to_status = p_task.status
@@ -5670,21 +5670,21 @@ begin
 
   insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
   values (
-    p_task.id, p_task.user_id, queue.now(), p_task.status, p_task.status, p_task.worker_id, p_task.attempts,
-    queue.caller_name(p_caller),
+    p_task.id, p_task.user_id, fairlane_core.now(), p_task.status, p_task.status, p_task.worker_id, p_task.attempts,
+    fairlane_core.caller_name(p_caller),
     case v_count when v_most then v_counted else p_reason end,
-    case v_count when v_most then jsonb_build_object('count', 1, 'last_at', queue.now()) else p_details end
+    case v_count when v_most then jsonb_build_object('count', 1, 'last_at', fairlane_core.now()) else p_details end
   );
 end;
 $$;
 
-create function queue.described_file(p_description json, p_user_id uuid, p_task_id uuid)
+create function fairlane_core.described_file(p_description json, p_user_id uuid, p_task_id uuid)
 returns text language plpgsql immutable strict security invoker set search_path = '' as $$
 begin
   return (
     select p_description ->> k.key
     from unnest(array['transition_url', 'url', 'output_url', 'video_url']) with ordinality as k (key, place)
-    where queue.own_file(p_description ->> k.key, p_user_id, p_task_id) is not null
+    where fairlane_core.own_file(p_description ->> k.key, p_user_id, p_task_id) is not null
     order by k.place
     limit 1
   );
@@ -5693,7 +5693,7 @@ exception when others then
 end;
 $$;
 
-create function queue.own_file(p_url text, p_user_id uuid, p_task_id uuid)
+create function fairlane_core.own_file(p_url text, p_user_id uuid, p_task_id uuid)
 returns text language plpgsql immutable strict security invoker set search_path = '' as $$
 declare
   -- The same pattern always: with the ids in it, it would be compiled anew for each task, which costs more than a completion.
@@ -5704,7 +5704,7 @@ begin
 end;
 $$;
 
-create function queue.json_object_of(p_text text)
+create function fairlane_core.json_object_of(p_text text)
 returns json language plpgsql immutable strict security invoker set search_path = '' as $$
 declare
   v_json json;
@@ -5721,11 +5721,11 @@ begin
 end;
 $$;
 
-create function queue.settle_deferred(p_limit integer default 100, p_may_move boolean default true)
+create function fairlane_core.settle_deferred(p_limit integer default 100, p_may_move boolean default true)
 returns json language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off set lock_timeout = '200ms' as $$
 declare
   v_most_rows constant integer := 200;
-  v_work queue.deferred_work;
+  v_work fairlane_core.deferred_work;
   v_is_left boolean;
   v_moved bigint[] := array[]::bigint[];
   v_moved_to bigint;
@@ -5737,16 +5737,16 @@ declare
   v_failed integer := 0;
 begin
   -- One at a time; the other one has nothing to add.
-  if not pg_try_advisory_xact_lock(hashtextextended('queue.settle_deferred', 0)) then
+  if not pg_try_advisory_xact_lock(hashtextextended('fairlane_core.settle_deferred', 0)) then
     return json_build_object('settled', 0, 'finished', 0, 'failed', 0);
   end if;
 
   v_work.id := 0;
-  perform queue.say('queue.settle');
+  perform fairlane_core.set_event_context('fairlane_core.settle');
   while v_settled < p_limit and v_rows < v_most_rows and v_waits < case when p_may_move then 5 else 1 end loop
     select w.*
     into v_work
-    from queue.deferred_work as w
+    from fairlane_core.deferred_work as w
     where w.id > v_work.id
       and w.id <> all (v_moved)
     order by w.id
@@ -5756,20 +5756,20 @@ begin
     v_rows := v_rows + 1;
 
     begin
-      v_count := queue.settle_piece(v_work, p_limit - v_settled);
+      v_count := fairlane_core.settle_piece(v_work, p_limit - v_settled);
     exception
       when lock_not_available or deadlock_detected then
         v_count := null;
         v_waits := v_waits + 1;
       when others then
-        raise warning 'queue.settle_deferred: % of %: % (%)', v_work.kind, coalesce(v_work.task_id, v_work.deleted_id), sqlerrm, sqlstate;
+        raise warning 'fairlane_core.settle_deferred: % of %: % (%)', v_work.kind, coalesce(v_work.task_id, v_work.deleted_id), sqlerrm, sqlstate;
         v_failed := v_failed + 1;
         v_count := null;
     end;
 
     if v_count is null and p_may_move then
-      delete from queue.deferred_work as w where w.id = v_work.id;
-      insert into queue.deferred_work (
+      delete from fairlane_core.deferred_work as w where w.id = v_work.id;
+      insert into fairlane_core.deferred_work (
         kind, task_id, user_id, status, root_id, reason, task_type, after_id, only_id, since, deleted_id
       )
       values (
@@ -5779,17 +5779,17 @@ begin
       returning id into v_moved_to;
       v_moved := v_moved || v_moved_to;
     end if;
-    v_is_left := exists (select from queue.deferred_work as w where w.id = v_work.id);
+    v_is_left := exists (select from fairlane_core.deferred_work as w where w.id = v_work.id);
     v_finished := v_finished + (v_count is not null and not v_is_left)::integer;
     v_settled := v_settled + coalesce(v_count, 0);
   end loop;
-  perform queue.say(null);
+  perform fairlane_core.set_event_context(null);
 
   return json_build_object('settled', v_settled, 'finished', v_finished, 'failed', v_failed);
 end;
 $$;
 
-create function queue.settle_piece(p_work queue.deferred_work, p_limit integer)
+create function fairlane_core.settle_piece(p_work fairlane_core.deferred_work, p_limit integer)
 returns integer language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_look constant integer := 1000;
@@ -5801,46 +5801,46 @@ declare
   v_is_over boolean;
 begin
   if v_kind = 'limits' then
-    return queue.settle_limits(p_work, 5 * p_limit);
+    return fairlane_core.settle_limits(p_work, 5 * p_limit);
   elsif v_kind = 'stale' then
-    return queue.settle_stale(p_work, p_limit);
+    return fairlane_core.settle_stale(p_work, p_limit);
   elsif v_kind in ('user', 'project') then
-    return queue.settle_deletion(p_work, p_limit);
+    return fairlane_core.settle_deletion(p_work, p_limit);
   elsif v_kind = 'type' and p_work.user_id is null then
     -- One row per owner who has live tasks of the type.
-    v_next := array(select o.user_id from queue.owners_with_live_tasks(p_work.after_id, v_look) as o (user_id));
-    insert into queue.deferred_work (kind, task_type, user_id, since)
+    v_next := array(select o.user_id from fairlane_core.owners_with_live_tasks(p_work.after_id, v_look) as o (user_id));
+    insert into fairlane_core.deferred_work (kind, task_type, user_id, since)
     select 'type', p_work.task_type, o.user_id, p_work.since
     from unnest(v_next) as o (user_id)
-    where exists (select from queue.live_tasks_of_type(o.user_id, p_work.task_type, null, 1));
+    where exists (select from fairlane_core.live_tasks_of_type(o.user_id, p_work.task_type, null, 1));
     if cardinality(v_next) < v_look then
-      delete from queue.deferred_work as w where w.id = p_work.id;
+      delete from fairlane_core.deferred_work as w where w.id = p_work.id;
       return 0;
     end if;
-    update queue.deferred_work as w set after_id = v_next[v_look] where w.id = p_work.id;
+    update fairlane_core.deferred_work as w set after_id = v_next[v_look] where w.id = p_work.id;
     return 1;
   end if;
 
-  perform from queue.user_slots as s where s.user_id = p_work.user_id for no key update skip locked;
-  if not found and exists (select from queue.user_slots as s where s.user_id = p_work.user_id) then
+  perform from fairlane_core.user_slots as s where s.user_id = p_work.user_id for no key update skip locked;
+  if not found and exists (select from fairlane_core.user_slots as s where s.user_id = p_work.user_id) then
     return null;
   end if;
 
   -- The task may have been put back, or have come again, since it ended.
   select t.status into v_ended_as from public.tasks as t where t.id = p_work.task_id and t.user_id = p_work.user_id;
   if v_kind = 'lost' and v_ended_as not in ('Failed', 'Cancelled') then
-    v_kind := 'dependants';
+    v_kind := 'dependents';
   elsif v_kind in ('children', 'siblings') and v_ended_as is distinct from nullif(p_work.status, 'deleted') then
-    delete from queue.deferred_work as w where w.id = p_work.id;
+    delete from fairlane_core.deferred_work as w where w.id = p_work.id;
     return 0;
   end if;
 
   v_next := case
     when p_work.only_id is not null then array[p_work.only_id]
     when v_kind = 'type' then array(
-      select l.id from queue.live_tasks_of_type(p_work.user_id, p_work.task_type, p_work.after_id, v_look) as l (id)
+      select l.id from fairlane_core.live_tasks_of_type(p_work.user_id, p_work.task_type, p_work.after_id, v_look) as l (id)
     )
-    else queue.next_relatives(p_work.task_id, v_kind in ('children', 'siblings'), p_work.after_id, v_look)
+    else fairlane_core.next_relatives(p_work.task_id, v_kind in ('children', 'siblings'), p_work.after_id, v_look)
   end;
   v_due := array(
     select t.id
@@ -5848,7 +5848,7 @@ begin
     where t.id = any (v_next)
       and (t.status = 'Queued' or (t.status = 'In Progress' and v_kind in ('children', 'type')))
       and t.user_id is not distinct from nullif(p_work.user_id, '00000000-0000-0000-0000-000000000000')
-      and (v_kind <> 'type' or queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.standing))
+      and (v_kind <> 'type' or fairlane_core.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.readiness))
     order by t.id
     limit p_limit
   );
@@ -5866,40 +5866,40 @@ begin
 
   v_is_over := cardinality(v_due) < p_limit and (cardinality(v_next) < v_look or p_work.only_id is not null);
   if v_is_over then
-    delete from queue.deferred_work as w where w.id = p_work.id;
+    delete from fairlane_core.deferred_work as w where w.id = p_work.id;
   else
-    update queue.deferred_work as w
+    update fairlane_core.deferred_work as w
     set after_id = case when cardinality(v_due) = p_limit then v_due[p_limit] else v_next[v_look] end
     where w.id = p_work.id;
   end if;
-  insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, task_type, only_id, since)
+  insert into fairlane_core.deferred_work (kind, task_id, user_id, status, root_id, reason, task_type, only_id, since)
   select
     p_work.kind, p_work.task_id, p_work.user_id, p_work.status, p_work.root_id, p_work.reason, p_work.task_type, h.id, p_work.since
   from unnest(v_due) as h (id)
   where h.id <> all (v_mine);
 
   case v_kind
-    when 'dependants' then
-      perform queue.ask_standing_again(v_mine);
+    when 'dependents' then
+      perform fairlane_core.recompute_readiness(v_mine);
     when 'type' then
       update public.tasks as t set pool = null where t.id = any (v_mine);
     when 'children' then
-      perform queue.end_tasks(array(
+      perform fairlane_core.end_tasks(array(
         select (
           m.id, p_work.user_id, 'Cancelled',
           pg_catalog.format('Cascaded failed from related task %s: its orchestrator was %s', p_work.task_id, p_work.status)
-        )::queue.task_end
+        )::fairlane_core.task_end
         from unnest(v_mine) as m (id)
       ));
     when 'siblings' then
-      perform queue.end_siblings(v_mine, p_work.user_id, p_work.task_id, p_work.root_id, p_work.reason);
+      perform fairlane_core.end_siblings(v_mine, p_work.user_id, p_work.task_id, p_work.root_id, p_work.reason);
     when 'lost' then
       -- What waits for these in turn.
-      insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
+      insert into fairlane_core.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
       select 'lost', m.id, p_work.user_id, p_work.status, p_work.root_id, p_work.reason, p_work.since
       from unnest(v_mine) as m (id)
-      where exists (select from queue.task_dependencies as d where d.depends_on = m.id);
-      perform queue.end_tasks(array(
+      where exists (select from fairlane_core.task_dependencies as d where d.depends_on = m.id);
+      perform fairlane_core.end_tasks(array(
         select (
           m.id, p_work.user_id, case p_work.status when 'Failed' then 'Failed' else 'Cancelled' end,
           pg_catalog.format(
@@ -5909,7 +5909,7 @@ begin
               -- The last links of a long chain.
               case
                 when p_work.task_id <> p_work.root_id and not exists (
-                  select from queue.task_dependencies as d where d.task_id = p_work.task_id and d.depends_on = p_work.root_id
+                  select from fairlane_core.task_dependencies as d where d.task_id = p_work.task_id and d.depends_on = p_work.root_id
                 ) then '…'
               end,
               nullif(p_work.task_id, p_work.root_id),
@@ -5917,7 +5917,7 @@ begin
             ),
             concat_ws(': ', p_work.status, p_work.reason)
           )
-        )::queue.task_end
+        )::fairlane_core.task_end
         from unnest(v_mine) as m (id)
       ), p_in_turn => true);
   end case;
@@ -5925,22 +5925,247 @@ begin
 end;
 $$;
 
-create function queue.settle_ends(p_moved uuid[], p_from text[], p_to text[], p_complete uuid[], p_lost queue.task_end[])
+create function fairlane_core.depend_on(p_task_id uuid, p_depends_on uuid[])
 returns void language plpgsql volatile security invoker set search_path = '' as $$
+declare
+  v_task public.tasks;
 begin
-  if p_complete is not null then
-    perform queue.record_generations(p_complete);
-    perform queue.settle_dependants(p_complete);
+  if p_task_id = any (p_depends_on) then
+    perform fairlane_core.refuse(400, 'DEPENDENCY_CYCLE', 'A task cannot depend on itself');
   end if;
-  -- The family first: its orchestrator names the child that failed, not one that went with it.
-  perform queue.settle_families(p_moved, p_from, p_to);
-  if p_lost is not null then
-    perform queue.settle_lost(p_lost);
+
+  select t.* into v_task from public.tasks as t where t.id = p_task_id for no key update;
+  if v_task.status is distinct from 'Queued' then
+    perform fairlane_core.refuse(
+      409, 'ILLEGAL_TRANSITION',
+      pg_catalog.format('Task %s is %s; only a Queued task can be given dependencies', p_task_id, coalesce(v_task.status, 'missing'))
+    );
+  end if;
+
+  -- Under the owner's lock no dependency ends unseen, and no circle is closed from two sides.
+  perform from fairlane_core.user_slots as s where s.user_id = v_task.user_id for no key update;
+
+  insert into fairlane_core.task_dependencies (task_id, depends_on)
+  select p_task_id, d.id
+  from unnest(p_depends_on) as d (id)
+  where d.id is not null
+  on conflict do nothing;
+  perform fairlane_core.refuse_cycles(array[p_task_id]);
+
+  update public.tasks as t
+  set readiness = null,
+    dependant_on = coalesce(
+      t.dependant_on,
+      (select d.id from unnest(p_depends_on) with ordinality as d (id, place) where d.id is not null order by d.place limit 1)
+    )
+  where t.id = p_task_id;
+end;
+$$;
+
+create function fairlane_core.follow_dependencies(p_task_ids uuid[], p_were uuid[])
+returns void language plpgsql volatile security invoker set search_path = '' as $$
+declare
+  v_changed uuid[];
+begin
+  with gone as (
+    delete from fairlane_core.task_dependencies as d
+    using unnest(p_task_ids, p_were) as w (task_id, was)
+    where d.task_id = w.task_id
+      and d.depends_on = w.was
+      and d.depends_on is distinct from (select t.dependant_on from public.tasks as t where t.id = d.task_id)
+    returning d.task_id
+  ),
+  come as (
+    insert into fairlane_core.task_dependencies (task_id, depends_on)
+    select t.id, t.dependant_on
+    from public.tasks as t
+    where t.id = any (p_task_ids)
+      and t.dependant_on is not null
+    on conflict do nothing
+    returning task_id
+  )
+  select array_agg(distinct c.task_id)
+  into v_changed
+  from (select g.task_id from gone as g union all select n.task_id from come as n) as c;
+
+  if v_changed is not null then
+    perform fairlane_core.refuse_cycles(v_changed);
+    perform fairlane_core.recompute_readiness(v_changed);
   end if;
 end;
 $$;
 
-create function queue.settle_dependants(p_task_ids uuid[], p_but uuid[] default '{}')
+create function fairlane_core.refuse_cycles(p_task_ids uuid[])
+returns void language plpgsql volatile security invoker set search_path = '' as $$
+declare
+  v_waited_for uuid[];
+  v_suspects uuid[];
+  v_circle uuid;
+begin
+  -- A circle needs one that waits and is waited for.
+  select array_agg(t.id)
+  into v_waited_for
+  from unnest(p_task_ids) as t (id)
+  where exists (select from fairlane_core.task_dependencies as d where d.task_id = t.id offset 0)
+    and exists (select from fairlane_core.task_dependencies as d where d.depends_on = t.id offset 0);
+
+  if v_waited_for is null then
+    return;
+  end if;
+
+  -- A circle leads through a task that was there before and waited for a new one, or only through new ones. Sets are
+  -- hashed (except, in) and links looked up by their keys (offset 0): compared one by one, a long chain that comes as one statement
+  -- costs the square of its length.
+  with recursive awaited (task_id) as materialized (
+    select w.id from unnest(v_waited_for) as w (id)
+  ),
+  suspect (task_id) as (
+    select w.task_id
+    from awaited as w
+    where exists (
+      select
+      from (select d.task_id from fairlane_core.task_dependencies as d where d.depends_on = w.task_id offset 0) as n
+      where n.task_id not in (select p.id from unnest(p_task_ids) as p (id))
+    )
+  ),
+  -- A long chain that comes as one statement: its first task waits for none of the others, and each further one only
+  -- for one that is free already.
+  free (task_id) as (
+    select w.task_id
+    from awaited as w
+    where not exists (
+      select
+      from (select d.depends_on from fairlane_core.task_dependencies as d where d.task_id = w.task_id offset 0) as n
+      -- "is true" keeps it a set that is hashed once: as a join it may be read through for each link.
+      where (n.depends_on in (select v.task_id from awaited as v)) is true
+    )
+    union
+    select n.task_id
+    from free as f
+      cross join lateral (
+        select d.task_id from fairlane_core.task_dependencies as d where d.depends_on = f.task_id offset 0
+      ) as n
+    where not exists (
+      select
+      from (select o.depends_on from fairlane_core.task_dependencies as o where o.task_id = n.task_id offset 0) as o
+      where o.depends_on <> f.task_id
+    )
+  )
+  select array_agg(s.task_id)
+  into v_suspects
+  from (
+    (select w.task_id from awaited as w except select f.task_id from free as f)
+    union
+    select s.task_id from suspect as s
+  ) as s;
+
+  select t.id
+  into v_circle
+  from public.tasks as t
+  where t.id = any (v_suspects)
+    and fairlane_core.waits_for(t.id, t.id, t.user_id)
+  limit 1;
+
+  if v_circle is not null then
+    perform fairlane_core.refuse(
+      400, 'DEPENDENCY_CYCLE',
+      pg_catalog.format('Task %s would wait for itself, through the tasks it depends on', v_circle),
+      'Depend only on tasks that do not wait for this one'
+    );
+  end if;
+end;
+$$;
+
+create function fairlane_core.waits_for(p_task_id uuid, p_other_id uuid, p_user_id uuid)
+returns boolean language plpgsql stable security invoker set search_path = '' as $$
+begin
+  return exists (
+    with recursive above (task_id) as (
+      select d.depends_on from fairlane_core.task_dependencies as d where d.task_id = p_task_id
+      union
+      select n.depends_on
+      from above as a
+        -- By their keys, one step after the other (offset 0 keeps it so); as joins, a plan from when the queue was small would
+        -- go through all links, or all tasks of the owner, at each step of a long chain.
+        cross join lateral (
+          select d.depends_on from fairlane_core.task_dependencies as d where d.task_id = a.task_id offset 0
+        ) as n
+      where (select t.user_id = p_user_id from public.tasks as t where t.id = a.task_id)
+    )
+    select from above as a where a.task_id = p_other_id
+  );
+end;
+$$;
+
+create function fairlane_core.move_dependents(p_from uuid, p_to uuid, p_user_id uuid)
+returns void language plpgsql volatile security invoker set search_path = '' as $$
+declare
+  v_waiting uuid[];
+begin
+  select array_agg(t.id)
+  into v_waiting
+  from public.tasks as t
+  where t.id = any (array(select d.task_id from fairlane_core.task_dependencies as d where d.depends_on = p_from))
+    and t.status = 'Queued'
+    and t.user_id = p_user_id
+    and t.id <> p_to;
+
+  -- Also children that were cancelled for another one: they may be put back. Of them only this is written, as nobody
+  -- waits for a task while holding an owner; fairlane_core.requeue_lost_part brings the task itself up to date.
+  update fairlane_core.task_dependencies as d
+  set depends_on = p_to
+  where d.depends_on = p_from
+    and d.task_id <> p_to
+    and exists (
+      select
+      from fairlane_core.subtasks as s
+      where s.task_id = d.task_id and s.user_id = p_user_id and s.replaced_by is not null
+    )
+    and not exists (select from fairlane_core.task_dependencies as e where e.task_id = d.task_id and e.depends_on = p_to);
+  -- Those that wait for both already: what is left of the first would be lost to them.
+  delete from fairlane_core.task_dependencies as d
+  where d.depends_on = p_from
+    and d.task_id <> p_to
+    and exists (
+      select
+      from fairlane_core.subtasks as s
+      where s.task_id = d.task_id and s.user_id = p_user_id and s.replaced_by is not null
+    );
+
+  if v_waiting is null then
+    return;
+  end if;
+
+  delete from fairlane_core.task_dependencies as d where d.depends_on = p_from and d.task_id = any (v_waiting);
+  insert into fairlane_core.task_dependencies (task_id, depends_on)
+  select w.id, p_to
+  from unnest(v_waiting) as w (id)
+  on conflict do nothing;
+
+  update public.tasks as t
+  set dependant_on = case when t.dependant_on = p_from then p_to else t.dependant_on end,
+    readiness = null
+  where t.id = any (v_waiting)
+    and t.status = 'Queued';
+end;
+$$;
+
+create function fairlane_core.settle_ends(p_moved uuid[], p_from text[], p_to text[], p_complete uuid[], p_lost fairlane_core.task_end[])
+returns void language plpgsql volatile security invoker set search_path = '' as $$
+begin
+  if p_complete is not null then
+    perform fairlane_core.record_generations(p_complete);
+    perform fairlane_core.unblock_dependents(p_complete);
+  end if;
+  -- The family first: its orchestrator names the child that failed, not one that went with it.
+  perform fairlane_core.settle_families(p_moved, p_from, p_to);
+  if p_lost is not null then
+    perform fairlane_core.cascade_failure(p_lost);
+  end if;
+end;
+$$;
+
+create function fairlane_core.unblock_dependents(p_task_ids uuid[], p_but uuid[] default '{}')
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_most constant integer := 100;
@@ -5953,8 +6178,8 @@ begin
   from (
     select
     from unnest(p_task_ids) as i (id)
-      -- Each by its key, as in queue.lock_relatives_of.
-      cross join lateral (select from queue.task_dependencies as d where d.depends_on = i.id offset 0) as d
+      -- Each by its key, as in fairlane_core.lock_relatives_of.
+      cross join lateral (select from fairlane_core.task_dependencies as d where d.depends_on = i.id offset 0) as d
     limit v_look + 1
   ) as l;
   if v_links = 0 then
@@ -5966,7 +6191,7 @@ begin
       select d.task_id
       from unnest(p_task_ids) as i (id)
         cross join lateral (
-          select w.task_id, w.depends_on from queue.task_dependencies as w where w.depends_on = i.id offset 0
+          select w.task_id, w.depends_on from fairlane_core.task_dependencies as w where w.depends_on = i.id offset 0
         ) as d
       where d.task_id <> all (p_but)
         -- By their keys; as a join, a plan from when the queue was small would go through all tasks of the owner.
@@ -5985,44 +6210,44 @@ begin
         and t.status = 'Queued'
       order by t.id
       for no key update;
-      perform queue.ask_standing_again(v_waiting);
+      perform fairlane_core.recompute_readiness(v_waiting);
       return;
     end if;
   end if;
 
-  insert into queue.deferred_work (kind, task_id, user_id, status, since)
-  select 'dependants', t.id, t.user_id, t.status, queue.now()
+  insert into fairlane_core.deferred_work (kind, task_id, user_id, status, since)
+  select 'dependents', t.id, t.user_id, t.status, fairlane_core.now()
   from public.tasks as t
   where t.id = any (p_task_ids)
-    and exists (select from queue.task_dependencies as d where d.depends_on = t.id);
+    and exists (select from fairlane_core.task_dependencies as d where d.depends_on = t.id);
 end;
 $$;
 
-create function queue.settle_lost(p_lost queue.task_end[])
+create function fairlane_core.cascade_failure(p_lost fairlane_core.task_end[])
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_most constant integer := 100;
   v_look constant integer := 1000;
   v_links integer;
   v_ways integer;
-  v_ends queue.task_end[];
+  v_ends fairlane_core.task_end[];
 begin
   -- How many hang on them at all, whosever they are.
   with recursive below (task_id) as (
     select d.task_id
     from unnest(p_lost) as l
-      join queue.task_dependencies as d on d.depends_on = l.task_id
+      join fairlane_core.task_dependencies as d on d.depends_on = l.task_id
     where l.user_id is not null
     union
     select d.task_id
     from below as b
-      join queue.task_dependencies as d on d.depends_on = b.task_id
+      join fairlane_core.task_dependencies as d on d.depends_on = b.task_id
   )
   select count(*) into v_links from (select from below as b limit v_look + 1) as b;
   if v_links = 0 then
     return;
   elsif v_links > v_look then
-    perform queue.defer_lost(p_lost);
+    perform fairlane_core.defer_lost(p_lost);
     return;
   end if;
 
@@ -6031,11 +6256,11 @@ begin
     select l.task_id, null::uuid, l.task_id, l.user_id, l.status, pg_catalog.left(nullif(l.reason, ''), 500)
     from unnest(p_lost) as l
     where l.user_id is not null
-      and exists (select from queue.task_dependencies as d where d.depends_on = l.task_id)
+      and exists (select from fairlane_core.task_dependencies as d where d.depends_on = l.task_id)
     union
     select d.task_id, r.task_id, r.root, r.user_id, r.status, r.reason
     from reached as r
-      join queue.task_dependencies as d on d.depends_on = r.task_id
+      join fairlane_core.task_dependencies as d on d.depends_on = r.task_id
     -- One task by its key; as a join, a plan from when the queue was small would go through all tasks of the owner.
     where (select t.status = 'Queued' and t.user_id = r.user_id from public.tasks as t where t.id = d.task_id)
   ),
@@ -6062,52 +6287,52 @@ begin
       ),
       concat_ws(': ', c.status, c.reason)
     )
-  )::queue.task_end)
+  )::fairlane_core.task_end)
   into v_ways, v_ends
   from chosen as c
     left join chosen as b on b.task_id = c.via and b.via is not null
   where c.via is not null;
 
   if v_ways > 2 * v_look or cardinality(v_ends) > v_most then
-    perform queue.defer_lost(p_lost);
+    perform fairlane_core.defer_lost(p_lost);
   elsif v_ends is not null then
-    perform queue.end_tasks(v_ends);
+    perform fairlane_core.end_tasks(v_ends);
   end if;
 end;
 $$;
 
-create function queue.defer_lost(p_lost queue.task_end[])
+create function fairlane_core.defer_lost(p_lost fairlane_core.task_end[])
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
-  insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
-  select 'lost', l.task_id, l.user_id, l.status, l.task_id, pg_catalog.left(nullif(l.reason, ''), 500), queue.now()
+  insert into fairlane_core.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
+  select 'lost', l.task_id, l.user_id, l.status, l.task_id, pg_catalog.left(nullif(l.reason, ''), 500), fairlane_core.now()
   from unnest(p_lost) as l
   where l.user_id is not null
-    and exists (select from queue.task_dependencies as d where d.depends_on = l.task_id);
+    and exists (select from fairlane_core.task_dependencies as d where d.depends_on = l.task_id);
 end;
 $$;
 
-create function queue.end_tasks(p_ends queue.task_end[], p_in_turn boolean default false)
+create function fairlane_core.end_tasks(p_ends fairlane_core.task_end[], p_in_turn boolean default false)
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
-  v_event constant text := coalesce(current_setting('queue.event', true), '');
-  v_mode constant text := coalesce(current_setting('queue.mode', true), '');
+  v_event constant text := coalesce(current_setting('fairlane_core.event', true), '');
+  v_mode constant text := coalesce(current_setting('fairlane_core.mode', true), '');
 begin
-  perform queue.say(queue.actor());
-  perform set_config('queue.mode', concat_ws(' ', v_mode, case when p_in_turn then 'ends_in_turn' end), true);
+  perform fairlane_core.set_event_context(fairlane_core.actor());
+  perform set_config('fairlane_core.mode', concat_ws(' ', v_mode, case when p_in_turn then 'ends_in_turn' end), true);
   update public.tasks as t
   set status = e.status,
-    error_message = queue.cut_text(e.reason),
-    output_location = queue.cut_text(e.reason) -- where deployed debug tools look
+    error_message = fairlane_core.cut_text(e.reason),
+    output_location = fairlane_core.cut_text(e.reason) -- where deployed debug tools look
   from unnest(p_ends) as e
   where t.id = e.task_id
     and t.status in ('Queued', 'In Progress');
-  perform set_config('queue.mode', v_mode, true);
-  perform set_config('queue.event', v_event, true);
+  perform set_config('fairlane_core.mode', v_mode, true);
+  perform set_config('fairlane_core.event', v_event, true);
 end;
 $$;
 
-create function queue.next_relatives(p_task_id uuid, p_are_children boolean, p_after_id uuid, p_most integer)
+create function fairlane_core.next_relatives(p_task_id uuid, p_are_children boolean, p_after_id uuid, p_most integer)
 returns uuid[] language plpgsql stable security invoker set search_path = '' set enable_sort = off set enable_bitmapscan = off as $$
 declare
   v_after_id constant uuid := coalesce(p_after_id, '00000000-0000-0000-0000-000000000000');
@@ -6115,7 +6340,7 @@ begin
   if p_are_children then
     return array(
       select s.task_id
-      from queue.subtasks as s
+      from fairlane_core.subtasks as s
       where s.orchestrator_id = p_task_id
         and s.task_id > v_after_id
       order by s.task_id
@@ -6124,7 +6349,7 @@ begin
   end if;
   return array(
     select d.task_id
-    from queue.task_dependencies as d
+    from fairlane_core.task_dependencies as d
     where d.depends_on = p_task_id
       and d.task_id > v_after_id
     order by d.task_id
@@ -6133,233 +6358,8 @@ begin
 end;
 $$;
 
-create function queue.depend_on(p_task_id uuid, p_depends_on uuid[])
-returns void language plpgsql volatile security invoker set search_path = '' as $$
-declare
-  v_task public.tasks;
-begin
-  if p_task_id = any (p_depends_on) then
-    perform queue.refuse(400, 'DEPENDENCY_CYCLE', 'A task cannot depend on itself');
-  end if;
-
-  select t.* into v_task from public.tasks as t where t.id = p_task_id for no key update;
-  if v_task.status is distinct from 'Queued' then
-    perform queue.refuse(
-      409, 'ILLEGAL_TRANSITION',
-      pg_catalog.format('Task %s is %s; only a Queued task can be given dependencies', p_task_id, coalesce(v_task.status, 'missing'))
-    );
-  end if;
-
-  -- Under the owner's lock no dependency ends unseen, and no circle is closed from two sides.
-  perform from queue.user_slots as s where s.user_id = v_task.user_id for no key update;
-
-  insert into queue.task_dependencies (task_id, depends_on)
-  select p_task_id, d.id
-  from unnest(p_depends_on) as d (id)
-  where d.id is not null
-  on conflict do nothing;
-  perform queue.refuse_cycles(array[p_task_id]);
-
-  update public.tasks as t
-  set standing = null,
-    dependant_on = coalesce(
-      t.dependant_on,
-      (select d.id from unnest(p_depends_on) with ordinality as d (id, place) where d.id is not null order by d.place limit 1)
-    )
-  where t.id = p_task_id;
-end;
-$$;
-
-create function queue.follow_dependencies(p_task_ids uuid[], p_were uuid[])
-returns void language plpgsql volatile security invoker set search_path = '' as $$
-declare
-  v_changed uuid[];
-begin
-  with gone as (
-    delete from queue.task_dependencies as d
-    using unnest(p_task_ids, p_were) as w (task_id, was)
-    where d.task_id = w.task_id
-      and d.depends_on = w.was
-      and d.depends_on is distinct from (select t.dependant_on from public.tasks as t where t.id = d.task_id)
-    returning d.task_id
-  ),
-  come as (
-    insert into queue.task_dependencies (task_id, depends_on)
-    select t.id, t.dependant_on
-    from public.tasks as t
-    where t.id = any (p_task_ids)
-      and t.dependant_on is not null
-    on conflict do nothing
-    returning task_id
-  )
-  select array_agg(distinct c.task_id)
-  into v_changed
-  from (select g.task_id from gone as g union all select n.task_id from come as n) as c;
-
-  if v_changed is not null then
-    perform queue.refuse_cycles(v_changed);
-    perform queue.ask_standing_again(v_changed);
-  end if;
-end;
-$$;
-
-create function queue.refuse_cycles(p_task_ids uuid[])
-returns void language plpgsql volatile security invoker set search_path = '' as $$
-declare
-  v_waited_for uuid[];
-  v_suspects uuid[];
-  v_circle uuid;
-begin
-  -- A circle needs one that waits and is waited for.
-  select array_agg(t.id)
-  into v_waited_for
-  from unnest(p_task_ids) as t (id)
-  where exists (select from queue.task_dependencies as d where d.task_id = t.id offset 0)
-    and exists (select from queue.task_dependencies as d where d.depends_on = t.id offset 0);
-
-  if v_waited_for is null then
-    return;
-  end if;
-
-  -- A circle leads through a task that was there before and waited for a new one, or only through new ones. Sets are
-  -- hashed (except, in) and links looked up by their keys (offset 0): compared one by one, a long chain that comes as one statement
-  -- costs the square of its length.
-  with recursive awaited (task_id) as materialized (
-    select w.id from unnest(v_waited_for) as w (id)
-  ),
-  suspect (task_id) as (
-    select w.task_id
-    from awaited as w
-    where exists (
-      select
-      from (select d.task_id from queue.task_dependencies as d where d.depends_on = w.task_id offset 0) as n
-      where n.task_id not in (select p.id from unnest(p_task_ids) as p (id))
-    )
-  ),
-  -- A long chain that comes as one statement: its first task waits for none of the others, and each further one only
-  -- for one that is free already.
-  free (task_id) as (
-    select w.task_id
-    from awaited as w
-    where not exists (
-      select
-      from (select d.depends_on from queue.task_dependencies as d where d.task_id = w.task_id offset 0) as n
-      -- "is true" keeps it a set that is hashed once: as a join it may be read through for each link.
-      where (n.depends_on in (select v.task_id from awaited as v)) is true
-    )
-    union
-    select n.task_id
-    from free as f
-      cross join lateral (
-        select d.task_id from queue.task_dependencies as d where d.depends_on = f.task_id offset 0
-      ) as n
-    where not exists (
-      select
-      from (select o.depends_on from queue.task_dependencies as o where o.task_id = n.task_id offset 0) as o
-      where o.depends_on <> f.task_id
-    )
-  )
-  select array_agg(s.task_id)
-  into v_suspects
-  from (
-    (select w.task_id from awaited as w except select f.task_id from free as f)
-    union
-    select s.task_id from suspect as s
-  ) as s;
-
-  select t.id
-  into v_circle
-  from public.tasks as t
-  where t.id = any (v_suspects)
-    and queue.waits_for(t.id, t.id, t.user_id)
-  limit 1;
-
-  if v_circle is not null then
-    perform queue.refuse(
-      400, 'DEPENDENCY_CYCLE',
-      pg_catalog.format('Task %s would wait for itself, through the tasks it depends on', v_circle),
-      'Depend only on tasks that do not wait for this one'
-    );
-  end if;
-end;
-$$;
-
-create function queue.waits_for(p_task_id uuid, p_other_id uuid, p_user_id uuid)
-returns boolean language plpgsql stable security invoker set search_path = '' as $$
-begin
-  return exists (
-    with recursive above (task_id) as (
-      select d.depends_on from queue.task_dependencies as d where d.task_id = p_task_id
-      union
-      select n.depends_on
-      from above as a
-        -- By their keys, one step after the other (offset 0 keeps it so); as joins, a plan from when the queue was small would
-        -- go through all links, or all tasks of the owner, at each step of a long chain.
-        cross join lateral (
-          select d.depends_on from queue.task_dependencies as d where d.task_id = a.task_id offset 0
-        ) as n
-      where (select t.user_id = p_user_id from public.tasks as t where t.id = a.task_id)
-    )
-    select from above as a where a.task_id = p_other_id
-  );
-end;
-$$;
-
-create function queue.move_dependants(p_from uuid, p_to uuid, p_user_id uuid)
-returns void language plpgsql volatile security invoker set search_path = '' as $$
-declare
-  v_waiting uuid[];
-begin
-  select array_agg(t.id)
-  into v_waiting
-  from public.tasks as t
-  where t.id = any (array(select d.task_id from queue.task_dependencies as d where d.depends_on = p_from))
-    and t.status = 'Queued'
-    and t.user_id = p_user_id
-    and t.id <> p_to;
-
-  -- Also children that were cancelled for another one: they may be put back. Of them only this is written, as nobody
-  -- waits for a task while holding an owner; queue.put_back_part brings the task itself up to date.
-  update queue.task_dependencies as d
-  set depends_on = p_to
-  where d.depends_on = p_from
-    and d.task_id <> p_to
-    and exists (
-      select
-      from queue.subtasks as s
-      where s.task_id = d.task_id and s.user_id = p_user_id and s.replaced_by is not null
-    )
-    and not exists (select from queue.task_dependencies as e where e.task_id = d.task_id and e.depends_on = p_to);
-  -- Those that wait for both already: what is left of the first would be lost to them.
-  delete from queue.task_dependencies as d
-  where d.depends_on = p_from
-    and d.task_id <> p_to
-    and exists (
-      select
-      from queue.subtasks as s
-      where s.task_id = d.task_id and s.user_id = p_user_id and s.replaced_by is not null
-    );
-
-  if v_waiting is null then
-    return;
-  end if;
-
-  delete from queue.task_dependencies as d where d.depends_on = p_from and d.task_id = any (v_waiting);
-  insert into queue.task_dependencies (task_id, depends_on)
-  select w.id, p_to
-  from unnest(v_waiting) as w (id)
-  on conflict do nothing;
-
-  update public.tasks as t
-  set dependant_on = case when t.dependant_on = p_from then p_to else t.dependant_on end,
-    standing = null
-  where t.id = any (v_waiting)
-    and t.status = 'Queued';
-end;
-$$;
-
-create function queue.fail_task(
-  p_caller queue.caller,
+create function fairlane_core.fail_task(
+  p_caller fairlane_core.caller,
   p_task public.tasks,
   p_reason text,
   p_details text,
@@ -6373,13 +6373,13 @@ declare
   v_reason text := coalesce(nullif(p_reason, ''), nullif(p_details, ''), 'Failed without a reason');
   -- Of what is cut on the task the history keeps more.
   v_full jsonb := nullif(jsonb_strip_nulls(jsonb_build_object(
-    'error_message', case when v_reason <> queue.cut_text(v_reason) then queue.cut_ends(v_reason) end,
-    'error_details', case when p_details <> queue.cut_text(p_details) then queue.cut_ends(p_details) end
+    'error_message', case when v_reason <> fairlane_core.cut_text(v_reason) then fairlane_core.cut_ends(v_reason) end,
+    'error_details', case when p_details <> fairlane_core.cut_text(p_details) then fairlane_core.cut_ends(p_details) end
   )), '{}');
   -- A task that waits in the queue again is tried again already; and putting one back is its holder's. A token that had the
   -- task and has lost it speaks of the start that it had.
   v_applies boolean := case
-    when p_task.status = 'In Progress' then queue.is_holder(p_caller, p_task) or p_caller.kind = 'service'
+    when p_task.status = 'In Progress' then fairlane_core.is_holder(p_caller, p_task) or p_caller.kind = 'service'
       or not p_may_retry and not exists (
         select
         from public.task_events as e
@@ -6387,66 +6387,66 @@ declare
           and e.task_id = p_task.id
           and e.to_status = 'In Progress'
           and e.from_status is distinct from 'In Progress'
-          and e.actor = queue.caller_name(p_caller)
+          and e.actor = fairlane_core.caller_name(p_caller)
       )
     else p_task.status = 'Queued' and not p_may_retry
   end;
   -- The fleet's workers have one key; a token or a user is none of them.
   v_may_be_anothers boolean := case
     when v_applies and not p_has_lease and (p_caller.kind = 'service' or p_task.status = 'Queued')
-      then queue.has_live_former_holder(p_task, p_attempts)
+      then fairlane_core.has_live_former_holder(p_task, p_attempts)
     else false
   end;
   v_wait interval;
   v_task public.tasks;
 begin
   if v_applies and not v_may_be_anothers then
-    if queue.is_holder(p_caller, p_task) then
-      perform set_config('queue.mode', 'let_go:' || p_task.id, true);
+    if fairlane_core.is_holder(p_caller, p_task) then
+      perform set_config('fairlane_core.mode', 'let_go:' || p_task.id, true);
     end if;
-    if p_may_retry and not p_waits and queue.is_retryable(p_task.task_type) then
-      -- After its last start it ends there (queue.tasks_before_update).
-      perform queue.say(queue.caller_name(p_caller), queue.cut_text(v_reason), v_full);
+    if p_may_retry and not p_waits and fairlane_core.is_retryable(p_task.task_type) then
+      -- After its last start it ends there (fairlane_core.tasks_before_update).
+      perform fairlane_core.set_event_context(fairlane_core.caller_name(p_caller), fairlane_core.cut_text(v_reason), v_full);
       update public.tasks as t
       set status = 'Queued',
-        error_message = queue.cut_text(v_reason),
-        error_details = coalesce(queue.cut_text(p_details), t.error_details)
+        error_message = fairlane_core.cut_text(v_reason),
+        error_details = coalesce(fairlane_core.cut_text(p_details), t.error_details)
       where t.id = p_task.id
       returning t.* into v_task;
-    elsif p_may_retry and p_task.attempts < queue.starts_allowed(p_task) and queue.is_retryable(p_task.task_type) then
-      v_wait := queue.retry_wait(p_task.attempts);
-      perform queue.say(
-        queue.caller_name(p_caller),
-        pg_catalog.format('failed, to be tried again in %s s: %s', ceil(extract(epoch from v_wait)), queue.cut_text(v_reason)),
+    elsif p_may_retry and p_task.attempts < fairlane_core.starts_allowed(p_task) and fairlane_core.is_retryable(p_task.task_type) then
+      v_wait := fairlane_core.retry_wait(p_task.attempts);
+      perform fairlane_core.set_event_context(
+        fairlane_core.caller_name(p_caller),
+        pg_catalog.format('failed, to be tried again in %s s: %s', ceil(extract(epoch from v_wait)), fairlane_core.cut_text(v_reason)),
         v_full
       );
       update public.tasks as t
       set status = 'Queued',
-        available_at = queue.now() + v_wait,
-        error_message = queue.cut_text(v_reason),
-        error_details = coalesce(queue.cut_text(p_details), t.error_details)
+        available_at = fairlane_core.now() + v_wait,
+        error_message = fairlane_core.cut_text(v_reason),
+        error_details = coalesce(fairlane_core.cut_text(p_details), t.error_details)
       where t.id = p_task.id
       returning t.* into v_task;
     else
-      perform queue.say(queue.caller_name(p_caller), queue.cut_text(v_reason), v_full);
+      perform fairlane_core.set_event_context(fairlane_core.caller_name(p_caller), fairlane_core.cut_text(v_reason), v_full);
       update public.tasks as t
       set status = 'Failed',
         error_message = v_reason,
-        error_details = coalesce(queue.cut_text(p_details), t.error_details),
+        error_details = coalesce(fairlane_core.cut_text(p_details), t.error_details),
         output_location = v_reason
       where t.id = p_task.id
       returning t.* into v_task;
     end if;
-    perform set_config('queue.mode', '', true);
-    perform queue.say(null);
+    perform set_config('fairlane_core.mode', '', true);
+    perform fairlane_core.set_event_context(null);
     if p_task.status = 'Queued' then
-      perform queue.let_go_by_report(p_caller, p_task.id);
+      perform fairlane_core.let_go_by_report(p_caller, p_task.id);
     end if;
-    return queue.report_reply(v_task, true);
+    return fairlane_core.report_reply(v_task, true);
   end if;
 
   if p_has_lease and p_task.status in ('Queued', 'Cancelled') then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       409, 'ILLEGAL_TRANSITION',
       pg_catalog.format('Task %s is %s and cannot become Failed', p_task.id, p_task.status),
       'Drop this task; its end is final'
@@ -6454,29 +6454,29 @@ begin
   end if;
 
   if p_task.status <> 'In Progress' then
-    perform queue.let_go_by_report(p_caller, p_task.id);
-  elsif v_may_be_anothers and p_task.delivered_at is null and queue.is_holder(p_caller, p_task) then
+    perform fairlane_core.let_go_by_report(p_caller, p_task.id);
+  elsif v_may_be_anothers and p_task.delivered_at is null and fairlane_core.is_holder(p_caller, p_task) then
     -- If it was the holder that spoke, its next claim is a start, and no reply that was lost.
-    update public.tasks as t set delivered_at = queue.now() where t.id = p_task.id returning t.* into p_task;
+    update public.tasks as t set delivered_at = fairlane_core.now() where t.id = p_task.id returning t.* into p_task;
   end if;
-  perform queue.record_report(
+  perform fairlane_core.record_report(
     p_task, p_caller,
-    'failure reported, not applied: ' || queue.cut_text(v_reason),
-    -- For the end, should no better word come (queue.told_reason).
-    case when v_may_be_anothers then coalesce(v_full, '{}') || jsonb_build_object('held_back', queue.cut_text(v_reason)) else v_full end
+    'failure reported, not applied: ' || fairlane_core.cut_text(v_reason),
+    -- For the end, should no better word come (fairlane_core.told_reason).
+    case when v_may_be_anothers then coalesce(v_full, '{}') || jsonb_build_object('held_back', fairlane_core.cut_text(v_reason)) else v_full end
   );
-  return queue.report_reply(p_task, false);
+  return fairlane_core.report_reply(p_task, false);
 end;
 $$;
 
-create function queue.has_live_former_holder(p_task public.tasks, p_attempts integer default null)
+create function fairlane_core.has_live_former_holder(p_task public.tasks, p_attempts integer default null)
 returns boolean language plpgsql stable security invoker set search_path = '' as $$
 declare
-  v_settings queue.settings;
+  v_settings fairlane_core.settings;
   v_is_shared boolean;
   v_former record;
 begin
-  select s.* into v_settings from queue.settings as s;
+  select s.* into v_settings from fairlane_core.settings as s;
   if p_task.status = 'Queued' then
     return exists (
       select
@@ -6485,7 +6485,7 @@ begin
       where e.task_id = p_task.id
         and e.to_status = 'In Progress'
         and e.from_status is distinct from 'In Progress'
-        and queue.is_beating(w.last_heartbeat)
+        and fairlane_core.is_beating(w.last_heartbeat)
         and not exists (
           select
           from public.task_events as f
@@ -6499,7 +6499,7 @@ begin
     );
   end if;
 
-  v_is_shared := queue.sent_name(p_task.worker_id) = any (v_settings.shared_worker_ids);
+  v_is_shared := fairlane_core.sent_name(p_task.worker_id) = any (v_settings.shared_worker_ids);
   for v_former in
     -- The last start of each other worker, and how it ended.
     select distinct on (e.worker_id)
@@ -6532,8 +6532,8 @@ begin
         )
       )
       and w.status <> 'terminating'
-      and not queue.has_ended(w.status)
-      and queue.is_beating(w.last_heartbeat)
+      and not fairlane_core.has_ended(w.status)
+      and fairlane_core.is_beating(w.last_heartbeat)
     order by e.worker_id, e.id desc
   loop
     continue when p_attempts = p_task.attempts
@@ -6544,7 +6544,7 @@ begin
     continue when (v_former.signs ->> 'worker_is_gone')::boolean;
     -- For as long as after which a start is taken back as never delivered; only what it has logged since says otherwise.
     continue when not (v_former.signs ->> 'was_named')::boolean
-      and (v_former.signs ->> 'running_seconds')::numeric >= extract(epoch from v_settings.undelivered_limit)
+      and (v_former.signs ->> 'running_seconds')::numeric >= extract(epoch from v_settings.delivery_timeout)
       and not exists (
         select
         from public.system_logs as g
@@ -6593,7 +6593,7 @@ begin
 end;
 $$;
 
-create function queue.update_task_status(
+create function fairlane_core.update_task_status(
   p_caller jsonb,
   p_task_id uuid,
   p_status text,
@@ -6608,24 +6608,24 @@ create function queue.update_task_status(
 )
 returns json language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_task public.tasks;
 begin
   if p_status = 'Complete' then
-    return queue.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token, null, true);
+    return fairlane_core.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token, null, true);
   end if;
 
-  v_task := queue.lock_task_for(v_caller, p_task_id, case
+  v_task := fairlane_core.lock_task_for(v_caller, p_task_id, case
     when p_status in ('Failed', 'Cancelled') then p_status
     when p_status = 'Queued' and p_error_details <> '' then 'Failed' -- after its last start
-    when p_status = 'In Progress' and queue.has_nothing_to_enqueue(p_output_location) then 'Complete'
+    when p_status = 'In Progress' and fairlane_core.has_nothing_to_enqueue(p_output_location) then 'Complete'
   end);
   if p_lease_token is not null then
-    perform queue.refuse_stale_lease(v_task, p_lease_token);
+    perform fairlane_core.refuse_stale_lease(v_task, p_lease_token);
   end if;
 
   if p_status = 'Failed' then
-    return queue.fail_task(
+    return fairlane_core.fail_task(
       v_caller, v_task, coalesce(nullif(p_error_message, ''), p_output_location), p_error_details,
       p_has_lease => p_lease_token is not null, p_may_retry => false
     );
@@ -6635,11 +6635,11 @@ begin
   -- number that they send says which start they mean; the queue itself counts.
   if p_status = 'Queued' and p_error_details <> '' then
     if p_lease_token is null
-      and queue.is_told_again(v_task, p_attempts, queue.cut_text(coalesce(nullif(p_error_message, ''), p_error_details))) then
-      perform queue.record_report(v_task, v_caller, 'failure reported again, it counts already: ' || queue.cut_text(p_error_details));
-      return queue.report_reply(v_task, false);
+      and fairlane_core.is_told_again(v_task, p_attempts, fairlane_core.cut_text(coalesce(nullif(p_error_message, ''), p_error_details))) then
+      perform fairlane_core.record_report(v_task, v_caller, 'failure reported again, it counts already: ' || fairlane_core.cut_text(p_error_details));
+      return fairlane_core.report_reply(v_task, false);
     end if;
-    return queue.fail_task(
+    return fairlane_core.fail_task(
       v_caller, v_task, p_error_message, p_error_details,
       p_has_lease => p_lease_token is not null, p_may_retry => true, p_waits => false, p_attempts => p_attempts
     );
@@ -6651,38 +6651,38 @@ begin
     ) or (v_task.status = p_status and p_status in ('Cancelled', 'Queued')),
     false
   ) then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       409, 'ILLEGAL_TRANSITION',
       pg_catalog.format('Task %s is %s and cannot become %s', v_task.id, v_task.status, coalesce(p_status, 'null')),
       case when v_task.status = 'Queued' then 'Claim it first' else 'Nothing was changed' end
     );
   elsif v_task.status = p_status and p_status in ('Cancelled', 'Queued') then
-    return queue.report_reply(v_task, false);
-  elsif p_status in ('In Progress', 'Queued') and v_caller.kind <> 'service' and not queue.is_holder(v_caller, v_task) then
+    return fairlane_core.report_reply(v_task, false);
+  elsif p_status in ('In Progress', 'Queued') and v_caller.kind <> 'service' and not fairlane_core.is_holder(v_caller, v_task) then
     -- What is billed, and how often it is tried, is not for the owner to say.
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       409, 'NOT_THE_HOLDER',
       pg_catalog.format('Task %s is run by another worker, and only that one may report its progress or release it', v_task.id),
       'Cancel it, or complete it, if it is yours'
     );
   end if;
 
-  perform queue.say(
-    queue.caller_name(v_caller),
+  perform fairlane_core.set_event_context(
+    fairlane_core.caller_name(v_caller),
     case p_status
-      when 'Queued' then coalesce(queue.cut_text(nullif(p_error_message, '')), 'handed back')
-      when 'Cancelled' then coalesce(queue.cut_text(coalesce(nullif(p_error_message, ''), nullif(p_output_location, ''))), 'cancelled')
+      when 'Queued' then coalesce(fairlane_core.cut_text(nullif(p_error_message, '')), 'handed back')
+      when 'Cancelled' then coalesce(fairlane_core.cut_text(coalesce(nullif(p_error_message, ''), nullif(p_output_location, ''))), 'cancelled')
     end
   );
   perform set_config(
-    'queue.mode',
+    'fairlane_core.mode',
     concat_ws(
       ' ',
       -- Who hands its task back itself has not failed at it.
       case when p_status = 'Queued' then 'forgives_starts' end,
       -- Workers hand back what they run; they cancel nothing, but those that prove that it is theirs.
       case
-        when queue.is_holder(v_caller, v_task)
+        when fairlane_core.is_holder(v_caller, v_task)
           and (p_status = 'Queued' or (p_status = 'Cancelled' and (v_caller.kind = 'token' or p_lease_token is not null)))
           then 'let_go:' || v_task.id
       end
@@ -6692,43 +6692,43 @@ begin
   update public.tasks as t
   set status = p_status,
     attempts = t.attempts - (p_status = 'Queued')::integer,
-    output_location = coalesce(queue.cut_text(nullif(p_output_location, '')), t.output_location),
+    output_location = coalesce(fairlane_core.cut_text(nullif(p_output_location, '')), t.output_location),
     thumbnail_url = coalesce(p_thumbnail_url, t.thumbnail_url),
     result_data = coalesce(p_result_data, t.result_data),
     error_message = case
       when p_status = 'In Progress' then t.error_message
       else coalesce(
-        queue.cut_text(nullif(p_error_message, '')),
+        fairlane_core.cut_text(nullif(p_error_message, '')),
         -- Where deployed orchestrators say why they cancel.
-        case when p_status = 'Cancelled' then queue.cut_text(nullif(p_output_location, '')) end,
+        case when p_status = 'Cancelled' then fairlane_core.cut_text(nullif(p_output_location, '')) end,
         t.error_message
       )
     end,
-    generation_started_at = case when p_reset_generation_started_at then queue.now() else t.generation_started_at end,
-    delivered_at = coalesce(t.delivered_at, queue.now()),
-    reported_at = queue.now()
+    generation_started_at = case when p_reset_generation_started_at then fairlane_core.now() else t.generation_started_at end,
+    delivered_at = coalesce(t.delivered_at, fairlane_core.now()),
+    reported_at = fairlane_core.now()
   where t.id = v_task.id
   returning t.* into v_task;
-  perform set_config('queue.mode', '', true);
+  perform set_config('fairlane_core.mode', '', true);
 
   -- With a text an orchestrator says that it has enqueued its children; they may all have ended by now. What follows is
   -- still the reporter's doing.
   if p_status = 'In Progress' and coalesce(p_output_location, '') <> '' then
-    perform queue.note_enqueued(v_task.id, p_output_location);
+    perform fairlane_core.note_enqueued(v_task.id, p_output_location);
     select t.* into v_task from public.tasks as t where t.id = v_task.id;
   end if;
-  perform queue.say(null);
-  return queue.report_reply(v_task, true);
+  perform fairlane_core.set_event_context(null);
+  return fairlane_core.report_reply(v_task, true);
 end;
 $$;
 
-create function queue.lock_task_for(p_caller queue.caller, p_task_id uuid, p_ends_as text default null)
+create function fairlane_core.lock_task_for(p_caller fairlane_core.caller, p_task_id uuid, p_ends_as text default null)
 returns public.tasks language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_task public.tasks;
 begin
   -- An app that cancels for its user can come again sooner than a worker.
-  perform queue.open_tables(p_caller.kind <> 'user');
+  perform fairlane_core.open_tables(p_caller.kind <> 'user');
 
   -- Relatives are locked together with the task and before anything else; but nobody locks a stranger's.
   if p_ends_as is not null and exists (
@@ -6738,7 +6738,7 @@ begin
       and t.status in ('Queued', 'In Progress')
       and (p_caller.kind = 'service' or t.user_id = p_caller.user_id)
   ) then
-    perform queue.lock_relatives(p_task_id, p_ends_as);
+    perform fairlane_core.lock_relatives(p_task_id, p_ends_as);
   end if;
 
   select t.*
@@ -6749,23 +6749,23 @@ begin
   for no key update;
 
   if v_task.id is null then
-    perform queue.refuse(404, 'TASK_NOT_FOUND', pg_catalog.format('There is no task %s', p_task_id));
+    perform fairlane_core.refuse(404, 'TASK_NOT_FOUND', pg_catalog.format('There is no task %s', p_task_id));
   end if;
   return v_task;
 end;
 $$;
 
-create function queue.open_tables(p_is_report boolean)
+create function fairlane_core.open_tables(p_is_report boolean)
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
-  lock table public.tasks, public.task_events, public.generations, queue.user_slots, queue.user_lines in row exclusive mode;
+  lock table public.tasks, public.task_events, public.generations, fairlane_core.user_slots, fairlane_core.user_queues in row exclusive mode;
   lock table public.users, public.projects in row share mode;
   perform set_config('lock_timeout', ceil(1000 * extract(epoch from case when p_is_report then s.max_report_wait else 2 * s.max_lock_wait end)) || 'ms', true)
-  from queue.settings as s;
+  from fairlane_core.settings as s;
 end;
 $$;
 
-create function queue.is_holder(p_caller queue.caller, p_task public.tasks)
+create function fairlane_core.is_holder(p_caller fairlane_core.caller, p_task public.tasks)
 returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return case p_caller.kind
@@ -6776,11 +6776,11 @@ begin
 end;
 $$;
 
-create function queue.refuse_stale_lease(p_task public.tasks, p_lease_token uuid)
+create function fairlane_core.refuse_stale_lease(p_task public.tasks, p_lease_token uuid)
 returns void language plpgsql immutable security invoker set search_path = '' as $$
 begin
   if p_lease_token is distinct from p_task.lease_token then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       409, 'LEASE_LOST',
       pg_catalog.format('Stop: task %s is no longer yours, it was given to another worker or taken back', p_task.id),
       'Drop this task and claim the next one; nothing was changed'
@@ -6789,14 +6789,14 @@ begin
 end;
 $$;
 
-create function queue.report_reply(p_task public.tasks, p_changed boolean)
+create function fairlane_core.report_reply(p_task public.tasks, p_changed boolean)
 returns json language plpgsql stable security invoker set search_path = '' as $$
 begin
-  return queue.task_reply(p_task)::jsonb || jsonb_build_object('changed', p_changed);
+  return fairlane_core.task_reply(p_task)::jsonb || jsonb_build_object('changed', p_changed);
 end;
 $$;
 
-create function queue.task_reply(p_task public.tasks)
+create function fairlane_core.task_reply(p_task public.tasks)
 returns json language plpgsql stable security invoker set search_path = '' as $$
 begin
   return json_build_object(
@@ -6813,7 +6813,7 @@ begin
 end;
 $$;
 
-create function queue.requeue_tasks(
+create function fairlane_core.requeue_tasks(
   p_caller jsonb,
   p_task_ids uuid[],
   p_filter jsonb,
@@ -6824,31 +6824,31 @@ create function queue.requeue_tasks(
 returns json language plpgsql volatile security definer set search_path = '' set enable_seqscan = off as $$
 declare
   v_max constant integer := 1000;
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service']);
   v_limit integer := coalesce(p_limit, case when p_task_ids is null then 100 else v_max end);
   v_matching uuid[];
   v_ids uuid[];
   v_has_more boolean := false;
 begin
-  perform queue.open_tables(true);
+  perform fairlane_core.open_tables(true);
   if v_limit not between 1 and v_max then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The limit must be 1 to %s, not %s', v_max, p_limit));
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The limit must be 1 to %s, not %s', v_max, p_limit));
   elsif (p_task_ids is null) = (p_filter is null) then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'Name the tasks by their ids or by a filter, one of the two');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'Name the tasks by their ids or by a filter, one of the two');
   end if;
 
   if p_task_ids is not null then
     -- All that are named or none: those that were left out would be thought to run.
     v_matching := array(select distinct x.id from unnest(p_task_ids) as x (id) where x.id is not null);
     if cardinality(v_matching) > v_limit then
-      perform queue.refuse(
+      perform fairlane_core.refuse(
         400, 'INVALID_ARGUMENT',
         pg_catalog.format('One call puts back at most %s tasks, but %s are named; none was put back', v_limit, cardinality(v_matching)),
         pg_catalog.format('Name at most %s at a time, or use a filter and repeat while has_more is true', v_max)
       );
     end if;
   else
-    v_matching := array(select x.id from queue.dead_letters(p_filter, v_limit + 1) as x);
+    v_matching := array(select x.id from fairlane_core.dead_letters(p_filter, v_limit + 1) as x);
     v_has_more := cardinality(v_matching) > v_limit;
     v_matching := v_matching[:v_limit];
   end if;
@@ -6866,27 +6866,27 @@ begin
   ) as l;
 
   if v_ids is not null and not coalesce(p_dry_run, false) then
-    perform queue.say(queue.caller_name(v_caller), 'put back by an operator' || coalesce(': ' || queue.cut_text(nullif(p_reason, '')), ''));
+    perform fairlane_core.set_event_context(fairlane_core.caller_name(v_caller), 'put back by an operator' || coalesce(': ' || fairlane_core.cut_text(nullif(p_reason, '')), ''));
     update public.tasks as t
     set status = 'Queued',
       requeue_count = t.requeue_count + 1,
-      max_attempts = t.attempts + queue.max_attempts(t.task_type),
+      max_attempts = t.attempts + fairlane_core.max_attempts(t.task_type),
       available_at = null,
       output_location = null -- the reason of the failure, kept in error_message
     where t.id = any (v_ids);
     -- Tasks that were put back together may wait for one another, and children with a live parent are not stale.
-    perform queue.ask_standing_again(
+    perform fairlane_core.recompute_readiness(
       v_ids
       || array(
         select s.task_id
-        from queue.subtasks as s
+        from fairlane_core.subtasks as s
           join public.tasks as t on t.id = s.task_id
         where s.orchestrator_id = any (v_ids)
-          and t.standing = 'stale'
+          and t.readiness = 'stale'
       )
     );
-    perform queue.settle_dependants(v_ids, v_ids);
-    perform queue.say(null);
+    perform fairlane_core.unblock_dependents(v_ids, v_ids);
+    perform fairlane_core.set_event_context(null);
   end if;
 
   return json_build_object(
@@ -6901,13 +6901,13 @@ begin
 end;
 $$;
 
-create function queue.dead_letters(p_filter jsonb, p_limit integer)
+create function fairlane_core.dead_letters(p_filter jsonb, p_limit integer)
 returns setof public.tasks language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_unknown text[];
 begin
   if jsonb_typeof(p_filter) <> 'object' then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The filter must be a JSON object');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'The filter must be a JSON object');
   end if;
 
   select array_agg(k.name order by k.name)
@@ -6918,13 +6918,13 @@ begin
   );
 
   if v_unknown is not null or p_filter = '{}' then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT',
       coalesce('The filter does not know ' || array_to_string(v_unknown, ', '), 'The filter names nothing'),
       'Filter by status (Failed or Cancelled), task_type, user_id, project_id, worker_id, error_contains, ended_since, ended_before'
     );
   elsif coalesce(p_filter ->> 'status', 'Failed') not in ('Failed', 'Cancelled') then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT',
       pg_catalog.format('Only Failed and Cancelled tasks can be put back, not %s', p_filter ->> 'status')
     );
@@ -6945,23 +6945,23 @@ begin
   limit p_limit;
 exception
   when invalid_text_representation or datetime_field_overflow or invalid_datetime_format then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A value of the filter is not a valid id or time: ' || sqlerrm);
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'A value of the filter is not a valid id or time: ' || sqlerrm);
 end;
 $$;
 
-create function queue.repair_generations(p_limit integer, p_dry_run boolean, p_task_ids uuid[])
+create function fairlane_core.repair_generations(p_limit integer, p_dry_run boolean, p_task_ids uuid[])
 returns json language plpgsql volatile security definer set search_path = '' set enable_seqscan = off as $$
 declare
   v_missing uuid[];
   v_torn uuid[];
   v_doubtful uuid[];
 begin
-  perform queue.open_tables(true);
+  perform fairlane_core.open_tables(true);
   if p_limit is null or p_limit not between 1 and 10000 then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The limit must be 1 to 10000');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'The limit must be 1 to 10000');
   end if;
   if cardinality(p_task_ids) > p_limit then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT', pg_catalog.format('%s ids are more than the limit of %s', cardinality(p_task_ids), p_limit)
     );
   end if;
@@ -6976,9 +6976,9 @@ begin
     where t.status = 'Complete'
       and g.id is null
       and case when p_task_ids is null then not t.generation_created else t.id = any (p_task_ids) end
-      and queue.creates_generation(t.task_type, t.params)
+      and fairlane_core.creates_generation(t.task_type, t.params)
       -- A repeated child that is Complete because the first one is shows the first one's record.
-      and not exists (select from queue.subtasks as s where s.task_id = t.id and s.replaced_by is not null)
+      and not exists (select from fairlane_core.subtasks as s where s.task_id = t.id and s.replaced_by is not null)
     order by t.id
     limit p_limit
     for no key update of t skip locked
@@ -7007,7 +7007,7 @@ begin
       where t.status = 'Complete'
         and case
           when g.id is not null then g.location is distinct from coalesce(t.file_location, t.output_location)
-          else t.generation_created and queue.creates_generation(t.task_type, t.params)
+          else t.generation_created and fairlane_core.creates_generation(t.task_type, t.params)
         end
       order by t.id
       limit p_limit
@@ -7015,16 +7015,16 @@ begin
   end if;
 
   if not coalesce(p_dry_run, false) then
-    perform queue.say('queue.repair_generations');
+    perform fairlane_core.set_event_context('fairlane_core.repair_generations');
     update public.tasks as t set generation_created = true where t.id = any (v_missing) and not t.generation_created;
-    perform queue.record_generations(v_missing || v_torn);
+    perform fairlane_core.record_generations(v_missing || v_torn);
     insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
     select
-      t.id, t.user_id, queue.now(), t.status, t.status, t.worker_id, t.attempts, 'queue.repair_generations',
+      t.id, t.user_id, fairlane_core.now(), t.status, t.status, t.worker_id, t.attempts, 'fairlane_core.repair_generations',
       case when t.id = any (v_missing) then 'its result record was missing, and was made' else 'its result record named another result, and was mended' end
     from public.tasks as t
     where t.id = any (v_missing || v_torn);
-    perform queue.say(null);
+    perform fairlane_core.set_event_context(null);
   end if;
 
   return json_build_object(
@@ -7039,7 +7039,7 @@ begin
 end;
 $$;
 
-create function queue.record_generations(p_task_ids uuid[])
+create function fairlane_core.record_generations(p_task_ids uuid[])
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   insert into public.generations (
@@ -7048,17 +7048,17 @@ begin
   )
   select
     t.id, t.project_id, t.user_id, y.content_type, coalesce(t.file_location, t.output_location), t.thumbnail_url,
-    queue.without_secrets(t.params),
+    fairlane_core.without_secrets(t.params),
     coalesce(t.generation_processed_at, t.updated_at, t.created_at), -- old rows may lack the first two
     l.parent_generation_id, l.child_order, l.parent_generation_id is not null, l.based_on
   from public.tasks as t
     left join public.task_types as y on y.name = t.task_type
-    cross join lateral queue.generation_links(t.id, t.user_id, t.params) as l
+    cross join lateral fairlane_core.generation_links(t.id, t.user_id, t.params) as l
   where t.id = any (p_task_ids)
     and t.status = 'Complete'
     and t.generation_created
     -- A child that is Complete because another one is shows nothing of its own.
-    and not exists (select from queue.subtasks as s where s.task_id = t.id and s.replaced_by is not null)
+    and not exists (select from fairlane_core.subtasks as s where s.task_id = t.id and s.replaced_by is not null)
   on conflict (task_id) do update
     set location = excluded.location,
       thumbnail_url = excluded.thumbnail_url,
@@ -7066,7 +7066,7 @@ begin
 end;
 $$;
 
-create function queue.creates_generation(p_task_type text, p_params jsonb)
+create function fairlane_core.creates_generation(p_task_type text, p_params jsonb)
 returns boolean language plpgsql stable security invoker set search_path = '' as $$
 begin
   return exists (
@@ -7077,18 +7077,18 @@ begin
 end;
 $$;
 
-create function queue.generation_links(
+create function fairlane_core.generation_links(
   p_task_id uuid, p_user_id uuid, p_params jsonb,
   out parent_generation_id uuid, out child_order integer, out based_on uuid
 )
 returns record language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_uuid constant text := '^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$';
-  v_part queue.subtasks;
+  v_part fairlane_core.subtasks;
   v_parent uuid := substring(p_params ->> 'parent_generation_id' from v_uuid)::uuid;
   v_based_on uuid := substring(p_params ->> 'based_on' from v_uuid)::uuid;
 begin
-  select s.* into v_part from queue.subtasks as s where s.task_id = p_task_id and s.final_rank in (1, 2);
+  select s.* into v_part from fairlane_core.subtasks as s where s.task_id = p_task_id and s.final_rank in (1, 2);
 
   if v_parent is null and v_part.task_id is not null then
     select substring(o.params ->> 'parent_generation_id' from v_uuid)::uuid
@@ -7109,27 +7109,27 @@ begin
       then coalesce(
         substring(p_params ->> 'child_order' from '^[0-9]{1,9}$')::integer,
         v_part.part_index,
-        substring(p_params ->> queue.place_key() from '^[0-9]{1,9}$')::integer
+        substring(p_params ->> fairlane_core.place_key() from '^[0-9]{1,9}$')::integer
       )
   end;
 end;
 $$;
 
-create function queue.upload_target(p_caller jsonb, p_task_id uuid, p_lease_token uuid)
+create function fairlane_core.upload_target(p_caller jsonb, p_task_id uuid, p_lease_token uuid)
 returns json language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
-  v_task public.tasks := queue.lock_task_for(v_caller, p_task_id);
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task public.tasks := fairlane_core.lock_task_for(v_caller, p_task_id);
 begin
   if p_lease_token is not null then
-    perform queue.refuse_stale_lease(v_task, p_lease_token);
+    perform fairlane_core.refuse_stale_lease(v_task, p_lease_token);
   end if;
 
   -- Whoever has a file for the task has the task: the same proof as any other report.
   if v_task.status = 'In Progress' then
     update public.tasks as t
-    set delivered_at = coalesce(t.delivered_at, queue.now()),
-      reported_at = queue.now()
+    set delivered_at = coalesce(t.delivered_at, fairlane_core.now()),
+      reported_at = fairlane_core.now()
     where t.id = v_task.id;
   end if;
 
@@ -7138,13 +7138,13 @@ begin
     'user_id', v_task.user_id,
     'status', v_task.status,
     'attempt', v_task.attempts,
-    -- The states from which a task can become Complete, see queue.complete_task.
+    -- The states from which a task can become Complete, see fairlane_core.complete_task.
     'is_open', v_task.status = 'In Progress' or (v_task.status = 'Queued' and v_task.claimed_at is not null)
   );
 end;
 $$;
 
-create function queue.files_to_sweep(p_caller jsonb, p_after text)
+create function fairlane_core.files_to_sweep(p_caller jsonb, p_after text)
 returns json language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = on as $$
 declare
   v_page_size constant integer := 1000;
@@ -7155,7 +7155,7 @@ declare
   v_last text;
   v_looked integer := 0;
 begin
-  perform queue.resolve_caller(p_caller, array['service']);
+  perform fairlane_core.resolve_caller(p_caller, array['service']);
 
   if to_regclass('storage.objects') is not null then
     with page as materialized (
@@ -7187,7 +7187,7 @@ begin
       from public.tasks as t
         cross join lateral (
           values (t.output_location), (t.file_location), (t.thumbnail_url), (t.result_data::text),
-            (case when t.standing is not null then t.params::text end)
+            (case when t.readiness is not null then t.params::text end)
         ) as s (said)
       union all
       select s.said
@@ -7213,7 +7213,7 @@ begin
 end;
 $$;
 
-create function queue.make_bucket()
+create function fairlane_core.make_bucket()
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   if to_regclass('storage.buckets') is null then
@@ -7234,22 +7234,22 @@ begin
 end;
 $$;
 
-create function queue.settle_families(p_task_ids uuid[], p_from text[], p_to text[])
+create function fairlane_core.settle_families(p_task_ids uuid[], p_from text[], p_to text[])
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
-  v_changes queue.family_change[];
-  v_change queue.family_change;
+  v_changes fairlane_core.family_change[];
+  v_change fairlane_core.family_change;
   v_cancelled uuid[];
   v_failed uuid[];
 begin
-  -- Most tasks have no family. Each by its key, as in queue.lock_relatives_of.
+  -- Most tasks have no family. Each by its key, as in fairlane_core.lock_relatives_of.
   if not exists (
       select
       from unnest(p_task_ids) as i (id)
         cross join lateral (
-          select from queue.subtasks as s where s.task_id = i.id
+          select from fairlane_core.subtasks as s where s.task_id = i.id
           union all
-          select from queue.orchestrations as o where o.orchestrator_id = i.id
+          select from fairlane_core.orchestrations as o where o.orchestrator_id = i.id
           offset 0
         ) as f
     ) then
@@ -7267,22 +7267,22 @@ begin
       -- One child by its key: a join may compare each with each.
       cross join lateral (
         select s.orchestrator_id, s.user_id
-        from queue.subtasks as s
+        from fairlane_core.subtasks as s
         where s.task_id = m.task_id
           and s.replaced_by is null
         limit 1
       ) as c
     where exists (
-      select from queue.orchestrations as o where o.orchestrator_id = c.orchestrator_id and o.user_id = c.user_id
+      select from fairlane_core.orchestrations as o where o.orchestrator_id = c.orchestrator_id and o.user_id = c.user_id
     )
     group by c.orchestrator_id
   )
-  select array_agg((c.orchestrator_id, c.open, c.complete, c.failed, c.cancelled)::queue.family_change order by c.orchestrator_id)
+  select array_agg((c.orchestrator_id, c.open, c.complete, c.failed, c.cancelled)::fairlane_core.family_change order by c.orchestrator_id)
   into v_changes
   from change as c;
 
   with ended as (
-    update queue.orchestrations as o
+    update fairlane_core.orchestrations as o
     set ended_as = case when m.new_status in ('Complete', 'Failed', 'Cancelled') then m.new_status end
     from unnest(p_task_ids, p_to) as m (task_id, new_status)
     where o.orchestrator_id = m.task_id
@@ -7298,49 +7298,49 @@ begin
 
   if v_changes is not null then
     foreach v_change in array v_changes loop
-      update queue.orchestrations as o
+      update fairlane_core.orchestrations as o
       set open_count = o.open_count + v_change.open,
         complete_count = o.complete_count + v_change.complete,
         failed_count = o.failed_count + v_change.failed,
         cancelled_count = o.cancelled_count + v_change.cancelled,
-        changed_at = queue.now()
+        changed_at = fairlane_core.now()
       where o.orchestrator_id = v_change.orchestrator_id;
     end loop;
     foreach v_change in array v_changes loop
-      perform queue.judge_orchestration(v_change.orchestrator_id);
+      perform fairlane_core.finish_orchestrator(v_change.orchestrator_id);
     end loop;
   end if;
 
   if v_cancelled is not null then
-    perform queue.cancel_children(v_cancelled, 'Cancelled');
+    perform fairlane_core.cancel_children(v_cancelled, 'Cancelled');
   end if;
   if v_failed is not null then
-    perform queue.fail_children(v_failed);
+    perform fairlane_core.fail_children(v_failed);
   end if;
 end;
 $$;
 
-create function queue.cancel_children(p_orchestrator_ids uuid[], p_what text)
+create function fairlane_core.cancel_children(p_orchestrator_ids uuid[], p_what text)
 returns integer language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_most constant integer := 100;
-  v_ends queue.task_end[];
+  v_ends fairlane_core.task_end[];
 begin
   if (
     select count(*)
     from (
       select
       from unnest(p_orchestrator_ids) as o (id)
-        cross join lateral unnest(queue.next_relatives(o.id, true, null, v_most + 1))
+        cross join lateral unnest(fairlane_core.next_relatives(o.id, true, null, v_most + 1))
       limit v_most + 1
     ) as n
   ) > v_most then
-    insert into queue.deferred_work (kind, task_id, user_id, status, since)
-    select 'children', o.orchestrator_id, o.user_id, p_what, queue.now()
-    from queue.orchestrations as o
+    insert into fairlane_core.deferred_work (kind, task_id, user_id, status, since)
+    select 'children', o.orchestrator_id, o.user_id, p_what, fairlane_core.now()
+    from fairlane_core.orchestrations as o
     where o.orchestrator_id = any (p_orchestrator_ids)
       and not exists (
-        select from queue.deferred_work as w where w.task_id = o.orchestrator_id and w.kind = 'children' and w.only_id is null
+        select from fairlane_core.deferred_work as w where w.task_id = o.orchestrator_id and w.kind = 'children' and w.only_id is null
       );
     return 0;
   end if;
@@ -7348,12 +7348,12 @@ begin
   select array_agg((
     c.id, c.user_id, 'Cancelled',
     pg_catalog.format('Cascaded failed from related task %s: its orchestrator was %s', c.orchestrator_id, p_what)
-  )::queue.task_end)
+  )::fairlane_core.task_end)
   into v_ends
   from (
     select t.id, t.user_id, s.orchestrator_id
-    from queue.subtasks as s
-      join queue.orchestrations as o on o.orchestrator_id = s.orchestrator_id and o.user_id = s.user_id
+    from fairlane_core.subtasks as s
+      join fairlane_core.orchestrations as o on o.orchestrator_id = s.orchestrator_id and o.user_id = s.user_id
       join public.tasks as t on t.id = s.task_id and t.user_id = s.user_id
     where s.orchestrator_id = any (p_orchestrator_ids)
       and t.status in ('Queued', 'In Progress')
@@ -7364,12 +7364,12 @@ begin
   if v_ends is null then
     return 0;
   end if;
-  perform queue.end_tasks(v_ends);
+  perform fairlane_core.end_tasks(v_ends);
   return cardinality(v_ends);
 end;
 $$;
 
-create function queue.fail_children(p_orchestrator_ids uuid[], p_is_late boolean default false)
+create function fairlane_core.fail_children(p_orchestrator_ids uuid[], p_is_late boolean default false)
 returns integer language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_most constant integer := 100;
@@ -7377,18 +7377,18 @@ declare
   v_mine uuid[];
   v_count integer := 0;
 begin
-  if not (select s.fails_siblings from queue.settings as s) then
+  if not (select s.fails_siblings from fairlane_core.settings as s) then
     return 0;
   end if;
 
   for v_orchestrator in
     select o.orchestrator_id, o.user_id, pg_catalog.left(nullif(t.error_message, ''), 500) as reason,
-      -- The child that is the cause, as its orchestrator has been told (queue.judge_orchestration).
+      -- The child that is the cause, as its orchestrator has been told (fairlane_core.finish_orchestrator).
       coalesce(
         substring(t.error_message from '^Cascaded failed from related task ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})')::uuid,
         o.orchestrator_id
       ) as root_id
-    from queue.orchestrations as o
+    from fairlane_core.orchestrations as o
       join public.tasks as t on t.id = o.orchestrator_id and t.user_id = o.user_id
     where o.orchestrator_id = any (p_orchestrator_ids)
       and t.status = 'Failed'
@@ -7396,22 +7396,22 @@ begin
   loop
     -- Work for later says it of all of its children; once is enough.
     continue when exists (
-      select from queue.deferred_work as w where w.task_id = v_orchestrator.orchestrator_id and w.kind = 'siblings' and w.only_id is null
+      select from fairlane_core.deferred_work as w where w.task_id = v_orchestrator.orchestrator_id and w.kind = 'siblings' and w.only_id is null
     );
-    if cardinality(queue.next_relatives(v_orchestrator.orchestrator_id, true, null, v_most + 1)) > v_most then
+    if cardinality(fairlane_core.next_relatives(v_orchestrator.orchestrator_id, true, null, v_most + 1)) > v_most then
       -- Found late, there may be nothing but children that run, or that an operator has put back.
       if not p_is_late or exists (
         select
-        from queue.subtasks as s
+        from fairlane_core.subtasks as s
           join public.tasks as t on t.id = s.task_id
         where s.orchestrator_id = v_orchestrator.orchestrator_id
           and t.status = 'Queued'
           and t.requeue_count = 0
       ) then
-        insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
+        insert into fairlane_core.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
         values (
           'siblings', v_orchestrator.orchestrator_id, v_orchestrator.user_id, 'Failed', v_orchestrator.root_id,
-          v_orchestrator.reason, queue.now()
+          v_orchestrator.reason, fairlane_core.now()
         );
       end if;
       continue;
@@ -7419,7 +7419,7 @@ begin
 
     v_mine := array(
       select t.id
-      from queue.subtasks as s
+      from fairlane_core.subtasks as s
         join public.tasks as t on t.id = s.task_id and t.user_id = s.user_id
       where s.orchestrator_id = v_orchestrator.orchestrator_id
         and s.user_id = v_orchestrator.user_id
@@ -7428,49 +7428,49 @@ begin
       order by t.id
       for no key update of t skip locked
     );
-    insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, only_id, since)
+    insert into fairlane_core.deferred_work (kind, task_id, user_id, status, root_id, reason, only_id, since)
     select
       'siblings', v_orchestrator.orchestrator_id, v_orchestrator.user_id, 'Failed', v_orchestrator.root_id,
-      v_orchestrator.reason, t.id, queue.now()
-    from queue.subtasks as s
+      v_orchestrator.reason, t.id, fairlane_core.now()
+    from fairlane_core.subtasks as s
       join public.tasks as t on t.id = s.task_id and t.user_id = s.user_id
     where s.orchestrator_id = v_orchestrator.orchestrator_id
       and s.user_id = v_orchestrator.user_id
       and t.status = 'Queued'
       and t.id <> all (v_mine)
       and not p_is_late;
-    perform queue.end_siblings(v_mine, v_orchestrator.user_id, v_orchestrator.orchestrator_id, v_orchestrator.root_id, v_orchestrator.reason);
+    perform fairlane_core.end_siblings(v_mine, v_orchestrator.user_id, v_orchestrator.orchestrator_id, v_orchestrator.root_id, v_orchestrator.reason);
     v_count := v_count + cardinality(v_mine);
   end loop;
   return v_count;
 end;
 $$;
 
-create function queue.end_siblings(p_task_ids uuid[], p_user_id uuid, p_orchestrator_id uuid, p_root_id uuid, p_reason text)
+create function fairlane_core.end_siblings(p_task_ids uuid[], p_user_id uuid, p_orchestrator_id uuid, p_root_id uuid, p_reason text)
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   if cardinality(p_task_ids) > 0 then
-    insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
-    select 'lost', m.id, p_user_id, 'Failed', p_root_id, p_reason, queue.now()
+    insert into fairlane_core.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
+    select 'lost', m.id, p_user_id, 'Failed', p_root_id, p_reason, fairlane_core.now()
     from unnest(p_task_ids) as m (id)
     where exists (
-      select from queue.task_dependencies as d where d.depends_on = m.id and d.task_id <> all (p_task_ids)
+      select from fairlane_core.task_dependencies as d where d.depends_on = m.id and d.task_id <> all (p_task_ids)
     );
-    perform queue.end_tasks(array(
+    perform fairlane_core.end_tasks(array(
       select (
         m.id, p_user_id, 'Failed',
         pg_catalog.format(
           'Cascaded failed from related task %s: orchestrator %s has Failed%s', p_root_id, p_orchestrator_id,
           ' (' || p_reason || ')'
         )
-      )::queue.task_end
+      )::fairlane_core.task_end
       from unnest(p_task_ids) as m (id)
     ), p_in_turn => true);
   end if;
 end;
 $$;
 
-create function queue.join_families(p_task_ids uuid[], p_children queue.subtasks[])
+create function fairlane_core.join_families(p_task_ids uuid[], p_children fairlane_core.subtasks[])
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_children uuid[];
@@ -7478,10 +7478,10 @@ declare
   v_missing uuid[];
   v_child_id uuid;
   v_orchestrator_id uuid;
-  v_orphaned queue.task_end[];
+  v_orphaned fairlane_core.task_end[];
 begin
   -- In the order of their parts; who came first is not known within one statement.
-  insert into queue.subtasks (task_id, orchestrator_id, user_id, task_type, final_rank, part_index)
+  insert into fairlane_core.subtasks (task_id, orchestrator_id, user_id, task_type, final_rank, part_index)
   select c.task_id, c.orchestrator_id, c.user_id, c.task_type, c.final_rank, c.part_index
   from unnest(p_children) as c
   order by c.final_rank, c.part_index, c.task_id
@@ -7491,7 +7491,7 @@ begin
   into v_children, v_orchestrators
   from unnest(p_children) as c;
 
-  update queue.orchestrations as o
+  update fairlane_core.orchestrations as o
   set open_count = o.open_count + n.open,
     complete_count = o.complete_count + n.complete,
     failed_count = o.failed_count + n.failed,
@@ -7499,7 +7499,7 @@ begin
     part_count = o.part_count + n.parts,
     merge_count = o.merge_count + n.merges,
     final_count = o.final_count + n.finals,
-    changed_at = queue.now()
+    changed_at = fairlane_core.now()
   from (
     select
       c.orchestrator_id, c.user_id,
@@ -7525,24 +7525,24 @@ begin
     union
     select n.id
     from unnest(p_task_ids) as n (id)
-    where exists (select from queue.subtasks as s where s.orchestrator_id = n.id)
+    where exists (select from fairlane_core.subtasks as s where s.orchestrator_id = n.id)
   ) as m
-  where not exists (select from queue.orchestrations as o where o.orchestrator_id = m.id);
+  where not exists (select from fairlane_core.orchestrations as o where o.orchestrator_id = m.id);
   if v_missing is not null then
-    insert into queue.orchestrations
-    select r.* from queue.recount_families(v_missing) as r
+    insert into fairlane_core.orchestrations
+    select r.* from fairlane_core.recount_families(v_missing) as r
     on conflict do nothing;
   end if;
 
   for v_child_id in
     select n.task_id
-    from queue.subtasks as n
+    from fairlane_core.subtasks as n
     where n.task_id = any (v_children)
       and (select t.status = 'Queued' from public.tasks as t where t.id = n.task_id)
-      and exists (select from queue.orchestrations as o where o.orchestrator_id = n.orchestrator_id and o.user_id = n.user_id)
+      and exists (select from fairlane_core.orchestrations as o where o.orchestrator_id = n.orchestrator_id and o.user_id = n.user_id)
       and exists (
         select
-        from queue.subtasks as s
+        from fairlane_core.subtasks as s
         where s.orchestrator_id = n.orchestrator_id
           and s.user_id = n.user_id
           and s.final_rank = n.final_rank
@@ -7552,7 +7552,7 @@ begin
       )
     order by n.seq
   loop
-    perform queue.replace_part(v_child_id);
+    perform fairlane_core.replace_part(v_child_id);
   end loop;
 
   -- Too late for a cancelled orchestrator, and for one that has failed where its children go with it: of those that run,
@@ -7563,53 +7563,53 @@ begin
       'Cascaded failed from related task %s: it %s before this child came', s.orchestrator_id,
       case o.ended_as when 'Failed' then 'had Failed' else 'was Cancelled' end
     )
-  )::queue.task_end)
+  )::fairlane_core.task_end)
   into v_orphaned
-  from queue.subtasks as s
-    join queue.orchestrations as o on o.orchestrator_id = s.orchestrator_id and o.user_id = s.user_id
+  from fairlane_core.subtasks as s
+    join fairlane_core.orchestrations as o on o.orchestrator_id = s.orchestrator_id and o.user_id = s.user_id
   where s.task_id = any (v_children)
     and s.replaced_by is null
     and (
       o.ended_as = 'Cancelled'
       or (
         o.ended_as = 'Failed'
-        and (select g.fails_siblings from queue.settings as g)
+        and (select g.fails_siblings from fairlane_core.settings as g)
         and (select t.status = 'Queued' from public.tasks as t where t.id = s.task_id)
       )
     );
   if v_orphaned is not null then
-    perform queue.end_tasks(v_orphaned);
+    perform fairlane_core.end_tasks(v_orphaned);
   end if;
 
   for v_orchestrator_id in select o.id from unnest(v_orchestrators || v_missing) as o (id) order by o.id loop
-    perform queue.judge_orchestration(v_orchestrator_id);
+    perform fairlane_core.finish_orchestrator(v_orchestrator_id);
   end loop;
 end;
 $$;
 
-create function queue.leave_families(p_task_ids uuid[], p_statuses text[])
+create function fairlane_core.leave_families(p_task_ids uuid[], p_statuses text[])
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_orchestrators uuid[];
   v_orchestrator_id uuid;
 begin
-  v_orchestrators := queue.take_out_children(p_task_ids, p_statuses);
+  v_orchestrators := fairlane_core.take_out_children(p_task_ids, p_statuses);
 
-  perform queue.cancel_children(p_task_ids, 'deleted');
-  delete from queue.orchestrations as o where o.orchestrator_id = any (p_task_ids);
+  perform fairlane_core.cancel_children(p_task_ids, 'deleted');
+  delete from fairlane_core.orchestrations as o where o.orchestrator_id = any (p_task_ids);
 
   foreach v_orchestrator_id in array v_orchestrators loop
-    perform queue.judge_orchestration(v_orchestrator_id);
-    perform queue.cancel_childless(v_orchestrator_id, 'all children were deleted');
+    perform fairlane_core.finish_orchestrator(v_orchestrator_id);
+    perform fairlane_core.cancel_childless(v_orchestrator_id, 'all children were deleted');
   end loop;
 end;
 $$;
 
-create function queue.regroup(p_task_ids uuid[])
+create function fairlane_core.regroup(p_task_ids uuid[])
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_statuses text[];
-  v_children queue.subtasks[];
+  v_children fairlane_core.subtasks[];
   v_left uuid[];
   v_orchestrator_id uuid;
 begin
@@ -7618,32 +7618,32 @@ begin
   from unnest(p_task_ids) with ordinality as i (id, place)
     left join public.tasks as t on t.id = i.id;
 
-  v_left := queue.take_out_children(p_task_ids, v_statuses);
+  v_left := fairlane_core.take_out_children(p_task_ids, v_statuses);
 
   select array_agg(c.child)
   into v_children
   from (
-    select queue.subtask_of(t.id, t.user_id, t.task_type, t.params) as child
+    select fairlane_core.subtask_of(t.id, t.user_id, t.task_type, t.params) as child
     from public.tasks as t
     where t.id = any (p_task_ids)
   ) as c
   where (c.child).task_id is not null;
   if v_children is not null then
-    perform queue.join_families(null, v_children);
+    perform fairlane_core.join_families(null, v_children);
   end if;
 
   foreach v_orchestrator_id in array v_left loop
-    perform queue.judge_orchestration(v_orchestrator_id);
-    perform queue.cancel_childless(v_orchestrator_id, 'all children were taken away from it');
+    perform fairlane_core.finish_orchestrator(v_orchestrator_id);
+    perform fairlane_core.cancel_childless(v_orchestrator_id, 'all children were taken away from it');
   end loop;
 end;
 $$;
 
-create function queue.subtask_of(p_task_id uuid, p_user_id uuid, p_task_type text, p_params jsonb)
-returns queue.subtasks language plpgsql immutable security invoker set search_path = '' as $$
+create function fairlane_core.subtask_of(p_task_id uuid, p_user_id uuid, p_task_type text, p_params jsonb)
+returns fairlane_core.subtasks language plpgsql immutable security invoker set search_path = '' as $$
 declare
-  v_orchestrator_id uuid := queue.parent_task_id(p_params);
-  v_subtask queue.subtasks;
+  v_orchestrator_id uuid := fairlane_core.parent_task_id(p_params);
+  v_subtask fairlane_core.subtasks;
 begin
   if v_orchestrator_id is null or v_orchestrator_id = p_task_id or p_user_id is null then
     return null;
@@ -7655,15 +7655,15 @@ begin
   v_subtask.task_type := p_task_type;
   select p.final_rank, p.part_index
   into v_subtask.final_rank, v_subtask.part_index
-  from queue.part_of(p_task_type, p_params) as p;
+  from fairlane_core.part_of(p_task_type, p_params) as p;
   return v_subtask;
 end;
 $$;
 
-create function queue.count_child(p_child queue.subtasks, p_status text, p_delta integer)
+create function fairlane_core.count_child(p_child fairlane_core.subtasks, p_status text, p_delta integer)
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
-  update queue.orchestrations as o
+  update fairlane_core.orchestrations as o
   set open_count = o.open_count + case when p_status in ('Queued', 'In Progress') then p_delta else 0 end,
     complete_count = o.complete_count + case when p_status = 'Complete' then p_delta else 0 end,
     failed_count = o.failed_count + case when p_status = 'Failed' then p_delta else 0 end,
@@ -7671,16 +7671,16 @@ begin
     part_count = o.part_count + case when p_child.final_rank = 1 then p_delta else 0 end,
     merge_count = o.merge_count + case when p_child.final_rank = 2 then p_delta else 0 end,
     final_count = o.final_count + case when p_child.final_rank = 3 then p_delta else 0 end,
-    changed_at = queue.now()
+    changed_at = fairlane_core.now()
   where o.orchestrator_id = p_child.orchestrator_id
     and o.user_id = p_child.user_id;
 end;
 $$;
 
-create function queue.mend_orchestrations(p_limit integer default 100)
+create function fairlane_core.repair_orchestrations(p_limit integer default 100)
 returns json language plpgsql volatile security definer set search_path = '' set enable_seqscan = off as $$
 declare
-  v_quiet_before timestamptz := queue.now() - (select s.family_quiet_after from queue.settings as s);
+  v_quiet_before timestamptz := fairlane_core.now() - (select s.family_quiet_after from fairlane_core.settings as s);
   v_family record;
   v_ended_as text;
   v_complete integer := 0;
@@ -7689,12 +7689,12 @@ declare
   v_children integer := 0;
   v_children_failed integer := 0;
 begin
-  perform queue.say('queue.mend_orchestrations');
+  perform fairlane_core.set_event_context('fairlane_core.repair_orchestrations');
   for v_family in
     select f.orchestrator_id, f.user_id, f.ended_as, f.is_quiet
     from (
       select o.orchestrator_id, o.user_id, o.ended_as, o.changed_at < v_quiet_before as is_quiet, o as family
-      from queue.orchestrations as o
+      from fairlane_core.orchestrations as o
       where (
         o.ended_as is null
         and (o.failed_count > 0 or (o.open_count = 0 and o.complete_count + o.cancelled_count > 0))
@@ -7702,21 +7702,21 @@ begin
     ) as f
       join public.tasks as t on t.id = f.orchestrator_id and t.user_id = f.user_id
     where f.ended_as = 'Cancelled'
-      or (t.status = 'In Progress' and queue.is_enqueued(f.family, t, f.is_quiet))
+      or (t.status = 'In Progress' and fairlane_core.is_enqueued(f.family, t, f.is_quiet))
       or (t.status = 'Queued' and t.claimed_at is not null and (f.family).failed_count + (f.family).cancelled_count = 0
-        and queue.is_enqueued(f.family, t, f.is_quiet))
+        and fairlane_core.is_enqueued(f.family, t, f.is_quiet))
     order by f.user_id, f.orchestrator_id
     limit p_limit
   loop
     perform from public.tasks as t where t.id = v_family.orchestrator_id for no key update skip locked;
     continue when not found;
-    perform from queue.user_slots as s where s.user_id = v_family.user_id for no key update skip locked;
+    perform from fairlane_core.user_slots as s where s.user_id = v_family.user_id for no key update skip locked;
     continue when not found;
 
     if v_family.ended_as = 'Cancelled' then
-      v_children := v_children + queue.cancel_children(array[v_family.orchestrator_id], 'Cancelled');
+      v_children := v_children + fairlane_core.cancel_children(array[v_family.orchestrator_id], 'Cancelled');
     else
-      v_ended_as := queue.judge_orchestration(v_family.orchestrator_id, v_family.is_quiet);
+      v_ended_as := fairlane_core.finish_orchestrator(v_family.orchestrator_id, v_family.is_quiet);
       v_complete := v_complete + coalesce(v_ended_as = 'Complete', false)::integer;
       v_failed := v_failed + coalesce(v_ended_as = 'Failed', false)::integer;
       v_cancelled := v_cancelled + coalesce(v_ended_as = 'Cancelled', false)::integer;
@@ -7726,24 +7726,24 @@ begin
   -- Children that were running when their family failed, and were put back since.
   for v_family in
     select o.orchestrator_id, o.user_id
-    from queue.orchestrations as o
+    from fairlane_core.orchestrations as o
     where o.ended_as = 'Failed'
       and o.open_count > 0
-      and (select s.fails_siblings from queue.settings as s)
+      and (select s.fails_siblings from fairlane_core.settings as s)
       and exists (
         select
-        from queue.subtasks as k
+        from fairlane_core.subtasks as k
         where k.orchestrator_id = o.orchestrator_id
           and (select t.status = 'Queued' and t.requeue_count = 0 from public.tasks as t where t.id = k.task_id)
       )
     order by o.user_id, o.orchestrator_id
     limit p_limit
   loop
-    perform from queue.user_slots as s where s.user_id = v_family.user_id for no key update skip locked;
+    perform from fairlane_core.user_slots as s where s.user_id = v_family.user_id for no key update skip locked;
     continue when not found;
-    v_children_failed := v_children_failed + queue.fail_children(array[v_family.orchestrator_id], true);
+    v_children_failed := v_children_failed + fairlane_core.fail_children(array[v_family.orchestrator_id], true);
   end loop;
-  perform queue.say(null);
+  perform fairlane_core.set_event_context(null);
 
   return json_build_object(
     'completed', v_complete, 'failed', v_failed, 'cancelled', v_cancelled, 'children_cancelled', v_children,
@@ -7752,17 +7752,17 @@ begin
 end;
 $$;
 
-create function queue.reconcile_families(p_user_id uuid)
+create function fairlane_core.reconcile_families(p_user_id uuid)
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
-  insert into queue.subtasks (task_id, orchestrator_id, user_id, task_type, final_rank, part_index)
+  insert into fairlane_core.subtasks (task_id, orchestrator_id, user_id, task_type, final_rank, part_index)
   select c.task_id, c.orchestrator_id, c.user_id, c.task_type, c.final_rank, c.part_index
   from (
-    select t.created_at, (queue.subtask_of(t.id, t.user_id, t.task_type, t.params)).*
+    select t.created_at, (fairlane_core.subtask_of(t.id, t.user_id, t.task_type, t.params)).*
     from public.tasks as t
     where t.user_id = p_user_id
-      and t.standing is not null
-      and t.params ? queue.parent_key()
+      and t.readiness is not null
+      and t.params ? fairlane_core.parent_key()
   ) as c
   where c.task_id is not null
   order by c.created_at, c.task_id
@@ -7772,16 +7772,16 @@ begin
       final_rank = excluded.final_rank,
       part_index = excluded.part_index;
 
-  insert into queue.orchestrations as o
+  insert into fairlane_core.orchestrations as o
   select r.*
-  from queue.recount_families(array(
+  from fairlane_core.recount_families(array(
     select t.id
     from public.tasks as t
     where t.user_id = p_user_id
-      and t.standing is not null
-      and exists (select from queue.subtasks as s where s.orchestrator_id = t.id)
+      and t.readiness is not null
+      and exists (select from fairlane_core.subtasks as s where s.orchestrator_id = t.id)
     union
-    select k.orchestrator_id from queue.orchestrations as k where k.user_id = p_user_id and k.ended_as is null
+    select k.orchestrator_id from fairlane_core.orchestrations as k where k.user_id = p_user_id and k.ended_as is null
   )) as r
   on conflict (orchestrator_id) do update
     set user_id = excluded.user_id,
@@ -7800,15 +7800,15 @@ begin
       excluded.part_count, excluded.merge_count, excluded.final_count, excluded.ended_as
     );
 
-  delete from queue.orchestrations as o
+  delete from fairlane_core.orchestrations as o
   where o.user_id = p_user_id
     and o.ended_as is null
     and not exists (select from public.tasks as t where t.id = o.orchestrator_id and t.user_id = o.user_id);
 end;
 $$;
 
-create function queue.recount_families(p_orchestrator_ids uuid[])
-returns setof queue.orchestrations language plpgsql stable security invoker set search_path = '' as $$
+create function fairlane_core.recount_families(p_orchestrator_ids uuid[])
+returns setof fairlane_core.orchestrations language plpgsql stable security invoker set search_path = '' as $$
 begin
   return query
   select
@@ -7816,7 +7816,7 @@ begin
     n.open_count, n.complete_count, n.failed_count, n.cancelled_count, n.part_count, n.merge_count, n.final_count,
     null::integer,
     case when o.status in ('Complete', 'Failed', 'Cancelled') then o.status end,
-    queue.now()
+    fairlane_core.now()
   from public.tasks as o
     cross join lateral (
       select
@@ -7827,83 +7827,83 @@ begin
         (count(*) filter (where s.final_rank = 1))::integer as part_count,
         (count(*) filter (where s.final_rank = 2))::integer as merge_count,
         (count(*) filter (where s.final_rank = 3))::integer as final_count
-      from queue.subtasks as s
+      from fairlane_core.subtasks as s
         join public.tasks as t on t.id = s.task_id
       where s.orchestrator_id = o.id
         and s.user_id = o.user_id
         and s.replaced_by is null
     ) as n
   where o.id = any (p_orchestrator_ids)
-    and exists (select from queue.subtasks as s where s.orchestrator_id = o.id and s.user_id = o.user_id);
+    and exists (select from fairlane_core.subtasks as s where s.orchestrator_id = o.id and s.user_id = o.user_id);
 end;
 $$;
 
-create function queue.note_enqueued(p_task_id uuid, p_report text default null)
+create function fairlane_core.note_enqueued(p_task_id uuid, p_report text default null)
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_task public.tasks;
   v_had_children boolean;
-  v_event constant text := coalesce(current_setting('queue.event', true), '');
+  v_event constant text := coalesce(current_setting('fairlane_core.event', true), '');
 begin
   select t.* into v_task from public.tasks as t where t.id = p_task_id;
   if v_task.user_id is null
     or (
-      v_task.takes_slot and not (queue.has_nothing_to_enqueue(p_report) and v_task.task_type like '%orchestrat%')
-      and not exists (select from queue.orchestrations as o where o.orchestrator_id = p_task_id)
+      v_task.takes_slot and not (fairlane_core.has_nothing_to_enqueue(p_report) and v_task.task_type like '%orchestrat%')
+      and not exists (select from fairlane_core.orchestrations as o where o.orchestrator_id = p_task_id)
     ) then
     return; -- no orchestrator
   end if;
 
-  perform from queue.user_slots as s where s.user_id = v_task.user_id for no key update;
-  if queue.has_nothing_to_enqueue(p_report) and v_task.status = 'In Progress' and not exists (
-    select from queue.subtasks as s where s.orchestrator_id = v_task.id and s.user_id = v_task.user_id
+  perform from fairlane_core.user_slots as s where s.user_id = v_task.user_id for no key update;
+  if fairlane_core.has_nothing_to_enqueue(p_report) and v_task.status = 'In Progress' and not exists (
+    select from fairlane_core.subtasks as s where s.orchestrator_id = v_task.id and s.user_id = v_task.user_id
   ) then
-    perform queue.say(queue.actor(), 'it has nothing to enqueue', jsonb_build_object('report', p_report));
+    perform fairlane_core.set_event_context(fairlane_core.actor(), 'it has nothing to enqueue', jsonb_build_object('report', p_report));
     update public.tasks as t
     set status = 'Complete', output_location = null, error_message = null
     where t.id = v_task.id;
-    perform set_config('queue.event', v_event, true);
+    perform set_config('fairlane_core.event', v_event, true);
     return;
   end if;
 
   -- Families are counted from their first child on.
   v_had_children := exists (
-    select from queue.orchestrations as o where o.orchestrator_id = v_task.id and o.enqueued_attempt is null
+    select from fairlane_core.orchestrations as o where o.orchestrator_id = v_task.id and o.enqueued_attempt is null
   );
-  insert into queue.orchestrations as o (orchestrator_id, user_id, enqueued_attempt, changed_at)
-  values (v_task.id, v_task.user_id, v_task.attempts, queue.now())
+  insert into fairlane_core.orchestrations as o (orchestrator_id, user_id, enqueued_attempt, changed_at)
+  values (v_task.id, v_task.user_id, v_task.attempts, fairlane_core.now())
   on conflict (orchestrator_id) do update
     set enqueued_attempt = excluded.enqueued_attempt,
       changed_at = excluded.changed_at
     where o.enqueued_attempt is distinct from excluded.enqueued_attempt;
-  perform queue.judge_orchestration(p_task_id);
-  if v_had_children and queue.has_enqueued(p_report) then
-    perform queue.cancel_childless(p_task_id, 'all children were deleted');
+  perform fairlane_core.finish_orchestrator(p_task_id);
+  if v_had_children and fairlane_core.has_enqueued(p_report) then
+    perform fairlane_core.cancel_childless(p_task_id, 'all children were deleted');
   end if;
 end;
 $$;
 
-create function queue.judge_orchestration(p_orchestrator_id uuid, p_is_quiet boolean default false)
+create function fairlane_core.finish_orchestrator(p_orchestrator_id uuid, p_is_quiet boolean default false)
 returns text language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_look constant integer := 1000;
-  v_family queue.orchestrations;
+  v_family fairlane_core.orchestrations;
   v_task public.tasks;
   v_verdict text;
   v_final_id uuid;
   v_child public.tasks;
 begin
-  select o.* into v_family from queue.orchestrations as o where o.orchestrator_id = p_orchestrator_id;
+  select o.* into v_family from fairlane_core.orchestrations as o where o.orchestrator_id = p_orchestrator_id;
   if v_family.orchestrator_id is null or v_family.ended_as is not null then
     return null;
   end if;
   select t.* into v_task from public.tasks as t where t.id = p_orchestrator_id;
   -- One that has enqueued everything, or that has said so in this start while there are no children, needs no worker any
-  -- more, and takes none of its owner's places. By children that are not there it is not judged (queue.is_enqueued).
-  if v_task.standing = 'active' and not v_task.takes_slot
-    and not queue.is_handed_over(v_task.id, v_task.lease_token)
-    and (v_family.enqueued_attempt = v_task.attempts or queue.is_enqueued(v_family, v_task)) then
-    perform queue.hand_over(v_task);
+  -- more, and takes none of its owner's places. By children that are not there it is not judged (fairlane_core.is_enqueued).
+  if v_task.readiness = 'active' and not v_task.takes_slot
+    and not fairlane_core.is_handed_over(v_task.id, v_task.lease_token)
+    and (v_family.enqueued_attempt = v_task.attempts or fairlane_core.is_enqueued(v_family, v_task)) then
+    perform fairlane_core.hand_over(v_task);
   end if;
 
   v_verdict := case
@@ -7918,7 +7918,7 @@ begin
 
   -- One that was put back waits for a worker to go on; only when nothing is left to do it is not asked to.
   if not (v_task.status = 'In Progress' or (v_task.status = 'Queued' and v_task.claimed_at is not null and v_verdict = 'Complete'))
-    or not queue.is_enqueued(v_family, v_task, p_is_quiet) then
+    or not fairlane_core.is_enqueued(v_family, v_task, p_is_quiet) then
     return null;
   end if;
 
@@ -7926,7 +7926,7 @@ begin
     -- The first entry of an index, however many children there are.
     select s.task_id
     into v_final_id
-    from queue.subtasks as s
+    from fairlane_core.subtasks as s
     where s.orchestrator_id = p_orchestrator_id
       and s.user_id = v_family.user_id
       and s.replaced_by is null
@@ -7936,7 +7936,7 @@ begin
     -- What a part says of itself is for its neighbours; the whole shows the file.
     v_child.output_location := coalesce(v_child.file_location, v_child.output_location);
     v_child.file_location := null;
-    perform queue.complete_for(v_task.id, v_child, 'all of its children are complete');
+    perform fairlane_core.complete_for(v_task.id, v_child, 'all of its children are complete');
     return v_verdict;
   end if;
 
@@ -7952,9 +7952,9 @@ begin
         ) as e
       )
       union
-      (select k.task_id from queue.subtasks as k where k.orchestrator_id = p_orchestrator_id order by k.task_id limit v_look)
+      (select k.task_id from fairlane_core.subtasks as k where k.orchestrator_id = p_orchestrator_id order by k.task_id limit v_look)
     ) as c
-    join queue.subtasks as s on s.task_id = c.task_id
+    join fairlane_core.subtasks as s on s.task_id = c.task_id
     join public.tasks as t on t.id = s.task_id
   where s.orchestrator_id = p_orchestrator_id
     and s.user_id = v_family.user_id
@@ -7962,23 +7962,23 @@ begin
     and t.status = v_verdict
   order by t.error_message like 'Cascaded failed from%', s.seq
   limit 1;
-  perform queue.end_tasks(array[(
+  perform fairlane_core.end_tasks(array[(
     v_task.id, v_task.user_id, v_verdict,
     pg_catalog.format(
       'Cascaded failed from related task %s: %s', coalesce(v_child.id::text, 'among its children'),
       concat_ws(': ', coalesce(v_child.task_type || ' ' || v_child.status, v_verdict), pg_catalog.left(nullif(v_child.error_message, ''), 500))
     )
-  )::queue.task_end]);
+  )::fairlane_core.task_end]);
   return v_verdict;
 end;
 $$;
 
-create function queue.complete_for(p_task_id uuid, p_source public.tasks, p_reason text)
+create function fairlane_core.complete_for(p_task_id uuid, p_source public.tasks, p_reason text)
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
-  v_event constant text := coalesce(current_setting('queue.event', true), '');
+  v_event constant text := coalesce(current_setting('fairlane_core.event', true), '');
 begin
-  perform queue.say(queue.actor(), p_reason, jsonb_build_object('result_of', p_source.id));
+  perform fairlane_core.set_event_context(fairlane_core.actor(), p_reason, jsonb_build_object('result_of', p_source.id));
   update public.tasks as t
   set status = 'Complete',
     output_location = p_source.output_location,
@@ -7986,15 +7986,15 @@ begin
     thumbnail_url = coalesce(p_source.thumbnail_url, t.thumbnail_url),
     error_message = null
   where t.id = p_task_id;
-  perform set_config('queue.event', v_event, true);
+  perform set_config('fairlane_core.event', v_event, true);
 end;
 $$;
 
-create function queue.cancel_childless(p_orchestrator_id uuid, p_reason text)
+create function fairlane_core.cancel_childless(p_orchestrator_id uuid, p_reason text)
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
-  perform queue.end_tasks(array_agg((t.id, t.user_id, 'Cancelled', p_reason)::queue.task_end))
-  from queue.orchestrations as o
+  perform fairlane_core.end_tasks(array_agg((t.id, t.user_id, 'Cancelled', p_reason)::fairlane_core.task_end))
+  from fairlane_core.orchestrations as o
     join public.tasks as t on t.id = o.orchestrator_id and t.user_id = o.user_id
   where o.orchestrator_id = p_orchestrator_id
     and o.ended_as is null
@@ -8005,17 +8005,17 @@ begin
 end;
 $$;
 
-create function queue.needs_no_worker(p_task public.tasks)
+create function fairlane_core.is_waiting_for_children(p_task public.tasks)
 returns boolean language plpgsql stable security invoker set search_path = '' as $$
 declare
-  v_family queue.orchestrations;
+  v_family fairlane_core.orchestrations;
 begin
-  select o.* into v_family from queue.orchestrations as o where o.orchestrator_id = p_task.id;
-  return v_family.orchestrator_id is not null and queue.is_enqueued(v_family, p_task);
+  select o.* into v_family from fairlane_core.orchestrations as o where o.orchestrator_id = p_task.id;
+  return v_family.orchestrator_id is not null and fairlane_core.is_enqueued(v_family, p_task);
 end;
 $$;
 
-create function queue.is_enqueued(p_family queue.orchestrations, p_task public.tasks, p_is_quiet boolean default false)
+create function fairlane_core.is_enqueued(p_family fairlane_core.orchestrations, p_task public.tasks, p_is_quiet boolean default false)
 returns boolean language plpgsql stable security invoker set search_path = '' as $$
 begin
   if p_family.open_count + p_family.complete_count + p_family.failed_count + p_family.cancelled_count = 0 then
@@ -8023,22 +8023,22 @@ begin
   elsif p_family.enqueued_attempt = p_task.attempts then
     return true;
   end if;
-  return queue.has_expected_children(p_family, p_task.params, p_is_quiet);
+  return fairlane_core.has_expected_children(p_family, p_task.params, p_is_quiet);
 end;
 $$;
 
-create function queue.replace_part(p_task_id uuid)
+create function fairlane_core.replace_part(p_task_id uuid)
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
-  v_new queue.subtasks;
-  v_old queue.subtasks;
+  v_new fairlane_core.subtasks;
+  v_old fairlane_core.subtasks;
   v_old_task public.tasks;
 begin
-  select s.* into v_new from queue.subtasks as s where s.task_id = p_task_id;
+  select s.* into v_new from fairlane_core.subtasks as s where s.task_id = p_task_id;
 
   select s.*
   into v_old
-  from queue.subtasks as s
+  from fairlane_core.subtasks as s
   where s.orchestrator_id = v_new.orchestrator_id
     and s.final_rank = v_new.final_rank
     and s.part_index = v_new.part_index
@@ -8055,64 +8055,64 @@ begin
 
   select t.* into v_old_task from public.tasks as t where t.id = v_old.task_id;
   -- Who waits for the old one does not stand in for it.
-  if v_old_task.id is null or queue.waits_for(v_new.task_id, v_old.task_id, v_new.user_id) then
+  if v_old_task.id is null or fairlane_core.waits_for(v_new.task_id, v_old.task_id, v_new.user_id) then
     return;
   end if;
 
   if v_old_task.status = 'Complete' then
-    update queue.subtasks as s set replaced_by = v_old.task_id where s.task_id = v_new.task_id;
-    perform queue.count_child(v_new, 'Queued', -1);
+    update fairlane_core.subtasks as s set replaced_by = v_old.task_id where s.task_id = v_new.task_id;
+    perform fairlane_core.count_child(v_new, 'Queued', -1);
     -- Proof of a start, which a result needs.
-    update public.tasks as t set claimed_at = queue.now() where t.id = v_new.task_id;
-    perform queue.complete_for(
+    update public.tasks as t set claimed_at = fairlane_core.now() where t.id = v_new.task_id;
+    perform fairlane_core.complete_for(
       v_new.task_id, v_old_task, pg_catalog.format('the same part is Complete already, as task %s', v_old.task_id)
     );
     update public.tasks as t set generation_created = false where t.id = v_new.task_id;
     return;
   end if;
 
-  update queue.subtasks as s
+  update fairlane_core.subtasks as s
   set replaced_by = v_new.task_id
   where s.task_id = v_old.task_id or s.replaced_by = v_old.task_id;
-  perform queue.count_child(v_old, v_old_task.status, -1);
-  perform queue.move_dependants(v_old.task_id, v_new.task_id, v_new.user_id);
-  perform queue.end_tasks(array[(
+  perform fairlane_core.count_child(v_old, v_old_task.status, -1);
+  perform fairlane_core.move_dependents(v_old.task_id, v_new.task_id, v_new.user_id);
+  perform fairlane_core.end_tasks(array[(
     v_old.task_id, v_old.user_id, 'Cancelled', pg_catalog.format('replaced by %s', v_new.task_id)
-  )::queue.task_end]);
+  )::fairlane_core.task_end]);
 end;
 $$;
 
-create function queue.take_out_children(p_task_ids uuid[], p_statuses text[])
+create function fairlane_core.take_out_children(p_task_ids uuid[], p_statuses text[])
 returns uuid[] language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_gone record;
-  v_heir queue.subtasks;
+  v_heir fairlane_core.subtasks;
   v_heir_task public.tasks;
   v_orchestrators uuid[];
 begin
   -- What was complete stays complete when a part of it goes: nobody will enqueue that part again.
-  update queue.orchestrations as o
+  update fairlane_core.orchestrations as o
   set enqueued_attempt = t.attempts
   from public.tasks as t
   where o.orchestrator_id = any (array(
       select s.orchestrator_id
       from unnest(p_task_ids) as i (id)
         cross join lateral (
-          select c.orchestrator_id from queue.subtasks as c where c.task_id = i.id and c.replaced_by is null offset 0
+          select c.orchestrator_id from fairlane_core.subtasks as c where c.task_id = i.id and c.replaced_by is null offset 0
         ) as s
     ))
     and o.ended_as is null
     and t.id = o.orchestrator_id
     and t.status = 'In Progress'
     and o.enqueued_attempt is distinct from t.attempts
-    and queue.is_enqueued(o, t);
+    and fairlane_core.is_enqueued(o, t);
 
   -- One child by its key: a join may compare each with each.
   with gone as materialized (
     select c.orchestrator_id, c.user_id, c.final_rank, g.status
     from unnest(p_task_ids, p_statuses) as g (task_id, status)
       cross join lateral (
-        select s.* from queue.subtasks as s where s.task_id = g.task_id and s.replaced_by is null limit 1
+        select s.* from fairlane_core.subtasks as s where s.task_id = g.task_id and s.replaced_by is null limit 1
       ) as c
   ),
   change as materialized (
@@ -8131,7 +8131,7 @@ begin
   ),
   -- Each family once, however many go: every change of a row leaves a version that the next one has to pass.
   counted as (
-    update queue.orchestrations as o
+    update fairlane_core.orchestrations as o
     set open_count = o.open_count - c.open,
       complete_count = o.complete_count - c.complete,
       failed_count = o.failed_count - c.failed,
@@ -8139,7 +8139,7 @@ begin
       part_count = o.part_count - c.parts,
       merge_count = o.merge_count - c.merges,
       final_count = o.final_count - c.finals,
-      changed_at = queue.now()
+      changed_at = fairlane_core.now()
     from change as c
     where o.orchestrator_id = c.orchestrator_id
       and o.user_id = c.user_id
@@ -8147,43 +8147,43 @@ begin
   select array_agg(distinct c.orchestrator_id order by c.orchestrator_id) into v_orchestrators from change as c;
 
   -- Most have neither replaced another one nor been replaced.
-  delete from queue.subtasks as s
+  delete from fairlane_core.subtasks as s
   where s.task_id = any (p_task_ids)
     and s.replaced_by is null
-    and not exists (select from queue.subtasks as r where r.replaced_by = s.task_id);
+    and not exists (select from fairlane_core.subtasks as r where r.replaced_by = s.task_id);
 
   for v_gone in
     select c.child, o.ended_as
     from unnest(p_task_ids) as g (task_id)
-      cross join lateral (select s as child from queue.subtasks as s where s.task_id = g.task_id limit 1) as c
-      left join queue.orchestrations as o
+      cross join lateral (select s as child from fairlane_core.subtasks as s where s.task_id = g.task_id limit 1) as c
+      left join fairlane_core.orchestrations as o
         on o.orchestrator_id = (c.child).orchestrator_id and o.user_id = (c.child).user_id
   loop
-    delete from queue.subtasks as s where s.task_id = (v_gone.child).task_id;
+    delete from fairlane_core.subtasks as s where s.task_id = (v_gone.child).task_id;
     if (v_gone.child).replaced_by is not null then
       -- Whoever waited for a copy may as well wait for the child that counts.
-      perform queue.move_dependants((v_gone.child).task_id, (v_gone.child).replaced_by, (v_gone.child).user_id);
+      perform fairlane_core.move_dependents((v_gone.child).task_id, (v_gone.child).replaced_by, (v_gone.child).user_id);
       continue;
     end if;
 
     select s.*
     into v_heir
-    from queue.subtasks as s
+    from fairlane_core.subtasks as s
       join public.tasks as t on t.id = s.task_id
     where s.replaced_by = (v_gone.child).task_id
     order by t.status = 'Complete' desc, s.seq
     limit 1;
     continue when v_heir.task_id is null;
 
-    update queue.subtasks as s
+    update fairlane_core.subtasks as s
     set replaced_by = case when s.task_id <> v_heir.task_id then v_heir.task_id end
     where s.replaced_by = (v_gone.child).task_id;
-    perform queue.move_dependants((v_gone.child).task_id, v_heir.task_id, v_heir.user_id);
+    perform fairlane_core.move_dependents((v_gone.child).task_id, v_heir.task_id, v_heir.user_id);
 
     select t.* into v_heir_task from public.tasks as t where t.id = v_heir.task_id;
-    perform queue.count_child(v_heir, v_heir_task.status, 1);
+    perform fairlane_core.count_child(v_heir, v_heir_task.status, 1);
     if v_heir_task.status = 'Cancelled' and v_gone.ended_as is null then
-      perform queue.put_back_part(v_heir.task_id, (v_gone.child).task_id);
+      perform fairlane_core.requeue_lost_part(v_heir.task_id, (v_gone.child).task_id);
     end if;
   end loop;
 
@@ -8191,17 +8191,17 @@ begin
 end;
 $$;
 
-create function queue.put_back_part(p_task_id uuid, p_gone uuid)
+create function fairlane_core.requeue_lost_part(p_task_id uuid, p_gone uuid)
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
-  v_event constant text := coalesce(current_setting('queue.event', true), '');
+  v_event constant text := coalesce(current_setting('fairlane_core.event', true), '');
 begin
-  perform queue.say(queue.actor(), pg_catalog.format('put back: task %s, which had replaced it, was deleted', p_gone));
+  perform fairlane_core.set_event_context(fairlane_core.actor(), pg_catalog.format('put back: task %s, which had replaced it, was deleted', p_gone));
   update public.tasks as t
   set status = 'Queued',
     requeue_count = t.requeue_count + 1,
     max_attempts = case
-      when t.attempts >= queue.starts_allowed(t) then t.attempts + queue.max_attempts(t.task_type)
+      when t.attempts >= fairlane_core.starts_allowed(t) then t.attempts + fairlane_core.max_attempts(t.task_type)
       else t.max_attempts
     end,
     error_message = null,
@@ -8210,7 +8210,7 @@ begin
     dependant_on = coalesce(
       (
         select d.depends_on
-        from queue.task_dependencies as d
+        from fairlane_core.task_dependencies as d
         where d.task_id = t.id
         order by d.depends_on = t.dependant_on desc, d.depends_on
         limit 1
@@ -8219,51 +8219,51 @@ begin
     )
   where t.id = p_task_id;
   -- Whoever waits for it had lost it.
-  perform queue.settle_dependants(array[p_task_id]);
-  perform set_config('queue.event', v_event, true);
+  perform fairlane_core.unblock_dependents(array[p_task_id]);
+  perform set_config('fairlane_core.event', v_event, true);
 end;
 $$;
 
-create function queue.hand_over(p_task public.tasks)
+create function fairlane_core.hand_over(p_task public.tasks)
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
-  insert into queue.handovers as h (orchestrator_id, lease_token)
+  insert into fairlane_core.handovers as h (orchestrator_id, lease_token)
   values (p_task.id, coalesce(p_task.lease_token, '00000000-0000-0000-0000-000000000000'))
   on conflict (orchestrator_id) do update
     set lease_token = excluded.lease_token;
-  perform queue.move_slots(p_task.user_id, 0, -1, 0);
+  perform fairlane_core.move_slots(p_task.user_id, 0, -1, 0);
 end;
 $$;
 
-create function queue.is_handed_over(p_orchestrator_id uuid, p_lease_token uuid)
+create function fairlane_core.is_handed_over(p_orchestrator_id uuid, p_lease_token uuid)
 returns boolean language plpgsql stable security invoker set search_path = '' as $$
 begin
   return exists (
     select
-    from queue.handovers as h
+    from fairlane_core.handovers as h
     where h.orchestrator_id = p_orchestrator_id
       and h.lease_token = coalesce(p_lease_token, '00000000-0000-0000-0000-000000000000')
   );
 end;
 $$;
 
-create function queue.cleanup(p_limit integer default 1000, p_dry_run boolean default false)
+create function fairlane_core.cleanup(p_limit integer default 1000, p_dry_run boolean default false)
 returns json language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
-  v_due uuid[] := array(select c.task_id from queue.tasks_to_cancel(p_limit) as c);
+  v_due uuid[] := array(select c.task_id from fairlane_core.tasks_to_cancel(p_limit) as c);
   v_last_event_id bigint;
   -- A name of its own in the history, to tell the events of this dry run from all others.
   v_rehearsal text;
   v_listed json;
 begin
   if not p_dry_run then
-    return json_build_object('cancelled', queue.cancel_due(v_due), 'dry_run', false);
+    return json_build_object('cancelled', fairlane_core.cancel_due(v_due), 'dry_run', false);
   end if;
 
   v_last_event_id := (select max(e.id) from public.task_events as e);
-  v_rehearsal := 'queue.cleanup ' || pg_current_xact_id();
+  v_rehearsal := 'fairlane_core.cleanup ' || pg_current_xact_id();
   begin
-    perform queue.cancel_due(v_due, v_rehearsal);
+    perform fairlane_core.cancel_due(v_due, v_rehearsal);
     v_listed := (
       select json_agg(
         json_build_object('task_id', t.id, 'created_at', t.created_at, 'status', e.to_status, 'reason', e.reason) order by e.id
@@ -8275,24 +8275,24 @@ begin
     );
     raise sqlstate 'QU002' using message = 'This was a dry run, all of it is taken back';
   exception when sqlstate 'QU002' then
-    perform queue.say(null);
+    perform fairlane_core.set_event_context(null);
   end;
   return json_build_object('cancelled', 0, 'due', coalesce(v_listed, '[]'), 'dry_run', true);
 end;
 $$;
 
-create function queue.tasks_to_cancel(p_limit integer)
+create function fairlane_core.tasks_to_cancel(p_limit integer)
 returns table (task_id uuid, created_at timestamptz, reason text) language plpgsql stable security invoker set search_path = '' as $$
 #variable_conflict use_column
 declare
-  v_old_before timestamptz := queue.stale_before();
+  v_old_before timestamptz := fairlane_core.stale_before();
   v_found integer;
 begin
   return query
   select t.id, t.created_at, r.reason
   from public.tasks as t
-    cross join lateral (select queue.reason_to_cancel(t) as reason) as r
-  where t.standing in ('no_owner', 'no_run_type', 'type_inactive', 'stale')
+    cross join lateral (select fairlane_core.reason_to_cancel(t) as reason) as r
+  where t.readiness in ('no_owner', 'no_run_type', 'type_inactive', 'stale')
     and t.created_at < v_old_before
     and r.reason is not null
   order by t.created_at
@@ -8306,15 +8306,15 @@ begin
   return query
   select t.id, t.created_at, r.reason
   from public.tasks as t
-    cross join lateral (select queue.reason_to_cancel(t) as reason) as r
-  where t.standing = 'dependency_lost'
+    cross join lateral (select fairlane_core.reason_to_cancel(t) as reason) as r
+  where t.readiness = 'dependency_lost'
     and r.reason is not null
   order by t.created_at
   limit p_limit;
 end;
 $$;
 
-create function queue.cancel_due(p_task_ids uuid[], p_actor text default 'queue.cleanup')
+create function fairlane_core.cancel_due(p_task_ids uuid[], p_actor text default 'fairlane_core.cleanup')
 returns integer language plpgsql volatile security invoker set search_path = '' set lock_timeout = '100ms' as $$
 declare
   v_of_owner uuid[];
@@ -8322,8 +8322,8 @@ declare
   v_count integer;
   v_total integer := 0;
 begin
-  perform queue.say(p_actor);
-  perform queue.limit_lock_waits(0.4);
+  perform fairlane_core.set_event_context(p_actor);
+  perform fairlane_core.limit_lock_waits(0.4);
   for v_of_owner in
     select array_agg(t.id) from public.tasks as t where t.id = any (p_task_ids) group by t.user_id order by t.user_id
   loop
@@ -8338,7 +8338,7 @@ begin
       );
 
       with due as materialized (
-        select t.id, queue.reason_to_cancel(t) as reason
+        select t.id, fairlane_core.reason_to_cancel(t) as reason
         from public.tasks as t
         where t.id = any (v_held)
       )
@@ -8353,31 +8353,31 @@ begin
       perform set_config('lock_timeout', '1ms', true);
     end;
   end loop;
-  perform queue.say(null);
+  perform fairlane_core.set_event_context(null);
   return v_total;
 end;
 $$;
 
-create function queue.reason_to_cancel(p_task public.tasks)
+create function fairlane_core.reason_to_cancel(p_task public.tasks)
 returns text language plpgsql stable security invoker set search_path = '' as $$
 declare
-  v_now timestamptz := queue.now();
-  v_settings queue.settings;
+  v_now timestamptz := fairlane_core.now();
+  v_settings fairlane_core.settings;
 begin
-  select s.* into v_settings from queue.settings as s;
+  select s.* into v_settings from fairlane_core.settings as s;
 
   -- What waits for a lost task can never run, nor can what waits for that.
-  if p_task.standing = 'dependency_lost' then
+  if p_task.readiness = 'dependency_lost' then
     return case when coalesce(p_task.updated_at, p_task.created_at) < v_now - v_settings.dependency_grace then
       'Cancelled by the cleanup: a task it waits for failed, was cancelled or does not exist'
     end;
-  elsif p_task.standing is null
-    or p_task.standing not in ('no_owner', 'no_run_type', 'type_inactive', 'stale')
+  elsif p_task.readiness is null
+    or p_task.readiness not in ('no_owner', 'no_run_type', 'type_inactive', 'stale')
     or p_task.claimed_at is not null
-    or not queue.is_stale(greatest(p_task.created_at, p_task.available_at, p_task.released_at), p_task.attempts > 0 or p_task.claimed_at is not null, p_task.params)
+    or not fairlane_core.is_stale(greatest(p_task.created_at, p_task.available_at, p_task.released_at), p_task.attempts > 0 or p_task.claimed_at is not null, p_task.params)
     or exists (
       select
-      from queue.task_dependencies as d
+      from fairlane_core.task_dependencies as d
         join public.tasks as x on x.id = d.depends_on
       where d.task_id = p_task.id
         and x.user_id is not distinct from p_task.user_id
@@ -8389,8 +8389,8 @@ begin
   -- What would be cancelled along: tasks that wait for it, its children, and so on. One that was started or is fresh
   -- keeps it. Most have nobody, which two looks at an index can tell.
   if (
-    exists (select from queue.task_dependencies as d where d.depends_on = p_task.id)
-    or exists (select from queue.subtasks as s where s.orchestrator_id = p_task.id)
+    exists (select from fairlane_core.task_dependencies as d where d.depends_on = p_task.id)
+    or exists (select from fairlane_core.subtasks as s where s.orchestrator_id = p_task.id)
   ) and exists (
     with recursive along (id) as (
       select p_task.id
@@ -8399,9 +8399,9 @@ begin
       from along as a
         join public.tasks as q on q.id = a.id and q.status in ('Queued', 'In Progress')
         cross join lateral (
-          select d.task_id as id from queue.task_dependencies as d where d.depends_on = q.id
+          select d.task_id as id from fairlane_core.task_dependencies as d where d.depends_on = q.id
           union all
-          select s.task_id from queue.subtasks as s where s.orchestrator_id = q.id
+          select s.task_id from fairlane_core.subtasks as s where s.orchestrator_id = q.id
         ) as n
     )
     select
@@ -8414,20 +8414,20 @@ begin
         or x.status = 'Queued' and (
           x.attempts > 0
           or x.claimed_at is not null
-          or greatest(x.created_at, x.available_at, x.released_at) >= queue.stale_before()
-          or not queue.is_stale(greatest(x.created_at, x.available_at, x.released_at), x.attempts > 0 or x.claimed_at is not null, x.params)
-          and queue.parent_task_id(x.params) not in (select o.id from along as o)
+          or greatest(x.created_at, x.available_at, x.released_at) >= fairlane_core.stale_before()
+          or not fairlane_core.is_stale(greatest(x.created_at, x.available_at, x.released_at), x.attempts > 0 or x.claimed_at is not null, x.params)
+          and fairlane_core.parent_task_id(x.params) not in (select o.id from along as o)
         )
       )
   ) then
     return null;
   end if;
 
-  return pg_catalog.format('Cancelled by the cleanup: enqueued %s, never started (%s)', p_task.created_at, p_task.standing);
+  return pg_catalog.format('Cancelled by the cleanup: enqueued %s, never started (%s)', p_task.created_at, p_task.readiness);
 end;
 $$;
 
-create function queue.schedule_jobs()
+create function fairlane_core.schedule_jobs()
 returns void
 language plpgsql
 volatile
@@ -8439,23 +8439,23 @@ declare
     select regexp_match(e.extversion, '^(\d+)\.(\d+)')::integer[] >= array[1, 5] from pg_extension as e where e.extname = 'pg_cron'
   );
 begin
-  insert into queue.job_runs (job, period)
-  select j.job, j.period::interval from queue.jobs() as j
+  insert into fairlane_core.job_runs (job, period)
+  select j.job, j.period::interval from fairlane_core.jobs() as j
   on conflict (job) do update set period = excluded.period;
 
-  perform cron.schedule('queue-sweep', '* * * * *', 'select queue.run_job(''sweep'')');
-  perform cron.schedule('queue-mend-orchestrations', '* * * * *', 'select queue.run_job(''mend_orchestrations'')');
-  perform cron.schedule('queue-count-on', '* * * * *', 'select queue.run_job(''count_on'')');
+  perform cron.schedule('fairlane-sweep', '* * * * *', 'select fairlane_core.run_job(''sweep'')');
+  perform cron.schedule('fairlane-repair-orchestrations', '* * * * *', 'select fairlane_core.run_job(''repair_orchestrations'')');
+  perform cron.schedule('fairlane-advance-status-totals', '* * * * *', 'select fairlane_core.run_job(''advance_status_totals'')');
 
   -- The jobs that lock many owners commit after each batch. Not a procedure: one that commits can pin no search_path.
   -- A minute is soon enough for the rescue (180 s after the last sign are promised); where pg_cron knows seconds (1.5 and
   -- later), work of a dead worker does not wait for the full one.
   perform cron.schedule(j.name, j.schedule, pg_catalog.format($job$do $$
 declare
-  v_run queue.batch_run := queue.begin_batches(%L);
+  v_run fairlane_core.batch_run := fairlane_core.begin_batches(%L);
 begin
   while not v_run.is_over loop
-    v_run := queue.run_batch(v_run);
+    v_run := fairlane_core.run_batch(v_run);
     commit;
     perform pg_catalog.pg_sleep_for(v_run.pause);
   end loop;
@@ -8463,26 +8463,26 @@ end;
 $$$job$, j.job))
   from (
     values
-      ('queue-cleanup', '*/10 * * * *', 'cleanup'),
-      ('queue-purge', '7 * * * *', 'purge'),
-      ('queue-reconcile', '17 * * * *', 'reconcile'),
-      ('queue-rescue', case when v_knows_seconds then '20 seconds' else '* * * * *' end, 'rescue'),
-      ('queue-settle', case when v_knows_seconds then '10 seconds' else '* * * * *' end, 'settle')
+      ('fairlane-cleanup', '*/10 * * * *', 'cleanup'),
+      ('fairlane-purge', '7 * * * *', 'purge'),
+      ('fairlane-reconcile', '17 * * * *', 'reconcile'),
+      ('fairlane-rescue', case when v_knows_seconds then '20 seconds' else '* * * * *' end, 'rescue'),
+      ('fairlane-settle', case when v_knows_seconds then '10 seconds' else '* * * * *' end, 'settle')
   ) as j (name, schedule, job);
 end;
 $schedule_jobs$;
 
-create function queue.jobs()
+create function fairlane_core.jobs()
 returns table (job text, period text) language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return query
   values
-    ('sweep', '1 minute'), ('rescue', '1 minute'), ('mend_orchestrations', '1 minute'), ('count_on', '1 minute'),
+    ('sweep', '1 minute'), ('rescue', '1 minute'), ('repair_orchestrations', '1 minute'), ('advance_status_totals', '1 minute'),
     ('settle', '1 minute'), ('cleanup', '10 minutes'), ('purge', '1 hour'), ('reconcile', '1 hour');
 end;
 $$;
 
-create function queue.run_job(p_job text)
+create function fairlane_core.run_job(p_job text)
 returns jsonb language plpgsql volatile security definer set search_path = '' as $$
 declare
   v_started_at timestamptz := clock_timestamp();
@@ -8490,32 +8490,32 @@ declare
 begin
   begin
     v_result := case p_job
-      when 'sweep' then queue.sweep()::jsonb
-      when 'rescue' then queue.rescue()::jsonb
-      when 'settle' then queue.settle_deferred(1000)::jsonb
-      when 'mend_orchestrations' then queue.mend_orchestrations()::jsonb
-      when 'count_on' then queue.count_on()::jsonb
-      when 'cleanup' then queue.cleanup()::jsonb
-      when 'purge' then queue.purge()::jsonb
-      when 'reconcile' then jsonb_build_object('mended', queue.reconcile())
+      when 'sweep' then fairlane_core.sweep()::jsonb
+      when 'rescue' then fairlane_core.rescue()::jsonb
+      when 'settle' then fairlane_core.settle_deferred(1000)::jsonb
+      when 'repair_orchestrations' then fairlane_core.repair_orchestrations()::jsonb
+      when 'advance_status_totals' then fairlane_core.advance_status_totals()::jsonb
+      when 'cleanup' then fairlane_core.cleanup()::jsonb
+      when 'purge' then fairlane_core.purge()::jsonb
+      when 'reconcile' then jsonb_build_object('mended', fairlane_core.reconcile())
     end;
     if v_result is null then
-      perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('There is no job %s', p_job));
+      perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('There is no job %s', p_job));
     end if;
   exception when others then
     v_result := jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate);
   end;
 
-  perform queue.record_run(p_job, v_started_at, v_result);
+  perform fairlane_core.record_run(p_job, v_started_at, v_result);
   raise log 'queue job %: %', p_job, v_result;
   return v_result;
 end;
 $$;
 
-create function queue.begin_batches(p_job text)
-returns queue.batch_run language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+create function fairlane_core.begin_batches(p_job text)
+returns fairlane_core.batch_run language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
-  v_run queue.batch_run;
+  v_run fairlane_core.batch_run;
 begin
   v_run.job := p_job;
   v_run.done_count := 0;
@@ -8529,24 +8529,24 @@ begin
       -- Those of one owner together, so that a batch locks few owners.
       when 'cleanup' then array(
         select c.task_id
-        from queue.tasks_to_cancel(10000) as c
+        from fairlane_core.tasks_to_cancel(10000) as c
           join public.tasks as t on t.id = c.task_id
         order by t.user_id, c.created_at
       )
-      when 'purge' then array(select t.id from queue.tasks_to_purge(10000) as t order by t.user_id)
+      when 'purge' then array(select t.id from fairlane_core.tasks_to_purge(10000) as t order by t.user_id)
       -- What takes longest comes first, before any owner is locked: the totals, and tasks that nobody owns.
-      when 'reconcile' then array(select distinct d.user_id from queue.drift() as d order by d.user_id nulls first)
+      when 'reconcile' then array(select distinct d.user_id from fairlane_core.drift() as d order by d.user_id nulls first)
     end;
   exception when others then
-    perform queue.record_run(p_job, v_run.started_at, jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate));
+    perform fairlane_core.record_run(p_job, v_run.started_at, jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate));
     v_run.is_over := true;
   end;
   return v_run;
 end;
 $$;
 
-create function queue.run_batch(p_run queue.batch_run)
-returns queue.batch_run language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+create function fairlane_core.run_batch(p_run fairlane_core.batch_run)
+returns fairlane_core.batch_run language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   -- A cancelled task takes a millisecond; an owner is counted again in some twenty.
   v_size constant integer := case p_run.job when 'reconcile' then 5 else 50 end;
@@ -8556,17 +8556,17 @@ declare
 begin
   begin
     v_batch := case p_run.job
-      when 'cleanup' then jsonb_build_object('cancelled', queue.cancel_due(v_due))
-      when 'purge' then queue.purge_kept(1000, false) || jsonb_build_object('tasks', queue.purge_tasks(v_due))
-      when 'reconcile' then jsonb_build_object('mended', queue.reconcile_owners(v_due))
+      when 'cleanup' then jsonb_build_object('cancelled', fairlane_core.cancel_due(v_due))
+      when 'purge' then fairlane_core.purge_kept(1000, false) || jsonb_build_object('tasks', fairlane_core.purge_tasks(v_due))
+      when 'reconcile' then jsonb_build_object('mended', fairlane_core.reconcile_owners(v_due))
       -- A region that is gone takes thousands of workers along. Another rescue that runs is none of ours.
-      when 'rescue' then queue.rescue(100)::jsonb - 'skipped'
-      when 'settle' then queue.settle_deferred(100)::jsonb
+      when 'rescue' then fairlane_core.rescue(100)::jsonb - 'skipped'
+      when 'settle' then fairlane_core.settle_deferred(100)::jsonb
     end;
     p_run.done_count := p_run.done_count + cardinality(v_due);
     p_run.is_over := case
       -- Not when it was less than a full batch: what somebody holds is passed over.
-      when p_run.job = 'rescue' then coalesce((v_batch ->> 'put_back')::integer, 0) = 0
+      when p_run.job = 'rescue' then coalesce((v_batch ->> 'requeue_lost')::integer, 0) = 0
       when p_run.job = 'settle' then (v_batch ->> 'settled')::integer + (v_batch ->> 'finished')::integer = 0
       else p_run.done_count >= cardinality(p_run.due)
         and not exists (select from jsonb_each_text(v_batch) as b where b.key <> 'tasks' and b.value::integer >= 1000)
@@ -8583,7 +8583,7 @@ begin
     p_run.is_over := true;
   end;
 
-  perform queue.record_run(p_run.job, p_run.started_at, p_run.result);
+  perform fairlane_core.record_run(p_run.job, p_run.started_at, p_run.result);
   if p_run.is_over then
     raise log 'queue job %: %', p_run.job, p_run.result;
   end if;
@@ -8593,26 +8593,26 @@ begin
 end;
 $$;
 
-create function queue.rescue_when_late()
+create function fairlane_core.rescue_when_late()
 returns integer language plpgsql volatile security invoker set search_path = '' as $$
 declare
-  v_now timestamptz := queue.now();
+  v_now timestamptz := fairlane_core.now();
 begin
   if not exists (
     select
-    from queue.job_runs as r
+    from fairlane_core.job_runs as r
     where r.job = 'rescue'
       and greatest(r.scheduled_at, r.ran_at, r.stood_in_at) < v_now - 2 * r.period
-  ) or not pg_try_advisory_xact_lock(hashtextextended('queue.rescue_when_late', 0)) then
+  ) or not pg_try_advisory_xact_lock(hashtextextended('fairlane_core.rescue_when_late', 0)) then
     return 0;
   end if;
 
   -- Another claim may have been here since this statement's snapshot was taken. The row is not waited for.
-  perform from queue.job_runs as r where r.job = 'rescue' for no key update skip locked;
+  perform from fairlane_core.job_runs as r where r.job = 'rescue' for no key update skip locked;
   if not found then
     return 0;
   end if;
-  update queue.job_runs as r
+  update fairlane_core.job_runs as r
   set stood_in_at = v_now
   where r.job = 'rescue'
     and greatest(r.scheduled_at, r.ran_at, r.stood_in_at) < v_now - 2 * r.period;
@@ -8621,232 +8621,39 @@ begin
   end if;
 
   begin
-    return coalesce((queue.rescue() ->> 'put_back')::integer, 0);
+    return coalesce((fairlane_core.rescue() ->> 'requeue_lost')::integer, 0);
   exception when others then
     -- A claim must not fail because the rescue does; health tells.
-    perform queue.record_run('rescue', v_now, jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate));
+    perform fairlane_core.record_run('rescue', v_now, jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate));
     return 0;
   end;
 end;
 $$;
 
-create function queue.record_run(p_job text, p_started_at timestamptz, p_result jsonb)
+create function fairlane_core.record_run(p_job text, p_started_at timestamptz, p_result jsonb)
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   if p_result ? 'error' then
     raise warning 'queue job % failed: % (%)', p_job, p_result ->> 'error', p_result ->> 'sqlstate';
-    update queue.job_runs as r
-    set failed_at = queue.now(), error = pg_catalog.format('%s (%s)', p_result ->> 'error', p_result ->> 'sqlstate')
+    update fairlane_core.job_runs as r
+    set failed_at = fairlane_core.now(), error = pg_catalog.format('%s (%s)', p_result ->> 'error', p_result ->> 'sqlstate')
     where r.job = p_job;
     return;
   end if;
 
-  update queue.job_runs as r
-  set ran_at = queue.now(), took = clock_timestamp() - p_started_at, result = p_result
+  update fairlane_core.job_runs as r
+  set ran_at = fairlane_core.now(), took = clock_timestamp() - p_started_at, result = p_result
   where r.job = p_job;
 end;
 $$;
 
-create function queue.lost_tasks()
-returns setof queue.lost_task language plpgsql stable security invoker set search_path = '' as $$
-declare
-  v_now timestamptz := queue.now();
-  v_settings queue.settings;
-  -- After a start of the database nobody has had time to beat.
-  v_may_judge_silence boolean;
-  v_trusted_since timestamptz;
-begin
-  select s.* into v_settings from queue.settings as s;
-  v_may_judge_silence := v_now < pg_postmaster_start_time() -- set back since; then v_trusted_since says from when
-    or v_now - pg_postmaster_start_time() >= v_settings.gpu_silence_limit;
-  v_trusted_since := (select least(w.trusted_since, v_now) from queue.clock_watch as w);
-
-  return query
-  with running as (
-    select
-      t as task, t.id, t.lease_token, t.reported_at, t.worker_id, t.token_id, t.pool, t.attempts, t.delivered_at, t.is_beaten_for,
-      coalesce(t.timeout, y.timeout) as timeout,
-      case
-        when t.token_id is not null or is_shared then (
-          select b.status
-          from queue.noted_beats as b
-          where b.worker_id = t.worker_id
-            and t.lease_token = any (b.leases)
-          limit 1
-        )
-      end as said,
-      is_shared, w as worker,
-      left_by.said as left_as, left_by.at as left_at,
-      w.status as worker_status, seen.last_heartbeat, w.metadata ->> 'error_reason' as error_reason,
-      t.token_id is not null and (k.id is null or k.revoked_at is not null or k.expires_at <= v_now) as is_shut_out,
-      -- It has given its place back, and no child is there that could end it.
-      not t.takes_slot and queue.is_handed_over(t.id, t.lease_token)
-        and coalesce(o.open_count + o.complete_count + o.failed_count + o.cancelled_count, 0) = 0 as is_childless,
-      coalesce(o.enqueued_attempt = t.attempts, false) as has_reported, o.changed_at as family_changed_at, t.output_location,
-      seen.started_at,
-      greatest(seen.started_at, v_trusted_since) as runs_since,
-      greatest(seen.started_at, seen.reported_at, seen.seen_at, v_trusted_since) as last_report,
-      greatest(seen.started_at, seen.reported_at, seen.last_heartbeat, v_trusted_since) as last_sign,
-      greatest(seen.started_at, seen.reported_at, seen.seen_at, case when not is_shared then seen.last_heartbeat end, v_trusted_since)
-        as last_own_sign
-    from public.tasks as t
-      left join public.workers as w on w.id = t.worker_id and t.token_id is null
-      left join public.task_types as y on y.name = t.task_type
-      left join public.user_api_tokens as k on k.id = t.token_id
-      left join queue.orchestrations as o on o.orchestrator_id = t.id and not t.takes_slot
-      cross join lateral (
-        select coalesce(queue.sent_name(t.worker_id) = any (v_settings.shared_worker_ids), false) as is_shared
-      ) as named
-      -- A machine under that name ended, and nobody has named the task since.
-      left join lateral (
-        select case when bool_or(b.status = 'terminated') then 'terminated' else 'crashed' end as said, min(b.beat_at) as at
-        from queue.noted_beats as b
-        where named.is_shared
-          and b.worker_id = t.worker_id
-          and t.lease_token = any (b.doubtful_leases)
-          and b.beat_at > coalesce(greatest(t.reported_at, t.seen_at), '-infinity')
-        having count(*) > 0
-      ) as left_by on true
-      cross join lateral (
-        select
-          queue.seen_at(coalesce(t.claimed_at, t.generation_started_at, t.updated_at, t.created_at, '-infinity'), v_now) as started_at,
-          queue.seen_at(t.reported_at, v_now) as reported_at,
-          queue.seen_at(t.seen_at, v_now) as seen_at,
-          queue.seen_at(
-            greatest(w.last_heartbeat, (select max(b.beat_at) from queue.noted_beats as b where b.worker_id = w.id)), v_now
-          ) as last_heartbeat
-      ) as seen
-    where t.status = 'In Progress'
-      and not queue.needs_no_worker(t)
-  ),
-  judged as (
-    select
-      r.*,
-      case
-        when queue.has_ended(r.worker_status) then 'worker_ended'
-        when r.said is not null then r.said
-        when r.runs_since < v_now - r.timeout then 'timed_out'
-        -- Whatever it does, nobody would listen to it.
-        when r.is_shut_out then 'token_ended'
-        when not v_may_judge_silence then null
-        when r.left_as is not null
-          and case when r.token_id is null then greatest(r.left_at, v_trusted_since) else r.last_report end
-            < v_now - v_settings.token_beat_limit then r.left_as
-        when r.worker_id is null and r.last_report < v_now - v_settings.gpu_silence_limit then 'unassigned'
-        when r.token_id is not null and r.last_report
-          < v_now - case when r.is_beaten_for then v_settings.token_beat_limit else v_settings.token_silence_limit end then 'caller_silent'
-        when r.worker_id is not null and r.token_id is null and r.pool <> 'gpu' and r.last_own_sign < v_now - v_settings.api_silence_limit
-          then 'caller_silent'
-        when r.worker_id is not null and r.token_id is null and r.pool = 'gpu' and r.last_sign < v_now - v_settings.gpu_silence_limit
-          then 'worker_silent'
-        when r.worker_id is not null and r.token_id is null and r.pool = 'gpu'
-          and r.delivered_at is null and r.runs_since < v_now - v_settings.undelivered_limit then 'never_delivered'
-        -- It was told, but another worker might have spoken; whoever did, nobody is at work on it by now.
-        when r.worker_id is not null and r.token_id is null and r.pool = 'gpu' and r.last_report < v_now - v_settings.undelivered_limit
-          and queue.told_reason(r.task) is not null then 'failure_told'
-        when r.is_shared and r.token_id is null and r.last_own_sign < v_now - v_settings.quiet_task_limit then 'unnamed'
-        when r.is_childless and greatest(r.last_report, r.family_changed_at) < v_now - v_settings.family_quiet_after
-          then case when r.has_reported then 'enqueued_nothing' else 'left_behind' end
-      end as cause
-    from running as r
-  )
-  select
-    j.id, j.lease_token, j.reported_at, j.worker_id, j.cause,
-    case
-      when j.left_as = j.cause then pg_catalog.format(
-        case j.cause
-          when 'terminated' then 'Start %s was handed back: a machine under the shared name %s said that it ends, and none has named the task since (for %s s)'
-          else 'Start %s ended without a result: a machine under the shared name %s reported that its process is gone, and none has named the task since (for %s s)'
-        end,
-        greatest(j.attempts, 1), queue.sent_name(j.worker_id), queue.seconds_between(j.last_report, v_now)
-      )
-      when j.cause in ('worker_ended', 'worker_silent') and queue.is_taken_home(j.worker, j.task) then queue.reason_of_home(j.worker, j.attempts)
-      when j.said = j.cause then queue.reason_of_goodbye(j.said, j.attempts, queue.sent_name(j.worker_id), j.token_id is not null)
-      else pg_catalog.format(
-        'Start %s ended without a result: %s',
-        greatest(j.attempts, 1),
-        case j.cause
-          when 'worker_ended' then pg_catalog.format(
-            'worker %s is %s%s', j.worker_id, j.worker_status, coalesce(' (' || j.error_reason || ')', '')
-          )
-          when 'worker_silent' then pg_catalog.format(
-            case
-              when j.last_heartbeat is null or j.last_heartbeat < j.started_at then 'worker %s sent no heartbeat since its claim, %s s ago'
-              else 'worker %s has been silent for %s s'
-            end,
-            j.worker_id, queue.seconds_between(j.last_sign, v_now)
-          )
-          when 'caller_silent' then pg_catalog.format(
-            '%s %s gave no sign for %s s', case when j.token_id is null then 'worker' else 'the user''s machine' end, queue.sent_name(j.worker_id),
-            queue.seconds_between(case when j.token_id is null then j.last_own_sign else j.last_report end, v_now)
-          )
-          when 'token_ended' then pg_catalog.format('the token of the user''s machine %s was revoked or has expired', queue.sent_name(j.worker_id))
-          when 'unassigned' then 'it had no worker'
-          when 'unnamed' then pg_catalog.format(
-            'several machines may share the name %s, and none of them has named the task for %s s',
-            queue.sent_name(j.worker_id), queue.seconds_between(j.last_own_sign, v_now)
-          )
-          when 'timed_out' then pg_catalog.format(
-            'it ran for %s s, its timeout is %s s', queue.seconds_between(j.started_at, v_now), extract(epoch from j.timeout)::bigint
-          )
-          when 'never_delivered' then pg_catalog.format(
-            'worker %s beats, but has not named the task in %s s', j.worker_id, queue.seconds_between(j.started_at, v_now)
-          )
-          when 'failure_told' then pg_catalog.format(
-            'it was said to have failed, and nobody has named it for %s s: %s', queue.seconds_between(j.last_report, v_now), queue.told_reason(j.task)
-          )
-          when 'enqueued_nothing' then pg_catalog.format(
-            'it enqueued nothing, and nothing was heard of it for %s s; its last words: %s',
-            queue.seconds_between(j.last_report, v_now), coalesce(pg_catalog.left(j.output_location, 500), 'none')
-          )
-          when 'left_behind' then pg_catalog.format(
-            'worker %s claimed again, and nothing was enqueued or heard of it for %s s',
-            queue.sent_name(j.worker_id), queue.seconds_between(j.last_report, v_now)
-          )
-        end
-      )
-    end
-  from judged as j
-  where j.cause is not null;
-end;
-$$;
-
-create function queue.seconds_between(p_from timestamptz, p_to timestamptz)
-returns text language plpgsql immutable security invoker set search_path = '' as $$
-begin
-  return case
-    when isfinite(p_from) and isfinite(p_to) then pg_catalog.round(extract(epoch from p_to - p_from))::bigint::text
-    else 'uncounted'
-  end;
-end;
-$$;
-
-create function queue.reason_of_goodbye(p_said text, p_attempts integer, p_worker_id text, p_is_users boolean)
-returns text language sql immutable security invoker set search_path = '' as $$
-  select pg_catalog.format(
-    case p_said
-      when 'terminated' then 'Start %s was handed back: %s %s said that it ends'
-      else 'Start %s ended without a result: %s %s reported that its process is gone'
-    end,
-    greatest(p_attempts, 1), case when p_is_users then 'the user''s machine' else 'its machine, one of those named' end, p_worker_id
-  );
-$$;
-
-create function queue.reason_of_home(p_worker public.workers, p_attempts integer)
-returns text language sql immutable security invoker set search_path = '' as $$
-  select pg_catalog.format(
-    'Start %s was handed back: worker %s was sent home (%s)', greatest(p_attempts, 1), p_worker.id,
-    coalesce(nullif(p_worker.metadata ->> 'error_reason', ''), p_worker.metadata ->> 'termination_reason')
-  );
-$$;
-
-create function queue.purge(p_limit integer default 5000, p_dry_run boolean default false)
+create function fairlane_core.purge(p_limit integer default 5000, p_dry_run boolean default false)
 returns json language plpgsql volatile security definer set search_path = '' set enable_seqscan = off as $$
 declare
-  v_tasks uuid[] := array(select t.id from queue.tasks_to_purge(p_limit) as t);
+  v_tasks uuid[] := array(select t.id from fairlane_core.tasks_to_purge(p_limit) as t);
 begin
   if p_dry_run then
-    return queue.purge_kept(p_limit, true) || jsonb_build_object(
+    return fairlane_core.purge_kept(p_limit, true) || jsonb_build_object(
       'tasks', cardinality(v_tasks),
       'due', (
         select coalesce(jsonb_agg(jsonb_build_object(
@@ -8858,14 +8665,14 @@ begin
       'dry_run', true
     );
   end if;
-  return queue.purge_kept(p_limit, false) || jsonb_build_object('tasks', queue.purge_tasks(v_tasks), 'dry_run', false);
+  return fairlane_core.purge_kept(p_limit, false) || jsonb_build_object('tasks', fairlane_core.purge_tasks(v_tasks), 'dry_run', false);
 end;
 $$;
 
-create function queue.tasks_to_purge(p_limit integer)
+create function fairlane_core.tasks_to_purge(p_limit integer)
 returns setof public.tasks language plpgsql stable security invoker set search_path = '' as $$
 begin
-  if (select s.finished_task_retention is null from queue.settings as s) then
+  if (select s.finished_task_retention is null from fairlane_core.settings as s) then
     return;
   end if;
 
@@ -8873,13 +8680,13 @@ begin
   select t.*
   from public.tasks as t
   where t.status in ('Complete', 'Failed', 'Cancelled')
-    and coalesce(t.updated_at, t.created_at) < queue.now() - (select s.finished_task_retention from queue.settings as s)
-    and queue.may_be_purged(t)
+    and coalesce(t.updated_at, t.created_at) < fairlane_core.now() - (select s.finished_task_retention from fairlane_core.settings as s)
+    and fairlane_core.may_be_purged(t)
   limit p_limit;
 end;
 $$;
 
-create function queue.purge_tasks(p_task_ids uuid[])
+create function fairlane_core.purge_tasks(p_task_ids uuid[])
 returns integer language plpgsql volatile security invoker set search_path = '' set lock_timeout = '100ms' as $$
 declare
   v_of_owner uuid[];
@@ -8887,8 +8694,8 @@ declare
   v_count integer;
   v_total integer := 0;
 begin
-  perform queue.say('queue.purge');
-  perform queue.limit_lock_waits(0.4);
+  perform fairlane_core.set_event_context('fairlane_core.purge');
+  perform fairlane_core.limit_lock_waits(0.4);
   for v_of_owner in
     select array_agg(t.id) from public.tasks as t where t.id = any (p_task_ids) group by t.user_id order by t.user_id
   loop
@@ -8903,33 +8710,33 @@ begin
 
       delete from public.tasks as t
       where t.id = any (v_held)
-        and queue.may_be_purged(t);
+        and fairlane_core.may_be_purged(t);
       get diagnostics v_count = row_count;
       v_total := v_total + v_count;
     exception when lock_not_available then
       perform set_config('lock_timeout', '1ms', true);
     end;
   end loop;
-  perform queue.say(null);
+  perform fairlane_core.set_event_context(null);
   return v_total;
 end;
 $$;
 
-create function queue.may_be_purged(p_task public.tasks)
+create function fairlane_core.may_be_purged(p_task public.tasks)
 returns boolean language plpgsql stable security invoker set search_path = '' as $$
 begin
   return p_task.status in ('Complete', 'Failed', 'Cancelled')
-    and coalesce(p_task.updated_at, p_task.created_at) < queue.now() - (select s.finished_task_retention from queue.settings as s)
+    and coalesce(p_task.updated_at, p_task.created_at) < fairlane_core.now() - (select s.finished_task_retention from fairlane_core.settings as s)
     and not exists (
       select
-      from queue.task_dependencies as d
+      from fairlane_core.task_dependencies as d
         join public.tasks as x on x.id = d.task_id
       where d.depends_on = p_task.id
         and x.status in ('Queued', 'In Progress')
     )
     and not exists (
       select
-      from queue.subtasks as s
+      from fairlane_core.subtasks as s
         join public.tasks as x on x.id = s.task_id
       where s.orchestrator_id = p_task.id
         and x.status in ('Queued', 'In Progress')
@@ -8937,17 +8744,17 @@ begin
     and not exists (
       select
       from public.tasks as p
-      where p.id = queue.parent_task_id(p_task.params)
+      where p.id = fairlane_core.parent_task_id(p_task.params)
         and p.status in ('Queued', 'In Progress')
     );
 end;
 $$;
 
-create function queue.purge_kept(p_limit integer, p_dry_run boolean)
+create function fairlane_core.purge_kept(p_limit integer, p_dry_run boolean)
 returns jsonb language plpgsql volatile security invoker set search_path = '' as $$
 declare
-  v_now timestamptz := queue.now();
-  v_settings queue.settings;
+  v_now timestamptz := fairlane_core.now();
+  v_settings fairlane_core.settings;
   v_logs bigint[];
   v_tokens uuid[];
   v_cron_runs bigint[];
@@ -8955,7 +8762,7 @@ declare
   v_forgotten bigint[];
   v_workers text[];
 begin
-  select s.* into v_settings from queue.settings as s;
+  select s.* into v_settings from fairlane_core.settings as s;
 
   v_logs := array(
     select l.id
@@ -8993,10 +8800,10 @@ begin
   v_workers := array(
     select w.id
     from public.workers as w
-    where queue.has_ended(w.status)
+    where fairlane_core.has_ended(w.status)
       and greatest(w.ended_at, w.last_heartbeat, w.created_at) < v_now - v_settings.worker_retention
       and not exists (
-        select from queue.claim_refusals as r where r.worker_id = w.id and r.last_at >= v_now - v_settings.worker_retention
+        select from fairlane_core.claim_refusals as r where r.worker_id = w.id and r.last_at >= v_now - v_settings.worker_retention
       )
       and not exists (
         select from public.tasks as t where t.worker_id = w.id and t.status = 'In Progress' and t.token_id is null
@@ -9009,7 +8816,7 @@ begin
   -- What is told of users who are gone.
   v_forgotten := array(
     select f.id
-    from queue.deleted_users as d
+    from fairlane_core.deleted_users as d
       cross join lateral (select e.id from public.task_events as e where e.user_id = d.user_id limit p_limit) as f
     where d.deleted_at <= v_now - v_settings.deleted_user_retention
     limit p_limit
@@ -9020,15 +8827,15 @@ begin
     delete from public.user_api_tokens as k where k.id = any (v_tokens);
     delete from cron.job_run_details as r where r.runid = any (v_cron_runs);
     delete from public.task_events as e where e.id = any (v_events || v_forgotten);
-    delete from queue.blocked_tasks as b
-    using queue.deleted_users as d
+    delete from fairlane_core.blocked_tasks as b
+    using fairlane_core.deleted_users as d
     where b.user_id = d.user_id
       and d.deleted_at <= v_now - v_settings.deleted_user_retention;
-    delete from queue.deleted_users as d
+    delete from fairlane_core.deleted_users as d
     where d.deleted_at <= v_now - v_settings.deleted_user_retention
       and not exists (select from public.task_events as e where e.user_id = d.user_id);
     delete from public.workers as w where w.id = any (v_workers);
-    delete from queue.claim_refusals as r
+    delete from fairlane_core.claim_refusals as r
     where r.worker_id = any (v_workers)
       or r.last_at < v_now - interval '7 days';
   end if;
@@ -9039,16 +8846,16 @@ begin
 end;
 $$;
 
-create function queue.reconcile(p_limit integer default 100)
+create function fairlane_core.reconcile(p_limit integer default 100)
 returns integer language plpgsql volatile security definer set search_path = '' as $$
 begin
-  return queue.reconcile_owners(array(
-    select distinct d.user_id from queue.drift() as d order by d.user_id nulls first limit p_limit
+  return fairlane_core.reconcile_owners(array(
+    select distinct d.user_id from fairlane_core.drift() as d order by d.user_id nulls first limit p_limit
   ));
 end;
 $$;
 
-create function queue.drift()
+create function fairlane_core.drift()
 returns table (user_id uuid, pool text, stored jsonb, counted jsonb) language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = on as $$
 #variable_conflict use_column
 begin
@@ -9056,9 +8863,9 @@ begin
   return query
   select u.id, null::text, to_jsonb(s), to_jsonb(w)
   from public.users as u
-    left join queue.recount_slots(null) as r on r.user_id = u.id
-    left join queue.user_slots as s on s.user_id = u.id
-    cross join lateral queue.slots_of(
+    left join fairlane_core.recount_slots(null) as r on r.user_id = u.id
+    left join fairlane_core.user_slots as s on s.user_id = u.id
+    cross join lateral fairlane_core.slots_of(
       u, coalesce(r.running, 0), coalesce(r.orchestrating, 0), coalesce(r.remembered, 0)
     ) as w
   where s is distinct from w;
@@ -9068,18 +8875,18 @@ begin
     select
       c.user_id, c.pool,
       -- The copies of what the slots say are kept up where they order the line.
-      to_jsonb(c) - array['turn_at', 'user_id', 'pool']
+      to_jsonb(c) - array['last_served_at', 'user_id', 'pool']
         - case when c.is_open then array[]::text[] else array['running', 'turn_load', 'orchestration_room'] end as row_counts
-    from queue.recount(null) as c
+    from fairlane_core.recount(null) as c
     where c.ready_cloud + c.ready_cloud_orchestration + c.ready_local + c.ready_local_orchestration
       + c.active_cloud + c.active_cloud_orchestration + c.active_local + c.active_local_orchestration > 0
   ),
   stored as (
     select
       l.user_id, l.pool,
-      to_jsonb(l) - array['turn_at', 'user_id', 'pool']
+      to_jsonb(l) - array['last_served_at', 'user_id', 'pool']
         - case when l.is_open then array[]::text[] else array['running', 'turn_load', 'orchestration_room'] end as row_counts
-    from queue.user_lines as l
+    from fairlane_core.user_queues as l
     where l.is_open or l.ready_cloud <> 0 or l.ready_cloud_orchestration <> 0 or l.ready_local <> 0
       or l.ready_local_orchestration <> 0 or l.active_cloud <> 0 or l.active_cloud_orchestration <> 0
       or l.active_local <> 0 or l.active_local_orchestration <> 0
@@ -9096,13 +8903,13 @@ begin
     jsonb_build_object(coalesce(c.reason, s.reason), coalesce(c.task_count, 0))
   from (
     select
-      coalesce(t.user_id, '00000000-0000-0000-0000-000000000000') as user_id, t.pool, t.standing as reason,
+      coalesce(t.user_id, '00000000-0000-0000-0000-000000000000') as user_id, t.pool, t.readiness as reason,
       t.run_type is distinct from 'local' as is_cloud, count(*)::integer as task_count
     from public.tasks as t
-    where t.standing not in ('ready', 'active')
+    where t.readiness not in ('ready', 'active')
     group by 1, 2, 3, 4
   ) as c
-    full join queue.blocked_tasks as s
+    full join fairlane_core.blocked_tasks as s
       on s.user_id = c.user_id and s.pool = c.pool and s.reason = c.reason and s.is_cloud = c.is_cloud
   where coalesce(c.task_count, 0) <> coalesce(s.task_count, 0);
 
@@ -9111,14 +8918,14 @@ begin
   select
     coalesce(c.user_id, s.user_id), null::text,
     to_jsonb(s) - 'changed_at' - 'enqueued_attempt', to_jsonb(c) - 'changed_at' - 'enqueued_attempt'
-  from queue.recount_families(array(
-    select o.id from public.tasks as o where o.standing is not null and exists (select from queue.subtasks as x where x.orchestrator_id = o.id)
+  from fairlane_core.recount_families(array(
+    select o.id from public.tasks as o where o.readiness is not null and exists (select from fairlane_core.subtasks as x where x.orchestrator_id = o.id)
     union
-    select k.orchestrator_id from queue.orchestrations as k where k.ended_as is null
+    select k.orchestrator_id from fairlane_core.orchestrations as k where k.ended_as is null
   )) as c
     full join (
       select k.*
-      from queue.orchestrations as k
+      from fairlane_core.orchestrations as k
       where k.ended_as is null
         and k.open_count + k.complete_count + k.failed_count + k.cancelled_count > 0
     ) as s on s.orchestrator_id = c.orchestrator_id
@@ -9130,22 +8937,22 @@ begin
   return query
   select
     t.user_id, t.pool,
-    (select to_jsonb(s) from queue.subtasks as s where s.task_id = t.id),
-    jsonb_build_object('task_id', t.id, 'orchestrator_id', queue.parent_task_id(t.params))
+    (select to_jsonb(s) from fairlane_core.subtasks as s where s.task_id = t.id),
+    jsonb_build_object('task_id', t.id, 'orchestrator_id', fairlane_core.parent_task_id(t.params))
   from public.tasks as t
-  where t.standing is not null
+  where t.readiness is not null
     and t.user_id is not null
-    and t.params ? queue.parent_key()
-    and queue.parent_task_id(t.params) <> t.id
+    and t.params ? fairlane_core.parent_key()
+    and fairlane_core.parent_task_id(t.params) <> t.id
     and not exists (
-      select from queue.subtasks as s where s.task_id = t.id and s.orchestrator_id = queue.parent_task_id(t.params)
+      select from fairlane_core.subtasks as s where s.task_id = t.id and s.orchestrator_id = fairlane_core.parent_task_id(t.params)
     );
 
   -- Tasks that have ended, whosever they were: what the history was counted on to, beside the tasks themselves.
   return query
   select null::uuid, null::text, jsonb_build_object(e.status, e.stored), jsonb_build_object(e.status, e.counted)
   from (
-    select s.status, queue.ended_total(s.status) as stored, coalesce(c.counted, 0) as counted
+    select s.status, fairlane_core.ended_total(s.status) as stored, coalesce(c.counted, 0) as counted
     from unnest(array['Complete', 'Failed', 'Cancelled']) as s (status)
       left join (select t.status, count(*) as counted from public.tasks as t group by t.status) as c on c.status = s.status
   ) as e
@@ -9153,7 +8960,7 @@ begin
 end;
 $$;
 
-create function queue.reconcile_owners(p_owners uuid[])
+create function fairlane_core.reconcile_owners(p_owners uuid[])
 returns integer language plpgsql volatile security invoker set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = on as $$
 declare
   v_user_id uuid;
@@ -9162,62 +8969,62 @@ declare
 begin
   foreach v_user_id in array p_owners loop
     if v_user_id is null then
-      perform queue.recount_totals();
+      perform fairlane_core.recount_totals();
       v_mended := v_mended + 1;
       continue;
     end if;
 
     -- The lock; a row that is gone comes back first, closed, so that there is something to lock.
-    insert into queue.user_slots (user_id, task_limit, has_credits, cloud_on, local_on)
+    insert into fairlane_core.user_slots (user_id, task_limit, has_credits, cloud_on, local_on)
     select u.id, 0, false, false, false from public.users as u where u.id = v_user_id
     on conflict do nothing;
-    perform from queue.user_slots as s where s.user_id = v_user_id for no key update skip locked;
-    continue when not found and exists (select from queue.user_slots as s where s.user_id = v_user_id);
+    perform from fairlane_core.user_slots as s where s.user_id = v_user_id for no key update skip locked;
+    continue when not found and exists (select from fairlane_core.user_slots as s where s.user_id = v_user_id);
 
-    update queue.user_slots as s
+    update fairlane_core.user_slots as s
     set running = w.running, task_limit = w.task_limit, has_credits = w.has_credits, cloud_on = w.cloud_on,
       local_on = w.local_on, settings_malformed = w.settings_malformed, cloud_reason = w.cloud_reason,
       local_reason = w.local_reason, orchestrating = w.orchestrating, orchestration_limit = w.orchestration_limit,
       remembered = w.remembered
     from public.users as u
-      left join queue.recount_slots(v_user_id) as r on r.user_id = u.id
-      cross join lateral queue.slots_of(
+      left join fairlane_core.recount_slots(v_user_id) as r on r.user_id = u.id
+      cross join lateral fairlane_core.slots_of(
         u, coalesce(r.running, 0), coalesce(r.orchestrating, 0), coalesce(r.remembered, 0)
       ) as w
     where u.id = v_user_id
       and s.user_id = v_user_id;
 
     -- Whoever waits for a turn goes on waiting where they were.
-    select coalesce(jsonb_object_agg(l.pool, l.turn_at), '{}')
+    select coalesce(jsonb_object_agg(l.pool, l.last_served_at), '{}')
     into v_turns
-    from queue.user_lines as l
+    from fairlane_core.user_queues as l
     where l.user_id = v_user_id;
-    delete from queue.user_lines as l where l.user_id = v_user_id;
-    insert into queue.user_lines
+    delete from fairlane_core.user_queues as l where l.user_id = v_user_id;
+    insert into fairlane_core.user_queues
     select (r.c).*
     from (
-      select jsonb_populate_record(c, jsonb_build_object('turn_at', coalesce(v_turns ->> c.pool, queue.now()::text))) as c
-      from queue.recount(v_user_id) as c
+      select jsonb_populate_record(c, jsonb_build_object('last_served_at', coalesce(v_turns ->> c.pool, fairlane_core.now()::text))) as c
+      from fairlane_core.recount(v_user_id) as c
     ) as r;
 
-    delete from queue.blocked_tasks as b where b.user_id = v_user_id;
-    insert into queue.blocked_tasks (user_id, pool, reason, is_cloud, task_count)
-    select v_user_id, t.pool, t.standing, t.run_type is distinct from 'local', count(*)
+    delete from fairlane_core.blocked_tasks as b where b.user_id = v_user_id;
+    insert into fairlane_core.blocked_tasks (user_id, pool, reason, is_cloud, task_count)
+    select v_user_id, t.pool, t.readiness, t.run_type is distinct from 'local', count(*)
     from public.tasks as t
     -- Not "is not distinct from", which no index serves: every owner would read what waits of all.
     where (t.user_id = v_user_id or (v_user_id = '00000000-0000-0000-0000-000000000000' and t.user_id is null))
-      and t.standing not in ('ready', 'active')
-    group by t.pool, t.standing, t.run_type is distinct from 'local';
+      and t.readiness not in ('ready', 'active')
+    group by t.pool, t.readiness, t.run_type is distinct from 'local';
 
-    perform queue.reconcile_families(v_user_id);
+    perform fairlane_core.reconcile_families(v_user_id);
     v_mended := v_mended + 1;
   end loop;
   return v_mended;
 end;
 $$;
 
-create function queue.recount(p_user_id uuid)
-returns setof queue.user_lines language plpgsql stable security invoker set search_path = '' as $$
+create function fairlane_core.recount(p_user_id uuid)
+returns setof fairlane_core.user_queues language plpgsql stable security invoker set search_path = '' as $$
 begin
   return query
   select
@@ -9237,29 +9044,29 @@ begin
     select
       t.user_id,
       t.pool,
-      (count(*) filter (where t.standing = 'ready' and t.run_type = 'cloud' and t.takes_slot))::integer as ready_cloud,
-      (count(*) filter (where t.standing = 'ready' and t.run_type = 'cloud' and not t.takes_slot))::integer as ready_cloud_orchestration,
-      (count(*) filter (where t.standing = 'ready' and t.run_type = 'local' and t.takes_slot))::integer as ready_local,
-      (count(*) filter (where t.standing = 'ready' and t.run_type = 'local' and not t.takes_slot))::integer as ready_local_orchestration,
-      (count(*) filter (where t.standing = 'active' and t.token_id is null and t.takes_slot))::integer as active_cloud,
-      (count(*) filter (where t.standing = 'active' and t.token_id is null and not t.takes_slot))::integer as active_cloud_orchestration,
-      (count(*) filter (where t.standing = 'active' and t.token_id is not null and t.takes_slot))::integer as active_local,
-      (count(*) filter (where t.standing = 'active' and t.token_id is not null and not t.takes_slot))::integer as active_local_orchestration
+      (count(*) filter (where t.readiness = 'ready' and t.run_type = 'cloud' and t.takes_slot))::integer as ready_cloud,
+      (count(*) filter (where t.readiness = 'ready' and t.run_type = 'cloud' and not t.takes_slot))::integer as ready_cloud_orchestration,
+      (count(*) filter (where t.readiness = 'ready' and t.run_type = 'local' and t.takes_slot))::integer as ready_local,
+      (count(*) filter (where t.readiness = 'ready' and t.run_type = 'local' and not t.takes_slot))::integer as ready_local_orchestration,
+      (count(*) filter (where t.readiness = 'active' and t.token_id is null and t.takes_slot))::integer as active_cloud,
+      (count(*) filter (where t.readiness = 'active' and t.token_id is null and not t.takes_slot))::integer as active_cloud_orchestration,
+      (count(*) filter (where t.readiness = 'active' and t.token_id is not null and t.takes_slot))::integer as active_local,
+      (count(*) filter (where t.readiness = 'active' and t.token_id is not null and not t.takes_slot))::integer as active_local_orchestration
     from public.tasks as t
-    where t.standing is not null
+    where t.readiness is not null
       and t.user_id is not null
       and (p_user_id is null or t.user_id = p_user_id)
     group by t.user_id, t.pool
   ) as c
-    join queue.user_slots as s on s.user_id = c.user_id
-    left join queue.recount_slots(p_user_id) as r on r.user_id = c.user_id
+    join fairlane_core.user_slots as s on s.user_id = c.user_id
+    left join fairlane_core.recount_slots(p_user_id) as r on r.user_id = c.user_id
     cross join lateral (
       select coalesce(r.running, 0) as running, coalesce(r.orchestrating, 0) as orchestrating, coalesce(r.remembered, 0) as remembered
     ) as n;
 end;
 $$;
 
-create function queue.recount_slots(p_user_id uuid)
+create function fairlane_core.recount_slots(p_user_id uuid)
 returns table (user_id uuid, running integer, orchestrating integer, remembered integer) language plpgsql stable security invoker set search_path = '' as $$
 #variable_conflict use_column
 begin
@@ -9269,10 +9076,10 @@ begin
     select
       t.user_id,
       t.takes_slot::integer as running,
-      (not t.takes_slot and not queue.is_handed_over(t.id, t.lease_token))::integer as orchestrating,
+      (not t.takes_slot and not fairlane_core.is_handed_over(t.id, t.lease_token))::integer as orchestrating,
       0 as remembered
     from public.tasks as t
-    where t.standing = 'active'
+    where t.readiness = 'active'
       and t.user_id is not null
       and (p_user_id is null or t.user_id = p_user_id)
     union all
@@ -9281,7 +9088,7 @@ begin
       (h.let_go_at is null and h.takes_slot)::integer,
       (h.let_go_at is null and not h.takes_slot)::integer,
       (h.let_go_at is not null)::integer
-    from queue.held_slots as h
+    from fairlane_core.held_slots as h
     where p_user_id is null
       or h.user_id = p_user_id
   ) as s
@@ -9289,60 +9096,60 @@ begin
 end;
 $$;
 
-create function queue.missing_rows()
+create function fairlane_core.missing_rows()
 returns table (row_name text, remedy text) language plpgsql stable security invoker set search_path = '' as $$
 begin
   return query
-  select 'the row of queue.settings', 'insert into queue.settings default values'
-  where not exists (select from queue.settings as s)
+  select 'the row of fairlane_core.settings', 'insert into fairlane_core.settings default values'
+  where not exists (select from fairlane_core.settings as s)
   union all
-  select 'the row of queue.clock_watch', 'insert into queue.clock_watch default values'
-  where not exists (select from queue.clock_watch as w)
+  select 'the row of fairlane_core.clock_watch', 'insert into fairlane_core.clock_watch default values'
+  where not exists (select from fairlane_core.clock_watch as w)
   union all
   select
-    pg_catalog.format('job %s of queue.job_runs', j.job),
-    pg_catalog.format('insert into queue.job_runs (job, period) values (%L, %L)', j.job, j.period)
-  from queue.jobs() as j
-  where not exists (select from queue.job_runs as r where r.job = j.job);
+    pg_catalog.format('job %s of fairlane_core.job_runs', j.job),
+    pg_catalog.format('insert into fairlane_core.job_runs (job, period) values (%L, %L)', j.job, j.period)
+  from fairlane_core.jobs() as j
+  where not exists (select from fairlane_core.job_runs as r where r.job = j.job);
 end;
 $$;
 
-create function queue.tasks_after_truncate()
+create function fairlane_core.tasks_after_truncate()
 returns trigger language plpgsql security definer set search_path = '' set enable_seqscan = on as $$
 begin
-  delete from queue.task_dependencies as d;
-  delete from queue.subtasks as s;
-  delete from queue.orchestrations as o;
-  delete from queue.blocked_tasks as b;
-  delete from queue.user_lines as l;
-  delete from queue.handovers as h;
-  delete from queue.held_slots as h;
-  delete from queue.deferred_work as w where w.task_id is not null;
-  update queue.user_slots as s
+  delete from fairlane_core.task_dependencies as d;
+  delete from fairlane_core.subtasks as s;
+  delete from fairlane_core.orchestrations as o;
+  delete from fairlane_core.blocked_tasks as b;
+  delete from fairlane_core.user_queues as l;
+  delete from fairlane_core.handovers as h;
+  delete from fairlane_core.held_slots as h;
+  delete from fairlane_core.deferred_work as w where w.task_id is not null;
+  update fairlane_core.user_slots as s
   set (running, orchestrating, remembered, cloud_reason, local_reason) = (
-    select w.running, w.orchestrating, w.remembered, w.cloud_reason, w.local_reason from queue.slots_of(u, 0, 0, 0) as w
+    select w.running, w.orchestrating, w.remembered, w.cloud_reason, w.local_reason from fairlane_core.slots_of(u, 0, 0, 0) as w
   )
   from public.users as u
   where u.id = s.user_id
     and (s.running <> 0 or s.orchestrating <> 0 or s.remembered <> 0);
-  perform queue.recount_totals();
+  perform fairlane_core.recount_totals();
   return null;
 end;
 $$;
 
-create function queue.events_after_truncate()
+create function fairlane_core.events_after_truncate()
 returns trigger language plpgsql security definer set search_path = '' set enable_seqscan = on as $$
 begin
-  perform queue.recount_totals();
+  perform fairlane_core.recount_totals();
   return null;
 end;
 $$;
 
-create function queue.refuse_truncate()
+create function fairlane_core.refuse_truncate()
 returns trigger language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
 begin
   if exists (select from public.tasks as t) then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       409, 'TRUNCATE_REFUSED',
       pg_catalog.format('%I.%I cannot be truncated while there are tasks: nothing would follow', tg_table_schema, tg_table_name),
       'Delete rows instead, or truncate public.tasks, which empties what is derived from it'
@@ -9352,25 +9159,25 @@ begin
 end;
 $$;
 
-create function queue.rescue(p_limit integer default 1000)
+create function fairlane_core.rescue(p_limit integer default 1000)
 returns json language plpgsql volatile security definer set search_path = '' set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
-  v_lost queue.lost_task[];
+  v_lost fairlane_core.lost_task[];
   v_put_back integer;
   v_silent text;
   v_reaped text[] := array[]::text[];
   v_spared text[] := array[]::text[];
 begin
   -- One at a time; the other one has nothing to add.
-  if not pg_try_advisory_xact_lock(hashtextextended('queue.rescue', 0)) then
+  if not pg_try_advisory_xact_lock(hashtextextended('fairlane_core.rescue', 0)) then
     return json_build_object('skipped', 'another rescue is running');
   end if;
 
-  perform queue.watch_clock();
-  perform queue.apply_noted_ends();
-  delete from queue.noted_beats as b where b.beat_at < queue.now() - interval '1 hour' and b.status is null;
+  perform fairlane_core.watch_clock();
+  perform fairlane_core.apply_noted_ends();
+  delete from fairlane_core.noted_beats as b where b.beat_at < fairlane_core.now() - interval '1 hour' and b.status is null;
   -- What a machine was still to give back is over by itself, was taken, or is named by another under the same name.
-  delete from queue.noted_beats as b
+  delete from fairlane_core.noted_beats as b
   where b.leases is not null
     and not exists (
       select
@@ -9387,59 +9194,59 @@ begin
     select q.lost
     from (
       select l as lost, row_number() over (partition by t.user_id order by t.id) as place, t.id
-      from queue.lost_tasks() as l
+      from fairlane_core.stalled_tasks() as l
         join public.tasks as t on t.id = l.task_id
     ) as q
     order by q.place, q.id
     limit p_limit
   );
   if cardinality(v_lost) = 0 then
-    perform queue.free_held_slots(p_limit);
-    return json_build_object('put_back', 0, 'workers_set_to_error', 0);
+    perform fairlane_core.free_held_slots(p_limit);
+    return json_build_object('requeue_lost', 0, 'workers_set_to_error', 0);
   end if;
 
-  perform queue.say('queue.rescue');
-  -- The trigger on workers would put the same tasks back (queue.workers_after_write).
-  perform set_config('queue.mode', 'rescues', true);
+  perform fairlane_core.set_event_context('fairlane_core.rescue');
+  -- The trigger on workers would put the same tasks back (fairlane_core.workers_after_write).
+  perform set_config('fairlane_core.mode', 'rescues', true);
   for v_silent in
     select distinct l.worker_id
     from unnest(v_lost) as l
     where l.cause = 'worker_silent'
       -- The silence of one machine is not that of the others under its name.
-      and l.worker_id <> all ((select s.shared_worker_ids from queue.settings as s)::text[])
+      and l.worker_id <> all ((select s.shared_worker_ids from fairlane_core.settings as s)::text[])
     order by l.worker_id
   loop
     -- A beat in this very moment wins.
     perform
     from public.workers as w
     where w.id = v_silent
-      and not queue.is_beating(w.last_heartbeat)
+      and not fairlane_core.is_beating(w.last_heartbeat)
     for no key update skip locked;
     if not found and exists (select from public.workers as w where w.id = v_silent) then
       v_spared := v_spared || v_silent;
-    elsif queue.mark_reaped(v_silent, (select min(l.reason) from unnest(v_lost) as l where l.worker_id = v_silent)) then
+    elsif fairlane_core.mark_reaped(v_silent, (select min(l.reason) from unnest(v_lost) as l where l.worker_id = v_silent)) then
       v_reaped := v_reaped || v_silent;
     end if;
   end loop;
-  perform set_config('queue.mode', '', true);
+  perform set_config('fairlane_core.mode', '', true);
 
   v_lost := array(
     select l from unnest(v_lost) as l where l.worker_id is null or l.cause <> 'worker_silent' or l.worker_id <> all (v_spared)
   );
-  v_put_back := queue.put_back(v_lost);
+  v_put_back := fairlane_core.requeue_lost(v_lost);
   -- Last, because it passes over what is locked and waits for nobody.
-  perform queue.free_held_slots(p_limit);
-  perform queue.say(null);
-  return json_build_object('put_back', v_put_back, 'workers_set_to_error', cardinality(v_reaped));
+  perform fairlane_core.free_held_slots(p_limit);
+  perform fairlane_core.set_event_context(null);
+  return json_build_object('requeue_lost', v_put_back, 'workers_set_to_error', cardinality(v_reaped));
 end;
 $$;
 
-create function queue.put_back_or_leave(p_lost queue.lost_task[], p_actor text)
+create function fairlane_core.requeue_lost_or_leave(p_lost fairlane_core.lost_task[], p_actor text)
 returns uuid[] language plpgsql volatile security invoker set search_path = '' as $$
 begin
-  perform queue.say(p_actor);
-  perform queue.put_back(p_lost);
-  perform queue.say(null);
+  perform fairlane_core.set_event_context(p_actor);
+  perform fairlane_core.requeue_lost(p_lost);
+  perform fairlane_core.set_event_context(null);
   return array(
     select t.lease_token
     from public.tasks as t
@@ -9449,21 +9256,21 @@ begin
 end;
 $$;
 
-create function queue.put_back(p_lost queue.lost_task[])
+create function fairlane_core.requeue_lost(p_lost fairlane_core.lost_task[])
 returns integer language plpgsql volatile security invoker set search_path = '' set lock_timeout = '100ms' as $$
 declare
-  v_lost queue.lost_task[];
+  v_lost fairlane_core.lost_task[];
   v_count integer;
   v_total integer := 0;
 begin
-  perform queue.limit_lock_waits(0.4);
+  perform fairlane_core.limit_lock_waits(0.4);
   perform set_config(
-    'queue.mode',
+    'fairlane_core.mode',
     concat_ws(
       ' ',
       -- A task that never reached its worker, or whose worker was shut out, gets its start back.
       'forgives_starts',
-      -- Who is lost holds nothing; who only takes too long may be at work still (queue.held_slots).
+      -- Who is lost holds nothing; who only takes too long may be at work still (fairlane_core.held_slots).
       (select string_agg('let_go:' || l.task_id, ' ') from unnest(p_lost) as l where l.cause <> 'timed_out'),
       -- What a machine itself named in its last beat, it works on no more; what others may have run under its name, they may.
       (
@@ -9471,7 +9278,7 @@ begin
         from unnest(p_lost) as l
         where l.cause in ('terminated', 'crashed')
           and exists (
-            select from queue.noted_beats as b where b.worker_id = l.worker_id and l.lease_token = any (b.leases)
+            select from fairlane_core.noted_beats as b where b.worker_id = l.worker_id and l.lease_token = any (b.leases)
           )
       )
     ),
@@ -9505,7 +9312,7 @@ begin
           or l.cause in ('worker_ended', 'worker_silent') and exists (
             select from public.workers as w
             where w.id = l.worker_id
-              and (w.goodbye_at is not null or queue.is_taken_home(w, t))
+              and (w.goodbye_at is not null or fairlane_core.is_taken_home(w, t))
           )
         )::integer,
         error_message = l.reason
@@ -9518,12 +9325,12 @@ begin
       perform set_config('lock_timeout', '1ms', true);
     end;
   end loop;
-  perform set_config('queue.mode', '', true);
+  perform set_config('fairlane_core.mode', '', true);
   return v_total;
 end;
 $$;
 
-create function queue.is_taken_home(p_worker public.workers, p_task public.tasks)
+create function fairlane_core.is_taken_home(p_worker public.workers, p_task public.tasks)
 returns boolean language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_fault constant text := '(stuck|\mh[ua]ng|frozen|stall|stale|silent|heartbeat|responsive|reachable|unhealthy|crash|fail|error|fatal|overlong|too.long|task.?time|\moom|memory)';
@@ -9536,35 +9343,35 @@ begin
     and coalesce(v_given, v_error) !~* v_fault
     and (v_given is not null or v_error ~* '(idle|over.?capacity|scal(e|ed|ing)\M|surplus|no work)')
     and coalesce(
-      queue.seen_at(p_worker.last_heartbeat, queue.now())
-        > coalesce(p_worker.ended_at, queue.now()) - (select s.gpu_silence_limit from queue.settings as s)
-        -- It fell silent on its way out: had it been silent before, it would have failed (queue.workers_before_write).
+      fairlane_core.seen_at(p_worker.last_heartbeat, fairlane_core.now())
+        > coalesce(p_worker.ended_at, fairlane_core.now()) - (select s.gpu_heartbeat_timeout from fairlane_core.settings as s)
+        -- It fell silent on its way out: had it been silent before, it would have failed (fairlane_core.workers_before_write).
         or (p_worker.last_heartbeat is not null and p_worker.failed_at is null),
       false
     )
     and coalesce(
-      queue.seen_at(greatest(p_task.claimed_at, p_task.reported_at), queue.now())
-        > queue.now() - (select s.quiet_task_limit from queue.settings as s),
+      fairlane_core.seen_at(greatest(p_task.claimed_at, p_task.reported_at), fairlane_core.now())
+        > fairlane_core.now() - (select s.stuck_after from fairlane_core.settings as s),
       false
     );
 end;
 $$;
 
-create function queue.mark_reaped(p_worker_id text, p_reason text)
+create function fairlane_core.mark_reaped(p_worker_id text, p_reason text)
 returns boolean language plpgsql volatile security invoker set search_path = '' as $$
 begin
   update public.workers as w
   set status = 'error',
-    reaped_at = queue.now(),
-    metadata = w.metadata || jsonb_build_object('error_reason', p_reason, 'error_time', queue.now())
+    reaped_at = fairlane_core.now(),
+    metadata = w.metadata || jsonb_build_object('error_reason', p_reason, 'error_time', fairlane_core.now())
   where w.id = p_worker_id
     and w.status <> 'terminating'
-    and not queue.has_ended(w.status);
+    and not fairlane_core.has_ended(w.status);
   return found;
 end;
 $$;
 
-create function queue.begin_restore()
+create function fairlane_core.begin_restore()
 returns json language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_table regclass;
@@ -9577,7 +9384,7 @@ begin
       using errcode = 'object_not_in_prerequisite_state', hint = 'Restore into a database that was just migrated';
   end if;
 
-  for v_job in select j.jobid from cron.job as j where j.jobname like 'queue-%' loop
+  for v_job in select j.jobid from cron.job as j where j.jobname like 'fairlane-%' loop
     perform cron.unschedule(v_job);
   end loop;
 
@@ -9585,7 +9392,7 @@ begin
     select t.tgname as name, t.tgrelid::regclass as on_table
     from pg_trigger as t
       join pg_proc as p on p.oid = t.tgfoid
-    where p.pronamespace = 'queue'::regnamespace
+    where p.pronamespace = 'fairlane_core'::regnamespace
       and not t.tgisinternal
       and t.tgenabled <> 'D'
     order by t.tgrelid, t.tgname
@@ -9598,7 +9405,7 @@ begin
     select c.oid::regclass
     from pg_class as c
     where c.relkind in ('r', 'p')
-      and (c.relnamespace = 'queue'::regnamespace or c.oid = 'public.task_types'::regclass)
+      and (c.relnamespace = 'fairlane_core'::regnamespace or c.oid = 'public.task_types'::regclass)
     order by c.relname
   loop
     execute pg_catalog.format('delete from %s', v_table);
@@ -9607,7 +9414,7 @@ begin
 end;
 $$;
 
-create function queue.rebuild()
+create function fairlane_core.rebuild()
 returns json language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_trigger record;
@@ -9622,7 +9429,7 @@ begin
     select t.tgname as name, t.tgrelid::regclass as on_table
     from pg_trigger as t
       join pg_proc as p on p.oid = t.tgfoid
-    where p.pronamespace = 'queue'::regnamespace
+    where p.pronamespace = 'fairlane_core'::regnamespace
       and not t.tgisinternal
       and t.tgenabled = 'D'
     order by t.tgrelid, t.tgname
@@ -9632,8 +9439,8 @@ begin
   end loop;
 
   -- Rows that a dump of the schema does not hold.
-  insert into queue.settings (is_only_row) values (true) on conflict do nothing;
-  insert into queue.clock_watch (is_only_row) values (true) on conflict do nothing;
+  insert into fairlane_core.settings (is_only_row) values (true) on conflict do nothing;
+  insert into fairlane_core.clock_watch (is_only_row) values (true) on conflict do nothing;
 
   -- Rows that were copied have taken numbers that their sequences know nothing of.
   for v_sequence in
@@ -9644,7 +9451,7 @@ begin
       join pg_attribute as a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
     where s.relkind = 'S'
       and d.refobjid in (
-        'public.task_events'::regclass, 'public.system_logs'::regclass, 'queue.subtasks'::regclass
+        'public.task_events'::regclass, 'public.system_logs'::regclass, 'fairlane_core.subtasks'::regclass
       )
   loop
     execute pg_catalog.format('select max(t.%I) from %s as t', v_sequence.of_column, v_sequence.of_table) into v_last;
@@ -9655,34 +9462,34 @@ begin
     v_sequences := v_sequences + (v_last is not null)::integer;
   end loop;
 
-  v_mended := queue.reconcile_owners(array(
-    select distinct d.user_id from queue.drift() as d where d.user_id is not null order by d.user_id
+  v_mended := fairlane_core.reconcile_owners(array(
+    select distinct d.user_id from fairlane_core.drift() as d where d.user_id is not null order by d.user_id
   ));
-  perform queue.recount_totals();
+  perform fairlane_core.recount_totals();
 
-  perform queue.make_bucket();
+  perform fairlane_core.make_bucket();
   if not exists (select from pg_extension as e where e.extname = 'pg_cron') then
     create extension pg_cron;
   end if;
-  perform queue.schedule_jobs();
+  perform fairlane_core.schedule_jobs();
   notify pgrst, 'reload schema';
 
-  v_wide := array(select w.statement from queue.wide_grants() as w);
+  v_wide := array(select w.statement from fairlane_core.wide_grants() as w);
   if cardinality(v_wide) > 0 then
     raise warning 'The API may do more with % of the queue''s objects than migrations grant', cardinality(v_wide)
-      using hint = 'select statement from queue.wide_grants() shows what takes it back: run that before anybody knows this address';
+      using hint = 'select statement from fairlane_core.wide_grants() shows what takes it back: run that before anybody knows this address';
   end if;
   return json_build_object(
     'triggers_enabled', v_triggers,
     'sequences_moved', v_sequences,
     'owners_mended', v_mended,
-    'drift', (select count(*) from queue.drift()),
+    'drift', (select count(*) from fairlane_core.drift()),
     'wide_grants', v_wide
   );
 end;
 $$;
 
-create function queue.wide_grants()
+create function fairlane_core.wide_grants()
 returns table (statement text) language sql stable security invoker set search_path = '' as $$
   with shipped (name, role, privileges) as (
     values
@@ -9722,7 +9529,7 @@ returns table (statement text) language sql stable security invoker set search_p
       cross join lateral pg_catalog.aclexplode(c.relacl) as a
       join api_role as r on r.oid = a.grantee
     where c.relkind in ('r', 'p', 'v', 'm', 'S')
-      and (n.nspname = 'queue' or n.nspname = 'public' and c.relname in (select s.name from shipped as s))
+      and (n.nspname = 'fairlane_core' or n.nspname = 'public' and c.relname in (select s.name from shipped as s))
     union all
     select
       null, p.pronamespace, p.proname::text, r.name, a.privilege_type,
@@ -9731,7 +9538,7 @@ returns table (statement text) language sql stable security invoker set search_p
       join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
       cross join lateral pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) as a
       join api_role as r on r.oid = a.grantee
-    where n.nspname = 'queue'
+    where n.nspname = 'fairlane_core'
       -- Functions of the app are in public as well; ours say of themselves for whom they are.
       or n.nspname = 'public'
         and (p.proname in (select s.name from shipped as s) or pg_catalog.obj_description(p.oid, 'pg_proc') like '%service\_role only.')
@@ -9745,12 +9552,12 @@ returns table (statement text) language sql stable security invoker set search_p
       and not (
         h.role = 'service_role'
         and case h.schema
-          when 'queue'::regnamespace then h.privilege in ('EXECUTE', 'SELECT')
+          when 'fairlane_core'::regnamespace then h.privilege in ('EXECUTE', 'SELECT')
           else h.privilege = 'EXECUTE' and h.name not in (select o.name from shipped as o)
         end
       )
       and not (
-        h.schema = 'queue'::regnamespace and h.role = 'authenticated' and h.name in ('create_api_token', 'revoke_api_token')
+        h.schema = 'fairlane_core'::regnamespace and h.role = 'authenticated' and h.name in ('create_api_token', 'revoke_api_token')
       )
       and not (
         h.role = 'anon'
@@ -9787,15 +9594,15 @@ returns table (statement text) language sql stable security invoker set search_p
   order by e.object, e.role;
 $$;
 
-create function queue.watch_clock(
+create function fairlane_core.watch_clock(
   p_clock timestamptz default clock_timestamp(),
   p_timeline text default pg_catalog.left(pg_walfile_name(pg_current_wal_lsn()), 8)
 )
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_tolerance constant interval := interval '10 seconds'; -- clocks are set right by less than this all the time
-  v_now timestamptz := queue.now();
-  v_watch queue.clock_watch;
+  v_now timestamptz := fairlane_core.now();
+  v_watch fairlane_core.clock_watch;
   v_has_gone_back boolean;
   v_has_gap boolean;
   v_is_promoted boolean;
@@ -9804,8 +9611,8 @@ declare
   v_limit interval;
   v_stale_after interval;
 begin
-  select w.* into v_watch from queue.clock_watch as w;
-  select s.gpu_silence_limit, s.stale_after into v_limit, v_stale_after from queue.settings as s;
+  select w.* into v_watch from fairlane_core.clock_watch as w;
+  select s.gpu_heartbeat_timeout, s.stale_after into v_limit, v_stale_after from fairlane_core.settings as s;
   v_is_promoted := coalesce(v_watch.timeline <> p_timeline, false);
   v_has_gone_back := coalesce(p_clock < v_watch.looked_at - v_tolerance, false);
   -- It may have gone ahead and back between two looks: then nothing but what was written meanwhile says so.
@@ -9820,7 +9627,7 @@ begin
   ) as a;
   v_has_gap := v_has_gone_back or exists (
     select
-    from queue.job_runs as r
+    from fairlane_core.job_runs as r
     where r.job = 'rescue'
       and v_watch.looked_at < p_clock - greatest(1.1 * r.period, least(1.5 * r.period, v_limit - interval '30 seconds'))
   );
@@ -9828,7 +9635,7 @@ begin
     v_away := p_clock - v_watch.looked_at;
   end if;
 
-  update queue.clock_watch as w
+  update fairlane_core.clock_watch as w
   set looked_at = p_clock,
     timeline = p_timeline,
     is_steady = not v_has_gap and not v_is_promoted and w.trusted_since <= v_now - v_limit,
@@ -9853,34 +9660,34 @@ begin
 end;
 $$;
 
-create function queue.is_beating(p_last_beat timestamptz)
+create function fairlane_core.is_beating(p_last_beat timestamptz)
 returns boolean language plpgsql stable security definer set search_path = '' as $$
 declare
-  v_now timestamptz := queue.now();
+  v_now timestamptz := fairlane_core.now();
 begin
-  return coalesce(queue.seen_at(p_last_beat, v_now) > v_now - (select s.gpu_silence_limit from queue.settings as s), false);
+  return coalesce(fairlane_core.seen_at(p_last_beat, v_now) > v_now - (select s.gpu_heartbeat_timeout from fairlane_core.settings as s), false);
 end;
 $$;
 
-create function queue.seen_at(p_sign timestamptz, p_now timestamptz)
+create function fairlane_core.seen_at(p_sign timestamptz, p_now timestamptz)
 returns timestamptz language plpgsql stable security invoker set search_path = '' as $$
 begin
   if p_sign is null or p_sign <= p_now + interval '10 seconds' then
     return p_sign;
   end if;
   return coalesce(
-    (select w.set_back_at from queue.clock_watch as w where w.set_back_until > p_now and w.set_back_at <= p_now),
+    (select w.set_back_at from fairlane_core.clock_watch as w where w.set_back_until > p_now and w.set_back_at <= p_now),
     p_sign
   );
 end;
 $$;
 
-create function queue.signs_of_life(
+create function fairlane_core.signs_of_life(
   p_task_id uuid, p_worker_id text, p_started_at timestamptz, p_reported_at timestamptz, p_delivered_at timestamptz
 )
 returns jsonb language plpgsql stable security invoker set search_path = '' as $$
 declare
-  v_now timestamptz := queue.now();
+  v_now timestamptz := fairlane_core.now();
   v_worker public.workers;
 begin
   select w.* into v_worker from public.workers as w where w.id = p_worker_id;
@@ -9890,9 +9697,9 @@ begin
     'seconds_since_last_beat', round(extract(epoch from v_now - v_worker.last_heartbeat)),
     'seconds_since_last_report', round(extract(epoch from v_now - p_reported_at)),
     -- By its own word or its guardian's; one that others have set aside may work on. Under a name that several share the
-    -- row is that of all of them (queue.put_back).
+    -- row is that of all of them (fairlane_core.requeue_lost).
     'worker_is_gone', coalesce(v_worker.goodbye_at is not null or v_worker.status in ('crashed', 'terminating'), false)
-      or coalesce(strpos(current_setting('queue.mode', true), 'gone:' || p_task_id) > 0, false),
+      or coalesce(strpos(current_setting('fairlane_core.mode', true), 'gone:' || p_task_id) > 0, false),
     'was_named', p_delivered_at is not null,
     'log_lines', (
       select count(*)
@@ -9904,15 +9711,15 @@ begin
 end;
 $$;
 
-create function queue.apply_noted_ends()
+create function fairlane_core.apply_noted_ends()
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_noted record;
 begin
   for v_noted in
     select distinct on (b.worker_id) b.worker_id, b.beat_at, b.status
-    from queue.noted_beats as b
-    where b.worker_id in (select n.worker_id from queue.noted_beats as n where n.status is not null and n.leases is null)
+    from fairlane_core.noted_beats as b
+    where b.worker_id in (select n.worker_id from fairlane_core.noted_beats as n where n.status is not null and n.leases is null)
     order by b.worker_id, b.beat_at desc
   loop
     perform from public.workers as w where w.id = v_noted.worker_id for no key update skip locked;
@@ -9931,9 +9738,9 @@ begin
           and t.claimed_at > v_noted.beat_at
       )
     then
-      perform queue.beat(v_noted.worker_id, v_noted.status, null, null, v_noted.beat_at);
+      perform fairlane_core.beat(v_noted.worker_id, v_noted.status, null, null, v_noted.beat_at);
     end if;
-    update queue.noted_beats as b
+    update fairlane_core.noted_beats as b
     set status = null
     where b.worker_id = v_noted.worker_id
       and b.beat_at <= v_noted.beat_at
@@ -9942,11 +9749,204 @@ begin
 end;
 $$;
 
-create function queue.sweep(p_limit integer default 1000)
+create function fairlane_core.stalled_tasks()
+returns setof fairlane_core.lost_task language plpgsql stable security invoker set search_path = '' as $$
+declare
+  v_now timestamptz := fairlane_core.now();
+  v_settings fairlane_core.settings;
+  -- After a start of the database nobody has had time to beat.
+  v_may_judge_silence boolean;
+  v_trusted_since timestamptz;
+begin
+  select s.* into v_settings from fairlane_core.settings as s;
+  v_may_judge_silence := v_now < pg_postmaster_start_time() -- set back since; then v_trusted_since says from when
+    or v_now - pg_postmaster_start_time() >= v_settings.gpu_heartbeat_timeout;
+  v_trusted_since := (select least(w.trusted_since, v_now) from fairlane_core.clock_watch as w);
+
+  return query
+  with running as (
+    select
+      t as task, t.id, t.lease_token, t.reported_at, t.worker_id, t.token_id, t.pool, t.attempts, t.delivered_at, t.is_beaten_for,
+      coalesce(t.timeout, y.timeout) as timeout,
+      case
+        when t.token_id is not null or is_shared then (
+          select b.status
+          from fairlane_core.noted_beats as b
+          where b.worker_id = t.worker_id
+            and t.lease_token = any (b.leases)
+          limit 1
+        )
+      end as said,
+      is_shared, w as worker,
+      left_by.said as left_as, left_by.at as left_at,
+      w.status as worker_status, seen.last_heartbeat, w.metadata ->> 'error_reason' as error_reason,
+      t.token_id is not null and (k.id is null or k.revoked_at is not null or k.expires_at <= v_now) as is_shut_out,
+      -- It has given its place back, and no child is there that could end it.
+      not t.takes_slot and fairlane_core.is_handed_over(t.id, t.lease_token)
+        and coalesce(o.open_count + o.complete_count + o.failed_count + o.cancelled_count, 0) = 0 as is_childless,
+      coalesce(o.enqueued_attempt = t.attempts, false) as has_reported, o.changed_at as family_changed_at, t.output_location,
+      seen.started_at,
+      greatest(seen.started_at, v_trusted_since) as runs_since,
+      greatest(seen.started_at, seen.reported_at, seen.seen_at, v_trusted_since) as last_report,
+      greatest(seen.started_at, seen.reported_at, seen.last_heartbeat, v_trusted_since) as last_sign,
+      greatest(seen.started_at, seen.reported_at, seen.seen_at, case when not is_shared then seen.last_heartbeat end, v_trusted_since)
+        as last_own_sign
+    from public.tasks as t
+      left join public.workers as w on w.id = t.worker_id and t.token_id is null
+      left join public.task_types as y on y.name = t.task_type
+      left join public.user_api_tokens as k on k.id = t.token_id
+      left join fairlane_core.orchestrations as o on o.orchestrator_id = t.id and not t.takes_slot
+      cross join lateral (
+        select coalesce(fairlane_core.sent_name(t.worker_id) = any (v_settings.shared_worker_ids), false) as is_shared
+      ) as named
+      -- A machine under that name ended, and nobody has named the task since.
+      left join lateral (
+        select case when bool_or(b.status = 'terminated') then 'terminated' else 'crashed' end as said, min(b.beat_at) as at
+        from fairlane_core.noted_beats as b
+        where named.is_shared
+          and b.worker_id = t.worker_id
+          and t.lease_token = any (b.doubtful_leases)
+          and b.beat_at > coalesce(greatest(t.reported_at, t.seen_at), '-infinity')
+        having count(*) > 0
+      ) as left_by on true
+      cross join lateral (
+        select
+          fairlane_core.seen_at(coalesce(t.claimed_at, t.generation_started_at, t.updated_at, t.created_at, '-infinity'), v_now) as started_at,
+          fairlane_core.seen_at(t.reported_at, v_now) as reported_at,
+          fairlane_core.seen_at(t.seen_at, v_now) as seen_at,
+          fairlane_core.seen_at(
+            greatest(w.last_heartbeat, (select max(b.beat_at) from fairlane_core.noted_beats as b where b.worker_id = w.id)), v_now
+          ) as last_heartbeat
+      ) as seen
+    where t.status = 'In Progress'
+      and not fairlane_core.is_waiting_for_children(t)
+  ),
+  judged as (
+    select
+      r.*,
+      case
+        when fairlane_core.has_ended(r.worker_status) then 'worker_ended'
+        when r.said is not null then r.said
+        when r.runs_since < v_now - r.timeout then 'timed_out'
+        -- Whatever it does, nobody would listen to it.
+        when r.is_shut_out then 'token_ended'
+        when not v_may_judge_silence then null
+        when r.left_as is not null
+          and case when r.token_id is null then greatest(r.left_at, v_trusted_since) else r.last_report end
+            < v_now - v_settings.token_beat_timeout then r.left_as
+        when r.worker_id is null and r.last_report < v_now - v_settings.gpu_heartbeat_timeout then 'unassigned'
+        when r.token_id is not null and r.last_report
+          < v_now - case when r.is_beaten_for then v_settings.token_beat_timeout else v_settings.token_heartbeat_timeout end then 'caller_silent'
+        when r.worker_id is not null and r.token_id is null and r.pool <> 'gpu' and r.last_own_sign < v_now - v_settings.api_heartbeat_timeout
+          then 'caller_silent'
+        when r.worker_id is not null and r.token_id is null and r.pool = 'gpu' and r.last_sign < v_now - v_settings.gpu_heartbeat_timeout
+          then 'worker_silent'
+        when r.worker_id is not null and r.token_id is null and r.pool = 'gpu'
+          and r.delivered_at is null and r.runs_since < v_now - v_settings.delivery_timeout then 'never_delivered'
+        -- It was told, but another worker might have spoken; whoever did, nobody is at work on it by now.
+        when r.worker_id is not null and r.token_id is null and r.pool = 'gpu' and r.last_report < v_now - v_settings.delivery_timeout
+          and fairlane_core.told_reason(r.task) is not null then 'failure_told'
+        when r.is_shared and r.token_id is null and r.last_own_sign < v_now - v_settings.stuck_after then 'unnamed'
+        when r.is_childless and greatest(r.last_report, r.family_changed_at) < v_now - v_settings.family_quiet_after
+          then case when r.has_reported then 'enqueued_nothing' else 'left_behind' end
+      end as cause
+    from running as r
+  )
+  select
+    j.id, j.lease_token, j.reported_at, j.worker_id, j.cause,
+    case
+      when j.left_as = j.cause then pg_catalog.format(
+        case j.cause
+          when 'terminated' then 'Start %s was handed back: a machine under the shared name %s said that it ends, and none has named the task since (for %s s)'
+          else 'Start %s ended without a result: a machine under the shared name %s reported that its process is gone, and none has named the task since (for %s s)'
+        end,
+        greatest(j.attempts, 1), fairlane_core.sent_name(j.worker_id), fairlane_core.seconds_between(j.last_report, v_now)
+      )
+      when j.cause in ('worker_ended', 'worker_silent') and fairlane_core.is_taken_home(j.worker, j.task) then fairlane_core.reason_of_home(j.worker, j.attempts)
+      when j.said = j.cause then fairlane_core.reason_of_goodbye(j.said, j.attempts, fairlane_core.sent_name(j.worker_id), j.token_id is not null)
+      else pg_catalog.format(
+        'Start %s ended without a result: %s',
+        greatest(j.attempts, 1),
+        case j.cause
+          when 'worker_ended' then pg_catalog.format(
+            'worker %s is %s%s', j.worker_id, j.worker_status, coalesce(' (' || j.error_reason || ')', '')
+          )
+          when 'worker_silent' then pg_catalog.format(
+            case
+              when j.last_heartbeat is null or j.last_heartbeat < j.started_at then 'worker %s sent no heartbeat since its claim, %s s ago'
+              else 'worker %s has been silent for %s s'
+            end,
+            j.worker_id, fairlane_core.seconds_between(j.last_sign, v_now)
+          )
+          when 'caller_silent' then pg_catalog.format(
+            '%s %s gave no sign for %s s', case when j.token_id is null then 'worker' else 'the user''s machine' end, fairlane_core.sent_name(j.worker_id),
+            fairlane_core.seconds_between(case when j.token_id is null then j.last_own_sign else j.last_report end, v_now)
+          )
+          when 'token_ended' then pg_catalog.format('the token of the user''s machine %s was revoked or has expired', fairlane_core.sent_name(j.worker_id))
+          when 'unassigned' then 'it had no worker'
+          when 'unnamed' then pg_catalog.format(
+            'several machines may share the name %s, and none of them has named the task for %s s',
+            fairlane_core.sent_name(j.worker_id), fairlane_core.seconds_between(j.last_own_sign, v_now)
+          )
+          when 'timed_out' then pg_catalog.format(
+            'it ran for %s s, its timeout is %s s', fairlane_core.seconds_between(j.started_at, v_now), extract(epoch from j.timeout)::bigint
+          )
+          when 'never_delivered' then pg_catalog.format(
+            'worker %s beats, but has not named the task in %s s', j.worker_id, fairlane_core.seconds_between(j.started_at, v_now)
+          )
+          when 'failure_told' then pg_catalog.format(
+            'it was said to have failed, and nobody has named it for %s s: %s', fairlane_core.seconds_between(j.last_report, v_now), fairlane_core.told_reason(j.task)
+          )
+          when 'enqueued_nothing' then pg_catalog.format(
+            'it enqueued nothing, and nothing was heard of it for %s s; its last words: %s',
+            fairlane_core.seconds_between(j.last_report, v_now), coalesce(pg_catalog.left(j.output_location, 500), 'none')
+          )
+          when 'left_behind' then pg_catalog.format(
+            'worker %s claimed again, and nothing was enqueued or heard of it for %s s',
+            fairlane_core.sent_name(j.worker_id), fairlane_core.seconds_between(j.last_report, v_now)
+          )
+        end
+      )
+    end
+  from judged as j
+  where j.cause is not null;
+end;
+$$;
+
+create function fairlane_core.seconds_between(p_from timestamptz, p_to timestamptz)
+returns text language plpgsql immutable security invoker set search_path = '' as $$
+begin
+  return case
+    when isfinite(p_from) and isfinite(p_to) then pg_catalog.round(extract(epoch from p_to - p_from))::bigint::text
+    else 'uncounted'
+  end;
+end;
+$$;
+
+create function fairlane_core.reason_of_goodbye(p_said text, p_attempts integer, p_worker_id text, p_is_users boolean)
+returns text language sql immutable security invoker set search_path = '' as $$
+  select pg_catalog.format(
+    case p_said
+      when 'terminated' then 'Start %s was handed back: %s %s said that it ends'
+      else 'Start %s ended without a result: %s %s reported that its process is gone'
+    end,
+    greatest(p_attempts, 1), case when p_is_users then 'the user''s machine' else 'its machine, one of those named' end, p_worker_id
+  );
+$$;
+
+create function fairlane_core.reason_of_home(p_worker public.workers, p_attempts integer)
+returns text language sql immutable security invoker set search_path = '' as $$
+  select pg_catalog.format(
+    'Start %s was handed back: worker %s was sent home (%s)', greatest(p_attempts, 1), p_worker.id,
+    coalesce(nullif(p_worker.metadata ->> 'error_reason', ''), p_worker.metadata ->> 'termination_reason')
+  );
+$$;
+
+create function fairlane_core.sweep(p_limit integer default 1000)
 returns json language plpgsql volatile security definer set search_path = '' set enable_seqscan = off set enable_sort = off as $$
 declare
-  v_now timestamptz := queue.now();
-  v_stale_before timestamptz := queue.stale_before();
+  v_now timestamptz := fairlane_core.now();
+  v_stale_before timestamptz := fairlane_core.stale_before();
   v_due uuid[];
   v_stale uuid[];
   v_last_event_id bigint;
@@ -9956,41 +9956,41 @@ begin
   from (
     select t.id
     from public.tasks as t
-      join queue.user_slots as s on s.user_id = t.user_id
-    where t.standing = 'not_yet'
+      join fairlane_core.user_slots as s on s.user_id = t.user_id
+    where t.readiness = 'not_yet'
       and t.available_at <= v_now
     order by t.available_at
     limit p_limit
     for no key update of t, s skip locked
   ) as d;
-  perform queue.ask_standing_again(coalesce(v_due, array[]::uuid[]));
+  perform fairlane_core.recompute_readiness(coalesce(v_due, array[]::uuid[]));
 
   select array_agg(o.id)
   into v_stale
   from (
     select t.id
     from public.tasks as t
-      join queue.user_slots as s on s.user_id = t.user_id
-    where t.standing = 'ready'
+      join fairlane_core.user_slots as s on s.user_id = t.user_id
+    where t.readiness = 'ready'
       and t.attempts = 0
       and t.claimed_at is null
       and greatest(t.created_at, t.available_at, t.released_at) < v_stale_before
-      and queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), false, t.params)
+      and fairlane_core.is_stale(greatest(t.created_at, t.available_at, t.released_at), false, t.params)
     order by greatest(t.created_at, t.available_at, t.released_at)
     limit p_limit
     for no key update of t, s skip locked
   ) as o;
-  perform queue.ask_standing_again(coalesce(v_stale, array[]::uuid[]));
+  perform fairlane_core.recompute_readiness(coalesce(v_stale, array[]::uuid[]));
 
   -- A second sweep in the same minute has nothing to add to the sample.
-  if not exists (select from queue.minute_samples as m where m.sampled_at > v_now - interval '30 seconds') then
-    select coalesce(max(m.last_event_id), 0) into v_last_event_id from queue.minute_samples as m;
+  if not exists (select from fairlane_core.minute_samples as m where m.sampled_at > v_now - interval '30 seconds') then
+    select coalesce(max(m.last_event_id), 0) into v_last_event_id from fairlane_core.minute_samples as m;
 
-    insert into queue.minute_samples (sampled_at, pool, claimable, arrivals, completions, last_event_id)
+    insert into fairlane_core.minute_samples (sampled_at, pool, claimable, arrivals, completions, last_event_id)
     select
-      v_now, p.pool, queue.claimable_count(('service', null, null)::queue.caller, p.pool),
+      v_now, p.pool, fairlane_core.claimable_count(('service', null, null)::fairlane_core.caller, p.pool),
       coalesce(e.arrivals, 0), coalesce(e.completions, 0), coalesce(n.id, v_last_event_id)
-    from unnest(queue.pools()) as p (pool)
+    from unnest(fairlane_core.pools()) as p (pool)
       cross join (select max(x.id) as id from public.task_events as x) as n
       left join (
         select
@@ -10013,12 +10013,12 @@ begin
     on conflict do nothing;
 
     -- It reads on from the sample before, however old that one is.
-    perform queue.note_unknown_types(v_now);
-    delete from queue.minute_samples as m where m.sampled_at < v_now - interval '1 day';
+    perform fairlane_core.note_unknown_types(v_now);
+    delete from fairlane_core.minute_samples as m where m.sampled_at < v_now - interval '1 day';
   end if;
 
   -- Last, because it locks owners until the end.
-  perform queue.drop_empty_lines(p_limit);
+  perform fairlane_core.drop_empty_queues(p_limit);
 
   return json_build_object(
     'released', coalesce(cardinality(v_due), 0),
@@ -10027,7 +10027,7 @@ begin
 end;
 $$;
 
-create function queue.note_unknown_types(p_now timestamptz)
+create function fairlane_core.note_unknown_types(p_now timestamptz)
 returns integer language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_most constant integer := 1000;
@@ -10038,31 +10038,31 @@ declare
   v_noted integer;
 begin
   -- Two at once would count the same tasks.
-  if not pg_try_advisory_xact_lock(hashtextextended('queue.note_unknown_types', 0)) then
+  if not pg_try_advisory_xact_lock(hashtextextended('fairlane_core.note_unknown_types', 0)) then
     return 0;
   end if;
 
-  delete from queue.unknown_types as u
+  delete from fairlane_core.unknown_types as u
   where u.last_seen_at < p_now - interval '30 days'
     or exists (select from public.task_types as y where y.name = u.name);
 
   v_from := coalesce(
-    (select max(m.sampled_at) from queue.minute_samples as m where m.sampled_at < p_now) - interval '1 minute',
+    (select max(m.sampled_at) from fairlane_core.minute_samples as m where m.sampled_at < p_now) - interval '1 minute',
     p_now - interval '10 minutes'
   );
   select coalesce(max(m.last_event_id), 0)
   into v_after_id
-  from queue.minute_samples as m
+  from fairlane_core.minute_samples as m
   where m.sampled_at < v_from - interval '1 minute';
 
-  insert into queue.unknown_types as u (name, task_count, first_seen_at, last_seen_at)
+  insert into fairlane_core.unknown_types as u (name, task_count, first_seen_at, last_seen_at)
   select r.task_type, r.task_count, r.first_at, r.last_at
   from (
     select s.*, row_number() over (partition by s.is_noted order by s.task_count desc, s.task_type) as place
     from (
       select
         t.task_type, count(*) as task_count, min(e.at) as first_at, max(e.at) as last_at,
-        exists (select from queue.unknown_types as k where k.name = t.task_type) as is_noted
+        exists (select from fairlane_core.unknown_types as k where k.name = t.task_type) as is_noted
       from (
         select n.task_id, n.at, n.from_status
         from public.task_events as n
@@ -10081,7 +10081,7 @@ begin
     ) as s
   ) as r
   where r.is_noted
-    or r.place <= v_most - (select count(*) from queue.unknown_types)
+    or r.place <= v_most - (select count(*) from fairlane_core.unknown_types)
   on conflict (name) do update
     set task_count = u.task_count + excluded.task_count,
       last_seen_at = excluded.last_seen_at;
@@ -10090,7 +10090,7 @@ begin
 end;
 $$;
 
-create function queue.drop_empty_lines(p_limit integer)
+create function fairlane_core.drop_empty_queues(p_limit integer)
 returns integer language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_owners uuid[];
@@ -10101,11 +10101,11 @@ begin
   into v_owners
   from (
     select s.user_id
-    from queue.user_slots as s
+    from fairlane_core.user_slots as s
     where s.user_id in (
       select l.user_id
-      from queue.user_lines as l
-      where l.turn_at < queue.now() - interval '1 hour'
+      from fairlane_core.user_queues as l
+      where l.last_served_at < fairlane_core.now() - interval '1 hour'
         and (
           l.ready_cloud, l.ready_cloud_orchestration, l.ready_local, l.ready_local_orchestration,
           l.active_cloud, l.active_cloud_orchestration, l.active_local, l.active_local_orchestration
@@ -10115,60 +10115,60 @@ begin
     for no key update of s skip locked
   ) as o;
 
-  delete from queue.user_lines as l
+  delete from fairlane_core.user_queues as l
   where l.user_id = any (v_owners)
-    and l.turn_at < queue.now() - interval '1 hour'
+    and l.last_served_at < fairlane_core.now() - interval '1 hour'
     and (
       l.ready_cloud, l.ready_cloud_orchestration, l.ready_local, l.ready_local_orchestration,
       l.active_cloud, l.active_cloud_orchestration, l.active_local, l.active_local_orchestration
     ) = (0, 0, 0, 0, 0, 0, 0, 0);
   get diagnostics v_dropped = row_count;
 
-  delete from queue.blocked_tasks as b
+  delete from fairlane_core.blocked_tasks as b
   where b.user_id = any (v_owners)
     and b.task_count = 0;
   return v_dropped;
 end;
 $$;
 
-create function queue.workers_after_write()
+create function fairlane_core.workers_after_write()
 returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_ended text[];
 begin
-  if current_setting('queue.mode', true) = 'rescues' then
+  if current_setting('fairlane_core.mode', true) = 'rescues' then
     return null;
   end if;
   -- A beat writes its worker's row: it must pay neither for the join nor for the triggers of tasks, which run for no rows, too.
-  if not exists (select from new_rows as n where n.status is distinct from 'active' and queue.has_ended(n.status)) then
+  if not exists (select from new_rows as n where n.status is distinct from 'active' and fairlane_core.has_ended(n.status)) then
     return null;
   end if;
   v_ended := array(
     select n.id
     from new_rows as n
-      full join old_rows as o on o.id = n.id -- never compares each with each, see queue.tasks_after_update
-    where coalesce(queue.has_ended(n.status) and o.status is distinct from n.status, false)
+      full join old_rows as o on o.id = n.id -- never compares each with each, see fairlane_core.tasks_after_update
+    where coalesce(fairlane_core.has_ended(n.status) and o.status is distinct from n.status, false)
   );
   if cardinality(v_ended) > 0 then
-    perform queue.free_work(v_ended);
+    perform fairlane_core.free_work(v_ended);
   end if;
   return null;
 end;
 $$;
 
-create function queue.workers_after_insert()
+create function fairlane_core.workers_after_insert()
 returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
-  v_ended text[] := array(select n.id from new_rows as n where queue.has_ended(n.status));
+  v_ended text[] := array(select n.id from new_rows as n where fairlane_core.has_ended(n.status));
 begin
   if cardinality(v_ended) > 0 then
-    perform queue.free_work(v_ended);
+    perform fairlane_core.free_work(v_ended);
   end if;
   return null;
 end;
 $$;
 
-create function queue.workers_after_delete()
+create function fairlane_core.workers_after_delete()
 returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off set lock_timeout = '60ms' as $$
 begin
   update public.tasks as t
@@ -10180,26 +10180,26 @@ begin
   where t.worker_id = o.id
     and t.token_id is null
     and t.status = 'In Progress'
-    and not queue.needs_no_worker(t);
-  perform queue.let_go_of(e.id, null, null, null) from (select o.id from old_rows as o order by 1) as e;
+    and not fairlane_core.is_waiting_for_children(t);
+  perform fairlane_core.let_go_of(e.id, null, null, null) from (select o.id from old_rows as o order by 1) as e;
   return null;
 exception when lock_not_available then
   return null; -- nobody beats for these tasks any more: a rescue finds them
 end;
 $$;
 
-create function queue.user_api_tokens_after_update()
+create function fairlane_core.user_api_tokens_after_update()
 returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
-  v_lost queue.lost_task[];
+  v_lost fairlane_core.lost_task[];
 begin
   select array_agg((
     t.id, t.lease_token, t.reported_at, t.worker_id, 'token_ended',
     pg_catalog.format(
       'Start %s ended without a result: the token of the user''s machine %s was revoked',
-      greatest(t.attempts, 1), queue.sent_name(t.worker_id)
+      greatest(t.attempts, 1), fairlane_core.sent_name(t.worker_id)
     )
-  )::queue.lost_task)
+  )::fairlane_core.lost_task)
   into v_lost
   from new_rows as n
     join old_rows as o on o.id = n.id
@@ -10207,28 +10207,28 @@ begin
   where n.revoked_at is not null
     and o.revoked_at is null
     and t.status = 'In Progress'
-    and not queue.needs_no_worker(t);
+    and not fairlane_core.is_waiting_for_children(t);
   if v_lost is not null then
-    perform queue.put_back(v_lost);
+    perform fairlane_core.requeue_lost(v_lost);
   end if;
   return null;
 end;
 $$;
 
-create function queue.free_work(p_worker_ids text[], p_hands_back boolean default false)
+create function fairlane_core.free_work(p_worker_ids text[], p_hands_back boolean default false)
 returns void language plpgsql volatile security invoker set search_path = '' set lock_timeout = '60ms' as $$
 begin
-  perform queue.limit_lock_waits(0.25);
-  perform set_config('queue.mode', 'forgives_starts', true);
+  perform fairlane_core.limit_lock_waits(0.25);
+  perform set_config('fairlane_core.mode', 'forgives_starts', true);
   begin
     update public.tasks as t
     set status = 'Queued',
-      attempts = t.attempts - (p_hands_back or w.goodbye_at is not null or queue.is_taken_home(w, t))::integer,
+      attempts = t.attempts - (p_hands_back or w.goodbye_at is not null or fairlane_core.is_taken_home(w, t))::integer,
       error_message = case
         when p_hands_back or w.goodbye_at is not null then pg_catalog.format(
           'Start %s was handed back: worker %s said that it ends', greatest(t.attempts, 1), w.id
         )
-        when queue.is_taken_home(w, t) then queue.reason_of_home(w, t.attempts)
+        when fairlane_core.is_taken_home(w, t) then fairlane_core.reason_of_home(w, t.attempts)
         else pg_catalog.format(
           'Start %s ended without a result: worker %s is %s%s',
           greatest(t.attempts, 1), w.id, w.status, coalesce(' (' || (w.metadata ->> 'error_reason') || ')', '')
@@ -10239,32 +10239,32 @@ begin
       and t.worker_id = w.id
       and t.token_id is null
       and t.status = 'In Progress'
-      and not queue.needs_no_worker(t);
+      and not fairlane_core.is_waiting_for_children(t);
   exception when lock_not_available then
     null;
   end;
-  perform set_config('queue.mode', '', true);
+  perform set_config('fairlane_core.mode', '', true);
   -- And of what others had ended under them before nothing is held any more.
-  perform queue.let_go_of(e.id, null, null, null) from (select i.id from unnest(p_worker_ids) as i (id) order by i.id) as e;
+  perform fairlane_core.let_go_of(e.id, null, null, null) from (select i.id from unnest(p_worker_ids) as i (id) order by i.id) as e;
 end;
 $$;
 
-create function queue.worker_heartbeat(p_body json)
+create function fairlane_core.worker_heartbeat(p_body json)
 returns json language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
-  v_body json := queue.readable_json(p_body);
+  v_body json := fairlane_core.readable_json(p_body);
   v_worker_id text := v_body ->> 'worker_id_param';
-  v_now timestamptz := queue.now();
+  v_now timestamptz := fairlane_core.now();
   v_said text := coalesce(nullif(left(v_body ->> 'status_param', 200), ''), 'active');
   -- One of several machines under that name: the others go on.
   v_is_one_of_many boolean := v_said in ('terminated', 'crashed')
-    and v_worker_id = any ((select s.shared_worker_ids from queue.settings as s)::text[]);
-  v_status text := queue.beat_or_note(
+    and v_worker_id = any ((select s.shared_worker_ids from fairlane_core.settings as s)::text[]);
+  v_status text := fairlane_core.beat_or_note(
     v_worker_id, case when v_is_one_of_many then 'active' else v_said end,
     v_body -> 'vram_total_mb_param', v_body -> 'vram_used_mb_param', v_now
   );
   v_current uuid := case
-    when queue.is_uuid(v_body ->> 'current_task_id_param') then (v_body ->> 'current_task_id_param')::uuid
+    when fairlane_core.is_uuid(v_body ->> 'current_task_id_param') then (v_body ->> 'current_task_id_param')::uuid
   end;
   v_logs json[];
   v_surplus integer;
@@ -10272,9 +10272,9 @@ declare
   v_names text[] := array[]::text[];
   v_stored integer := 0;
 begin
-  select b.logs, b.surplus into v_logs, v_surplus from queue.bounded_logs(v_body -> 'logs_param') as b;
+  select b.logs, b.surplus into v_logs, v_surplus from fairlane_core.bounded_logs(v_body -> 'logs_param') as b;
   if cardinality(v_logs) > 0 then
-    v_stored := queue.store_logs(v_logs, v_worker_id, v_now);
+    v_stored := fairlane_core.store_logs(v_logs, v_worker_id, v_now);
     v_names := array(
       select distinct l.entry ->> 'task_id'
       from unnest(v_logs) as l (entry)
@@ -10285,19 +10285,19 @@ begin
     v_named := array(
       select n.name::uuid
       from unnest(v_names) as n (name)
-      where queue.is_uuid(n.name)
+      where fairlane_core.is_uuid(n.name)
       union
       select v_current
       where v_current is not null
     );
   end if;
   if v_is_one_of_many then
-    perform queue.end_one_of_many(v_worker_id, v_said, v_current, v_named, v_logs, v_now);
+    perform fairlane_core.end_one_of_many(v_worker_id, v_said, v_current, v_named, v_logs, v_now);
   elsif v_status = 'terminating' and v_said in ('terminated', 'crashed') then
     -- On its way out anyway; whoever sent it away says when it is gone. Its work is free now.
-    perform queue.free_work(array[v_worker_id], v_said = 'terminated');
-  elsif v_status = 'active' or not queue.has_ended(v_status) then
-    perform queue.show_signs_of_life(v_worker_id, v_named, v_names, v_now);
+    perform fairlane_core.free_work(array[v_worker_id], v_said = 'terminated');
+  elsif v_status = 'active' or not fairlane_core.has_ended(v_status) then
+    perform fairlane_core.show_signs_of_life(v_worker_id, v_named, v_names, v_now);
   end if;
 
   return json_build_object(
@@ -10305,26 +10305,26 @@ begin
     'heartbeat_updated', true,
     'logs_inserted', v_stored,
     'log_errors', cardinality(v_logs) - v_stored + v_surplus,
-    'stop', queue.tasks_to_stop(('service', null, null), v_worker_id, v_named, v_current, v_now)
+    'stop', fairlane_core.tasks_to_stop(('service', null, null), v_worker_id, v_named, v_current, v_now)
   );
 end;
 $$;
 
-create function queue.beat_or_note(p_worker_id text, p_status text, p_vram_total json, p_vram_used json, p_now timestamptz)
+create function fairlane_core.beat_or_note(p_worker_id text, p_status text, p_vram_total json, p_vram_used json, p_now timestamptz)
 returns text language plpgsql volatile security invoker set search_path = '' set lock_timeout = '100ms' as $$
 begin
   -- For a row one may wait twice: in line, and for its holder.
-  perform queue.limit_lock_waits(0.4);
-  return queue.beat(p_worker_id, p_status, p_vram_total, p_vram_used, p_now);
+  perform fairlane_core.limit_lock_waits(0.4);
+  return fairlane_core.beat(p_worker_id, p_status, p_vram_total, p_vram_used, p_now);
 exception when lock_not_available then
-  insert into queue.noted_beats as b (worker_id, beat_at, status)
+  insert into fairlane_core.noted_beats as b (worker_id, beat_at, status)
   values (p_worker_id, p_now, case when p_status in ('terminated', 'crashed') then p_status end)
   on conflict (worker_id, beat_at) do update set status = coalesce(b.status, excluded.status);
   return (select w.status from public.workers as w where w.id = p_worker_id);
 end;
 $$;
 
-create function queue.beat(p_worker_id text, p_status text, p_vram_total json, p_vram_used json, p_now timestamptz)
+create function fairlane_core.beat(p_worker_id text, p_status text, p_vram_total json, p_vram_used json, p_now timestamptz)
 returns text language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_vram jsonb := '{}'::jsonb;
@@ -10333,13 +10333,13 @@ declare
 begin
   -- Longer ids than this fit no index.
   if p_worker_id is null or length(p_worker_id) not between 1 and 200 then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT', 'A heartbeat needs a worker id of 1 to 200 characters', 'Send worker_id_param'
     );
   end if;
 
   if starts_with(p_worker_id, 'token:') then
-    perform queue.refuse_name_of_a_token(p_worker_id);
+    perform fairlane_core.refuse_name_of_a_token(p_worker_id);
   end if;
 
   -- Without nvidia-smi a worker sends 0/0: then it knows nothing, and what was known before is left.
@@ -10353,7 +10353,7 @@ begin
 
   -- The end of one machine is not that of others under the same name.
   if v_said in ('terminated', 'crashed') then
-    select case when p_worker_id = any (s.shared_worker_ids) then 'active' else v_said end into v_said from queue.settings as s;
+    select case when p_worker_id = any (s.shared_worker_ids) then 'active' else v_said end into v_said from fairlane_core.settings as s;
   end if;
 
   update public.workers as w
@@ -10368,7 +10368,7 @@ begin
       else w.status
     end,
     goodbye_at = case
-      -- A new time, or the mark would be taken for somebody else's (queue.workers_before_status).
+      -- A new time, or the mark would be taken for somebody else's (fairlane_core.workers_before_status).
       when w.goodbye_at is not null and v_said in ('terminated', 'crashed')
         then greatest(p_now, w.goodbye_at + interval '1 microsecond')
       when v_said = 'terminated' and w.status not in ('terminating', 'terminated') and (w.status <> 'error' or w.reaped_at is not null)
@@ -10376,7 +10376,7 @@ begin
     end,
     metadata = case
       when w.goodbye_at is not null and v_said in ('terminated', 'crashed') then w.metadata
-      else queue.metadata_after_return(w)
+      else fairlane_core.metadata_after_return(w)
     end || v_vram
   where w.id = p_worker_id
   returning w.status into v_status;
@@ -10392,21 +10392,21 @@ begin
     return v_status;
   end if;
   -- Two first beats at once.
-  return queue.beat(p_worker_id, p_status, p_vram_total, p_vram_used, p_now);
+  return fairlane_core.beat(p_worker_id, p_status, p_vram_total, p_vram_used, p_now);
 end;
 $$;
 
-create function queue.show_signs_of_life(p_worker_id text, p_named uuid[], p_names text[], p_now timestamptz)
+create function fairlane_core.show_signs_of_life(p_worker_id text, p_named uuid[], p_names text[], p_now timestamptz)
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_late_lines constant interval := interval '1 minute';
-  v_is_shared boolean := p_worker_id = any ((select s.shared_worker_ids from queue.settings as s)::text[]);
+  v_is_shared boolean := p_worker_id = any ((select s.shared_worker_ids from fairlane_core.settings as s)::text[]);
   v_made_up boolean := false;
 begin
   if p_names <> '{}' then
     v_made_up := exists (select from unnest(p_names) as n (name) where n.name ~ '^unknown_task_\d{1,20}$');
   end if;
-  perform set_config('queue.mode', 'counts_itself', true); -- nothing follows from these columns
+  perform set_config('fairlane_core.mode', 'counts_itself', true); -- nothing follows from these columns
   -- Once, and before any task is joined to it: a plan that believes in an empty table would ask it again for each of all.
   with held as materialized (
     select
@@ -10440,12 +10440,12 @@ begin
   from held
   where t.id = held.id
     and (not v_is_shared or held.is_named);
-  perform set_config('queue.mode', '', true);
+  perform set_config('fairlane_core.mode', '', true);
 end;
 $$;
 
-create function queue.tasks_to_stop(
-  p_caller queue.caller, p_worker_id text, p_named uuid[], p_current uuid, p_now timestamptz
+create function fairlane_core.tasks_to_stop(
+  p_caller fairlane_core.caller, p_worker_id text, p_named uuid[], p_current uuid, p_now timestamptz
 )
 returns json language plpgsql stable security invoker set search_path = '' as $$
 begin
@@ -10481,11 +10481,11 @@ begin
 end;
 $$;
 
-create function queue.note_call(p_caller jsonb, p_task_id uuid)
+create function fairlane_core.note_call(p_caller jsonb, p_task_id uuid)
 returns boolean language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['token']);
-  v_now timestamptz := queue.now();
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['token']);
+  v_now timestamptz := fairlane_core.now();
 begin
   update public.tasks as t
   set seen_at = v_now,
@@ -10505,7 +10505,7 @@ begin
 end;
 $$;
 
-create function queue.beat_by_route(
+create function fairlane_core.beat_by_route(
   p_caller jsonb,
   p_worker_id text,
   p_status text,
@@ -10516,8 +10516,8 @@ create function queue.beat_by_route(
 )
 returns json language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
-  v_now timestamptz := queue.now();
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token']);
+  v_now timestamptz := fairlane_core.now();
   v_held uuid[];
   v_logs json[];
   v_own json[];
@@ -10526,7 +10526,7 @@ declare
   v_named uuid[];
 begin
   if v_caller.kind = 'service' then
-    return queue.worker_heartbeat(json_build_object(
+    return fairlane_core.worker_heartbeat(json_build_object(
       'worker_id_param', p_worker_id,
       'status_param', p_status,
       'vram_total_mb_param', p_vram_total_mb,
@@ -10537,86 +10537,86 @@ begin
     ));
   end if;
   if p_worker_id is null or length(p_worker_id) not between 1 and 200 then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT', 'A heartbeat needs a worker id of 1 to 200 characters', 'Send worker_id'
     );
   end if;
 
   -- Of the lines of a machine that anybody may own those are kept that are about what it runs.
   v_held := array(select t.id from public.tasks as t where t.token_id = v_caller.token_id and t.status = 'In Progress');
-  select b.logs, b.surplus into v_logs, v_surplus from queue.bounded_logs(p_logs) as b;
+  select b.logs, b.surplus into v_logs, v_surplus from fairlane_core.bounded_logs(p_logs) as b;
   v_own := array(
     select l.entry
     from unnest(v_logs) with ordinality as l (entry, place)
     where case
-        when json_typeof(l.entry) = 'object' and queue.is_uuid(l.entry ->> 'task_id') then (l.entry ->> 'task_id')::uuid = any (v_held)
+        when json_typeof(l.entry) = 'object' and fairlane_core.is_uuid(l.entry ->> 'task_id') then (l.entry ->> 'task_id')::uuid = any (v_held)
       end
     order by l.place
   );
-  v_stored := queue.store_logs(v_own, queue.holder_name(v_caller, p_worker_id), v_now);
+  v_stored := fairlane_core.store_logs(v_own, fairlane_core.holder_name(v_caller, p_worker_id), v_now);
   v_named := array(
     select distinct t.id
     from unnest(v_own) as l (entry)
       join public.tasks as t on t.id = (l.entry ->> 'task_id')::uuid
     -- A last beat may bring lines about an earlier start of what another machine under this name has now.
     where p_status not in ('terminated', 'crashed') or p_status is null
-      or queue.log_time(l.entry ->> 'timestamp', v_now) >= coalesce(t.claimed_at, '-infinity')
+      or fairlane_core.log_time(l.entry ->> 'timestamp', v_now) >= coalesce(t.claimed_at, '-infinity')
     union
     select n.id from unnest(p_task_ids) as n (id)
   );
 
-  perform queue.beat_of_token(v_caller, p_worker_id, p_status, p_task_ids, v_named, v_now);
+  perform fairlane_core.beat_of_token(v_caller, p_worker_id, p_status, p_task_ids, v_named, v_now);
 
   return json_build_object(
     'success', true,
     'heartbeat_updated', true,
     'logs_inserted', v_stored,
     'log_errors', cardinality(v_logs) - v_stored + v_surplus,
-    'stop', queue.tasks_to_stop(v_caller, queue.holder_name(v_caller, p_worker_id), v_named, p_task_ids[1], v_now)
+    'stop', fairlane_core.tasks_to_stop(v_caller, fairlane_core.holder_name(v_caller, p_worker_id), v_named, p_task_ids[1], v_now)
   );
 end;
 $$;
 
-create function queue.beat_of_token(
-  p_caller queue.caller, p_worker_id text, p_said text, p_runs uuid[], p_named uuid[], p_now timestamptz
+create function fairlane_core.beat_of_token(
+  p_caller fairlane_core.caller, p_worker_id text, p_said text, p_runs uuid[], p_named uuid[], p_now timestamptz
 )
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
-  v_holder constant text := queue.holder_name(p_caller, p_worker_id);
-  v_is_shared constant boolean := p_worker_id = any ((select s.shared_worker_ids from queue.settings as s)::text[]);
-  v_lost queue.lost_task[];
+  v_holder constant text := fairlane_core.holder_name(p_caller, p_worker_id);
+  v_is_shared constant boolean := p_worker_id = any ((select s.shared_worker_ids from fairlane_core.settings as s)::text[]);
+  v_lost fairlane_core.lost_task[];
   v_left uuid[];
 begin
   if p_said in ('terminated', 'crashed') then
     v_lost := array(
       select (
-        t.id, t.lease_token, t.reported_at, t.worker_id, p_said, queue.reason_of_goodbye(p_said, t.attempts, p_worker_id, true)
-      )::queue.lost_task
+        t.id, t.lease_token, t.reported_at, t.worker_id, p_said, fairlane_core.reason_of_goodbye(p_said, t.attempts, p_worker_id, true)
+      )::fairlane_core.lost_task
       from public.tasks as t
       where t.worker_id = v_holder
         and t.token_id = p_caller.token_id
         and t.status = 'In Progress'
         and (not v_is_shared or t.id = any (p_named))
-        and not queue.needs_no_worker(t)
+        and not fairlane_core.is_waiting_for_children(t)
     );
-    v_left := queue.put_back_or_leave(v_lost, queue.caller_name(p_caller));
+    v_left := fairlane_core.requeue_lost_or_leave(v_lost, fairlane_core.caller_name(p_caller));
     if v_is_shared and p_runs is null then
-      perform queue.note_end_of_many(v_holder, p_caller.token_id, p_said, v_left, p_now);
+      perform fairlane_core.note_end_of_many(v_holder, p_caller.token_id, p_said, v_left, p_now);
     elsif cardinality(v_left) > 0 then
-      insert into queue.noted_beats as b (worker_id, beat_at, status, leases)
+      insert into fairlane_core.noted_beats as b (worker_id, beat_at, status, leases)
       values (v_holder, p_now, p_said, v_left)
       on conflict (worker_id, beat_at) do update set status = excluded.status, leases = b.leases || excluded.leases;
     end if;
     -- And of what others had ended under it before nothing is held any more.
     if v_is_shared then
-      perform queue.let_go_of(v_holder, p_caller.token_id, null, n.id) from unnest(p_named) as n (id) order by n.id;
+      perform fairlane_core.let_go_of(v_holder, p_caller.token_id, null, n.id) from unnest(p_named) as n (id) order by n.id;
     else
-      perform queue.let_go_of(v_holder, p_caller.token_id, null, null);
+      perform fairlane_core.let_go_of(v_holder, p_caller.token_id, null, null);
     end if;
     return;
   end if;
 
-  perform set_config('queue.mode', 'counts_itself', true); -- nothing follows from these columns
+  perform set_config('fairlane_core.mode', 'counts_itself', true); -- nothing follows from these columns
   update public.tasks as t
   set updated_at = p_now,
     seen_at = p_now,
@@ -10637,22 +10637,22 @@ begin
     for no key update skip locked
   ) as held
   where t.id = held.id;
-  perform set_config('queue.mode', '', true);
+  perform set_config('fairlane_core.mode', '', true);
 end;
 $$;
 
-create function queue.end_one_of_many(
+create function fairlane_core.end_one_of_many(
   p_worker_id text, p_said text, p_current uuid, p_named uuid[], p_logs json[], p_now timestamptz
 )
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
-  v_lost queue.lost_task[];
+  v_lost fairlane_core.lost_task[];
   v_left uuid[];
 begin
   v_lost := array(
     select (
-      t.id, t.lease_token, t.reported_at, t.worker_id, p_said, queue.reason_of_goodbye(p_said, t.attempts, p_worker_id, false)
-    )::queue.lost_task
+      t.id, t.lease_token, t.reported_at, t.worker_id, p_said, fairlane_core.reason_of_goodbye(p_said, t.attempts, p_worker_id, false)
+    )::fairlane_core.lost_task
     from public.tasks as t
     where t.worker_id = p_worker_id
       and t.token_id is null
@@ -10665,19 +10665,19 @@ begin
           where case
               when json_typeof(l.entry) = 'object' and l.entry ->> 'task_id' is not null then
                 lower(l.entry ->> 'task_id') in (t.id::text, lower(t.params ->> 'task_id'))
-                and queue.log_time(l.entry ->> 'timestamp', p_now) >= coalesce(t.claimed_at, '-infinity')
+                and fairlane_core.log_time(l.entry ->> 'timestamp', p_now) >= coalesce(t.claimed_at, '-infinity')
             end
         )
       )
-      and not queue.needs_no_worker(t)
+      and not fairlane_core.is_waiting_for_children(t)
   );
-  v_left := queue.put_back_or_leave(v_lost, 'service');
-  perform queue.let_go_of(p_worker_id, null, null, n.id) from unnest(p_named) as n (id) order by n.id;
-  perform queue.note_end_of_many(p_worker_id, null, p_said, v_left, p_now);
+  v_left := fairlane_core.requeue_lost_or_leave(v_lost, 'service');
+  perform fairlane_core.let_go_of(p_worker_id, null, null, n.id) from unnest(p_named) as n (id) order by n.id;
+  perform fairlane_core.note_end_of_many(p_worker_id, null, p_said, v_left, p_now);
 end;
 $$;
 
-create function queue.note_end_of_many(p_worker_id text, p_token_id uuid, p_said text, p_left uuid[], p_now timestamptz)
+create function fairlane_core.note_end_of_many(p_worker_id text, p_token_id uuid, p_said text, p_left uuid[], p_now timestamptz)
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_doubtful uuid[] := array(
@@ -10688,14 +10688,14 @@ declare
       and t.status = 'In Progress'
       and (p_token_id is null or t.is_beaten_for)
       and t.lease_token <> all (p_left)
-      and not queue.needs_no_worker(t)
+      and not fairlane_core.is_waiting_for_children(t)
     order by t.id
   );
 begin
   if cardinality(v_doubtful) + cardinality(p_left) = 0 then
     return;
   end if;
-  insert into queue.noted_beats as b (worker_id, beat_at, status, leases, doubtful_leases)
+  insert into fairlane_core.noted_beats as b (worker_id, beat_at, status, leases, doubtful_leases)
   values (p_worker_id, p_now, p_said, p_left, v_doubtful)
   on conflict (worker_id, beat_at) do update
   set status = excluded.status,
@@ -10704,35 +10704,35 @@ begin
 end;
 $$;
 
-create function queue.named_before(p_task public.tasks)
+create function fairlane_core.named_before(p_task public.tasks)
 returns timestamptz language plpgsql stable security invoker set search_path = '' as $$
 declare
-  v_now timestamptz := queue.now();
-  v_settings queue.settings;
+  v_now timestamptz := fairlane_core.now();
+  v_settings fairlane_core.settings;
   v_trusted_since timestamptz;
   v_named_at timestamptz;
 begin
-  select s.* into v_settings from queue.settings as s;
-  if p_task.status <> 'In Progress' or coalesce(queue.sent_name(p_task.worker_id) <> all (v_settings.shared_worker_ids), true)
-    or queue.needs_no_worker(p_task) then
+  select s.* into v_settings from fairlane_core.settings as s;
+  if p_task.status <> 'In Progress' or coalesce(fairlane_core.sent_name(p_task.worker_id) <> all (v_settings.shared_worker_ids), true)
+    or fairlane_core.is_waiting_for_children(p_task) then
     return null;
   end if;
 
-  v_trusted_since := (select least(w.trusted_since, v_now) from queue.clock_watch as w);
+  v_trusted_since := (select least(w.trusted_since, v_now) from fairlane_core.clock_watch as w);
   v_named_at := greatest(
-    queue.seen_at(p_task.claimed_at, v_now), queue.seen_at(p_task.reported_at, v_now), queue.seen_at(p_task.seen_at, v_now), v_trusted_since
+    fairlane_core.seen_at(p_task.claimed_at, v_now), fairlane_core.seen_at(p_task.reported_at, v_now), fairlane_core.seen_at(p_task.seen_at, v_now), v_trusted_since
   );
   return least(
     v_named_at + case
-      when p_task.token_id is not null and p_task.is_beaten_for then v_settings.token_beat_limit
-      when p_task.token_id is not null then v_settings.token_silence_limit
-      when p_task.pool <> 'gpu' then least(v_settings.api_silence_limit, v_settings.quiet_task_limit)
-      when p_task.delivered_at is null then least(v_settings.undelivered_limit, v_settings.quiet_task_limit)
-      else v_settings.quiet_task_limit
+      when p_task.token_id is not null and p_task.is_beaten_for then v_settings.token_beat_timeout
+      when p_task.token_id is not null then v_settings.token_heartbeat_timeout
+      when p_task.pool <> 'gpu' then least(v_settings.api_heartbeat_timeout, v_settings.stuck_after)
+      when p_task.delivered_at is null then least(v_settings.delivery_timeout, v_settings.stuck_after)
+      else v_settings.stuck_after
     end,
     (
-      select min(greatest(b.beat_at, v_trusted_since)) + v_settings.token_beat_limit
-      from queue.noted_beats as b
+      select min(greatest(b.beat_at, v_trusted_since)) + v_settings.token_beat_timeout
+      from fairlane_core.noted_beats as b
       where b.worker_id = p_task.worker_id
         and p_task.lease_token = any (b.doubtful_leases)
         and b.beat_at > coalesce(greatest(p_task.reported_at, p_task.seen_at), '-infinity')
@@ -10741,18 +10741,18 @@ begin
 end;
 $$;
 
-create function queue.insert_logs_batch(p_body json)
+create function fairlane_core.insert_logs_batch(p_body json)
 returns json language plpgsql volatile security definer set search_path = '' set enable_seqscan = off as $$
 declare
-  v_body json := queue.readable_json(p_body);
+  v_body json := fairlane_core.readable_json(p_body);
   v_logs json[];
   v_surplus integer;
   v_stored integer;
 begin
   select b.logs, b.surplus
   into v_logs, v_surplus
-  from queue.bounded_logs(case when json_typeof(v_body) = 'object' then v_body -> 'logs' else v_body end) as b;
-  v_stored := queue.store_logs(v_logs, null, queue.now());
+  from fairlane_core.bounded_logs(case when json_typeof(v_body) = 'object' then v_body -> 'logs' else v_body end) as b;
+  v_stored := fairlane_core.store_logs(v_logs, null, fairlane_core.now());
 
   return json_build_object(
     'success', true,
@@ -10762,10 +10762,10 @@ begin
 end;
 $$;
 
-create function queue.store_logs(p_logs json[], p_worker_id text, p_now timestamptz)
+create function fairlane_core.store_logs(p_logs json[], p_worker_id text, p_now timestamptz)
 returns integer language plpgsql volatile security invoker set search_path = '' as $$
 declare
-  v_max_length integer := (select s.max_text_length from queue.settings as s);
+  v_max_length integer := (select s.max_text_length from fairlane_core.settings as s);
   v_half integer := cardinality(p_logs) / 2;
   v_count integer;
 begin
@@ -10773,12 +10773,12 @@ begin
     "timestamp", source_type, source_id, log_level, message, task_id, worker_id, cycle_number, metadata
   )
   select
-    queue.log_time(l.entry ->> 'timestamp', p_now),
+    fairlane_core.log_time(l.entry ->> 'timestamp', p_now),
     case when p_worker_id is null then coalesce(left(l.entry ->> 'source_type', 200), 'unknown') else 'worker' end,
     coalesce(p_worker_id, left(l.entry ->> 'source_id', 200)),
     coalesce(left(l.entry ->> 'log_level', 200), left(l.entry ->> 'level', 200), 'INFO'),
     case
-      when length(l.entry ->> 'message') > v_max_length then queue.cut_text(l.entry ->> 'message')
+      when length(l.entry ->> 'message') > v_max_length then fairlane_core.cut_text(l.entry ->> 'message')
       else coalesce(l.entry ->> 'message', '')
     end,
     -- No longer than an index can hold.
@@ -10788,8 +10788,8 @@ begin
     case
       when (l.entry -> 'metadata')::text = '{}' or l.entry -> 'metadata' is null then '{}'
       when length((l.entry -> 'metadata')::text) > v_max_length
-        then jsonb_build_object('metadata', queue.cut_text((l.entry -> 'metadata')::text))
-      else queue.log_metadata(l.entry -> 'metadata')
+        then jsonb_build_object('metadata', fairlane_core.cut_text((l.entry -> 'metadata')::text))
+      else fairlane_core.log_metadata(l.entry -> 'metadata')
     end
   from unnest(p_logs) as l (entry)
   where json_typeof(l.entry) = 'object';
@@ -10801,14 +10801,14 @@ exception
     if v_half = 0 then
       return 0;
     end if;
-    return queue.store_logs(p_logs[:v_half], p_worker_id, p_now)
-      + queue.store_logs(p_logs[v_half + 1:], p_worker_id, p_now);
+    return fairlane_core.store_logs(p_logs[:v_half], p_worker_id, p_now)
+      + fairlane_core.store_logs(p_logs[v_half + 1:], p_worker_id, p_now);
 end;
 $$;
 
-create function queue.bounded_logs(p_logs json, out logs json[], out surplus integer) language plpgsql stable security invoker set search_path = '' as $$
+create function fairlane_core.bounded_logs(p_logs json, out logs json[], out surplus integer) language plpgsql stable security invoker set search_path = '' as $$
 declare
-  v_max integer := (select s.max_logs_per_call from queue.settings as s);
+  v_max integer := (select s.max_logs_per_call from fairlane_core.settings as s);
 begin
   logs := array[]::json[];
   surplus := 0;
@@ -10826,7 +10826,7 @@ begin
 end;
 $$;
 
-create function queue.log_time(p_text text, p_now timestamptz)
+create function fairlane_core.log_time(p_text text, p_now timestamptz)
 returns timestamptz language plpgsql stable security invoker set search_path = '' set timezone = 'UTC' as $$
 declare
   v_time timestamptz;
@@ -10846,7 +10846,7 @@ exception
 end;
 $$;
 
-create function queue.log_metadata(p_metadata json)
+create function fairlane_core.log_metadata(p_metadata json)
 returns jsonb language plpgsql immutable security invoker set search_path = '' as $$
 declare
   v_metadata jsonb;
@@ -10855,7 +10855,7 @@ begin
   return case
     when jsonb_typeof(v_metadata) = 'null' then '{}'
     -- Short as it was sent, and endless once its numbers are written out.
-    when queue.written_length(v_metadata, 1048576) is null then jsonb_build_object('metadata', p_metadata::text)
+    when fairlane_core.written_length(v_metadata, 1048576) is null then jsonb_build_object('metadata', p_metadata::text)
     when jsonb_typeof(v_metadata) = 'object' then v_metadata
     else jsonb_build_object('metadata', v_metadata)
   end;
@@ -10866,7 +10866,7 @@ exception
 end;
 $$;
 
-create function queue.readable_json(p_json json)
+create function fairlane_core.readable_json(p_json json)
 returns json language plpgsql immutable security invoker set search_path = '' as $$
 declare
   v_text text := p_json::text;
@@ -10886,15 +10886,15 @@ begin
 end;
 $$;
 
-create function queue.update_worker_model(p_caller jsonb, p_worker_id text, p_model text)
+create function fairlane_core.update_worker_model(p_caller jsonb, p_worker_id text, p_model text)
 returns json language plpgsql volatile security definer set search_path = '' as $$
 declare
   v_model constant text := left(p_model, 200); -- as tasks.model is cut
 begin
-  perform queue.resolve_caller(p_caller, array['service']);
+  perform fairlane_core.resolve_caller(p_caller, array['service']);
 
   if v_model is null or v_model = '' then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The model must be named');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'The model must be named');
   end if;
 
   -- Workers say it before every generation: the same model again writes nothing.
@@ -10904,7 +10904,7 @@ begin
     and w.current_model is distinct from v_model;
 
   if not found and not exists (select from public.workers as w where w.id = p_worker_id) then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       404, 'WORKER_NOT_FOUND', pg_catalog.format('There is no worker %s', p_worker_id), 'Its first heartbeat creates its row'
     );
   end if;
@@ -10913,16 +10913,16 @@ begin
 end;
 $$;
 
-create function queue.note_refused_claim(p_caller jsonb, p_worker_id text)
+create function fairlane_core.note_refused_claim(p_caller jsonb, p_worker_id text)
 returns boolean language plpgsql volatile security definer set search_path = '' as $$
 declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
-  v_now timestamptz := queue.now();
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service']);
+  v_now timestamptz := fairlane_core.now();
   v_status text;
 begin
   -- An api worker of which an orchestrator said that it is silent or gone: it is not. Its next claim is answered.
   update public.workers as w
-  set status = 'active', metadata = queue.metadata_after_return(w)
+  set status = 'active', metadata = fairlane_core.metadata_after_return(w)
   where w.id = p_worker_id
     and v_caller.kind = 'service'
     and w.instance_type = 'api'
@@ -10941,7 +10941,7 @@ begin
     and w.goodbye_at is null
     and not exists (
       select
-      from queue.claim_refusals as r
+      from fairlane_core.claim_refusals as r
       where r.worker_id = w.id
         and r.last_at > v_now - interval '1 minute'
     );
@@ -10949,17 +10949,17 @@ begin
     return false;
   end if;
 
-  insert into queue.claim_refusals as r (worker_id, status, first_at, last_at)
+  insert into fairlane_core.claim_refusals as r (worker_id, status, first_at, last_at)
   values (p_worker_id, v_status, v_now, v_now)
   on conflict (worker_id) do update
   set status = excluded.status, last_at = excluded.last_at;
 
-  delete from queue.claim_refusals as r where r.last_at < v_now - interval '7 days';
+  delete from fairlane_core.claim_refusals as r where r.last_at < v_now - interval '7 days';
   return true;
 end;
 $$;
 
-create function queue.workers_before_write()
+create function fairlane_core.workers_before_write()
 returns trigger language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
 declare
   v_cycle constant interval := interval '1 minute'; -- two cycles of an orchestrator
@@ -10967,15 +10967,15 @@ declare
   v_was_leaving boolean := false; -- on its way out already, or gone
   v_was_over boolean := false;
   -- Most writes are beats of workers that go on: asked in that order, they pay for no call.
-  v_is_over boolean := new.status is distinct from 'active' and queue.has_ended(new.status);
+  v_is_over boolean := new.status is distinct from 'active' and fairlane_core.has_ended(new.status);
 begin
   if tg_op = 'INSERT' then
-    perform queue.refuse_name_of_a_token(new.id);
+    perform fairlane_core.refuse_name_of_a_token(new.id);
   end if;
   new.metadata := coalesce(new.metadata, case when tg_op = 'UPDATE' then old.metadata end, '{}');
 
   if tg_op = 'UPDATE' then
-    v_was_over := old.status is distinct from 'active' and queue.has_ended(old.status);
+    v_was_over := old.status is distinct from 'active' and fairlane_core.has_ended(old.status);
     v_was_leaving := v_was_over or old.status = 'terminating';
 
     -- A beat moves last_heartbeat and knows better than anyone.
@@ -11001,12 +11001,12 @@ begin
     new.ended_at := null;
     return new;
   end if;
-  v_now := queue.now();
+  v_now := fairlane_core.now();
 
   if tg_op = 'UPDATE' and old.status = 'crashed' and new.status in ('terminating', 'terminated')
     and old.ended_at > v_now - v_cycle
     -- Machines that crash as soon as they are rented are not sent home.
-    and old.created_at <= v_now - (select s.worker_start_limit from queue.settings as s)
+    and old.created_at <= v_now - (select s.worker_start_limit from fairlane_core.settings as s)
     and not exists (
       select from public.task_events as e
       where e.worker_id = new.id
@@ -11021,9 +11021,9 @@ begin
   if not v_was_leaving and new.instance_type is distinct from 'api' and (
     case
       when new.last_heartbeat is null then new.status = 'error'
-        or new.created_at < v_now - (select s.worker_start_limit from queue.settings as s)
-      else greatest(queue.seen_at(new.last_heartbeat, v_now), (select least(w.trusted_since, v_now) from queue.clock_watch as w))
-        < v_now - (select s.gpu_silence_limit from queue.settings as s)
+        or new.created_at < v_now - (select s.worker_start_limit from fairlane_core.settings as s)
+      else greatest(fairlane_core.seen_at(new.last_heartbeat, v_now), (select least(w.trusted_since, v_now) from fairlane_core.clock_watch as w))
+        < v_now - (select s.gpu_heartbeat_timeout from fairlane_core.settings as s)
     end
   ) then
     new.failed_at := v_now;
@@ -11037,7 +11037,7 @@ begin
     new.ended_at := v_now;
     if new.failed_at is null and (
       new.status = 'crashed'
-      -- Of an api worker it is only what an orchestrator says that misses its beats (queue.workers_before_status).
+      -- Of an api worker it is only what an orchestrator says that misses its beats (fairlane_core.workers_before_status).
       or (new.reaped_at is not null and new.instance_type is distinct from 'api')
       or (new.status = 'error' and new.metadata -> 'self_terminated' = 'true')
       or (
@@ -11048,9 +11048,9 @@ begin
           where t.worker_id = new.id
             and t.status = 'In Progress'
             and t.token_id is null
-            and not queue.needs_no_worker(t)
+            and not fairlane_core.is_waiting_for_children(t)
             and (new.status <> 'terminated' or coalesce(t.claimed_at <= v_now - v_cycle, true))
-            and not queue.is_taken_home(new, t)
+            and not fairlane_core.is_taken_home(new, t)
         )
       )
     ) then
@@ -11068,7 +11068,7 @@ begin
         when new.goodbye_at is not null then 'The worker said that it ends'
         when new.status = 'crashed' then 'The worker process is gone, as its guardian reported'
         else pg_catalog.format(
-          'Set to %s without a reason by %s%s', new.status, queue.actor(),
+          'Set to %s without a reason by %s%s', new.status, fairlane_core.actor(),
           case when tg_op = 'UPDATE' then pg_catalog.format('; it was %s, last beat %s', old.status, coalesce(old.last_heartbeat::text, 'never')) end
         )
       end
@@ -11078,7 +11078,7 @@ begin
 end;
 $$;
 
-create function queue.workers_before_status()
+create function fairlane_core.workers_before_status()
 returns trigger language plpgsql security invoker set search_path = '' as $$
 declare
   v_now timestamptz;
@@ -11089,11 +11089,11 @@ declare
     and new.metadata -> 'self_terminated' is distinct from 'true';
 begin
   if v_is_said_by_others and new.status is distinct from old.status and (old.kept_at is not null or old.instance_type = 'api') then
-    select pg_catalog.now() + s.clock_offset into v_now from queue.settings as s;
+    select pg_catalog.now() + s.clock_offset into v_now from fairlane_core.settings as s;
     if (old.kept_at is not null and (
-        old.instance_type = 'api' or queue.is_beating(old.last_heartbeat)
+        old.instance_type = 'api' or fairlane_core.is_beating(old.last_heartbeat)
       ))
-      or queue.has_called_lately(old.id) then
+      or fairlane_core.has_called_lately(old.id) then
       new.metadata := old.metadata || jsonb_build_object(
         'not_believed', jsonb_build_object(
           'status', new.status,
@@ -11123,51 +11123,51 @@ begin
     new.goodbye_at := null;
   end if;
   if v_is_said_by_others and old.instance_type = 'api' then
-    select pg_catalog.now() + s.clock_offset into new.reaped_at from queue.settings as s;
+    select pg_catalog.now() + s.clock_offset into new.reaped_at from fairlane_core.settings as s;
   end if;
   return new;
 end;
 $$;
 
-create function queue.workers_before_metadata()
+create function fairlane_core.workers_before_metadata()
 returns trigger language plpgsql security invoker set search_path = '' as $$
 begin
-  new.metadata := queue.metadata_without_end(old.metadata) || new.metadata;
+  new.metadata := fairlane_core.metadata_without_end(old.metadata) || new.metadata;
   return new;
 end;
 $$;
 
-create function queue.workers_keep_metadata_small()
+create function fairlane_core.workers_keep_metadata_small()
 returns trigger language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
 begin
   if tg_op = 'INSERT' or new.metadata is distinct from old.metadata then
-    perform queue.refuse_large_json(new.metadata, 'metadata');
+    perform fairlane_core.refuse_large_json(new.metadata, 'metadata');
   end if;
   return new;
 end;
 $$;
 
-create function queue.keep_worker(p_caller jsonb, p_worker_id text, p_keep boolean)
+create function fairlane_core.keep_worker(p_caller jsonb, p_worker_id text, p_keep boolean)
 returns json language plpgsql volatile security definer set search_path = '' set enable_seqscan = off as $$
 declare
   v_worker public.workers;
 begin
-  perform queue.resolve_caller(p_caller, array['service']);
+  perform fairlane_core.resolve_caller(p_caller, array['service']);
 
   update public.workers as w
-  set kept_at = case when coalesce(p_keep, true) then queue.now() end
+  set kept_at = case when coalesce(p_keep, true) then fairlane_core.now() end
   where w.id = p_worker_id
   returning w.* into v_worker;
   if not found then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       404, 'WORKER_NOT_FOUND', pg_catalog.format('There is no worker %s', p_worker_id), 'Its first heartbeat creates its row'
     );
   end if;
 
-  if v_worker.kept_at is not null and (v_worker.status = 'terminating' or queue.has_ended(v_worker.status)) then
+  if v_worker.kept_at is not null and (v_worker.status = 'terminating' or fairlane_core.has_ended(v_worker.status)) then
     update public.workers as w
     set status = 'active',
-      metadata = queue.metadata_without_end(w.metadata)
+      metadata = fairlane_core.metadata_without_end(w.metadata)
         || jsonb_build_object('last_error_reason', w.metadata -> 'error_reason')
     where w.id = p_worker_id
     returning w.* into v_worker;
@@ -11177,11 +11177,11 @@ begin
 end;
 $$;
 
-create function queue.has_called_lately(p_worker_id text)
+create function fairlane_core.has_called_lately(p_worker_id text)
 returns boolean language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
-  v_now timestamptz := queue.now();
-  v_since timestamptz := v_now - (select s.api_silence_limit from queue.settings as s);
+  v_now timestamptz := fairlane_core.now();
+  v_since timestamptz := v_now - (select s.api_heartbeat_timeout from fairlane_core.settings as s);
 begin
   return exists (
     select
@@ -11189,7 +11189,7 @@ begin
     where t.worker_id = p_worker_id
       and t.status = 'In Progress'
       and t.token_id is null
-      and queue.seen_at(greatest(t.claimed_at, t.reported_at), v_now) > v_since
+      and fairlane_core.seen_at(greatest(t.claimed_at, t.reported_at), v_now) > v_since
   ) or exists (
     select
     from public.tasks as t
@@ -11197,35 +11197,35 @@ begin
       and t.status = 'Complete'
       and t.token_id is null
       and t.generation_processed_at > v_since
-      and queue.seen_at(t.generation_processed_at, v_now) > v_since
+      and fairlane_core.seen_at(t.generation_processed_at, v_now) > v_since
   );
 end;
 $$;
 
-create function queue.metadata_after_return(p_worker public.workers)
+create function fairlane_core.metadata_after_return(p_worker public.workers)
 returns jsonb language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return case
-    when p_worker.goodbye_at is not null then queue.metadata_without_end(p_worker.metadata)
+    when p_worker.goodbye_at is not null then fairlane_core.metadata_without_end(p_worker.metadata)
     when p_worker.reaped_at is null and p_worker.status <> 'crashed' then p_worker.metadata
-    else queue.metadata_without_end(p_worker.metadata)
+    else fairlane_core.metadata_without_end(p_worker.metadata)
       || jsonb_build_object('last_error_reason', p_worker.metadata -> 'error_reason')
   end;
 end;
 $$;
 
-create function queue.metadata_without_end(p_metadata jsonb)
+create function fairlane_core.metadata_without_end(p_metadata jsonb)
 returns jsonb language sql immutable security invoker set search_path = '' as $$
   select p_metadata - '{error_reason,error_time,termination_reason,self_terminated}'::text[];
 $$;
 
-create function queue.get_orchestrator_children(p_caller jsonb, p_orchestrator_task_id uuid, p_after text)
+create function fairlane_core.get_orchestrator_children(p_caller jsonb, p_orchestrator_task_id uuid, p_after text)
 returns json language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_most constant integer := 1000;
   v_most_bytes constant integer := 32 * 1024 * 1024;
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
-  v_orchestrator public.tasks := queue.readable_task(v_caller, p_orchestrator_task_id);
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_orchestrator public.tasks := fairlane_core.readable_task(v_caller, p_orchestrator_task_id);
   v_after_time timestamptz;
   v_after_id uuid;
   v_tasks json;
@@ -11238,7 +11238,7 @@ begin
       v_after_time := split_part(p_after, ',', 1)::timestamp at time zone 'UTC';
       v_after_id := split_part(p_after, ',', 2)::uuid;
     exception when data_exception then
-      perform queue.refuse(
+      perform fairlane_core.refuse(
         400, 'INVALID_ARGUMENT', 'after is not the next of an earlier reply',
         'Send next unchanged, or omit after to start from the beginning'
       );
@@ -11247,7 +11247,7 @@ begin
 
   with child as (
     select c.*
-    from queue.children_of(v_orchestrator, v_most + 1, v_after_time, v_after_id) as c
+    from fairlane_core.children_of(v_orchestrator, v_most + 1, v_after_time, v_after_id) as c
   ),
   -- Params may be large, and the reply is made in the memory of the database.
   measured as (
@@ -11257,7 +11257,7 @@ begin
       sum(coalesce(l.params_length, 0) + coalesce(octet_length(c.output_location), 0)) over in_order as bytes,
       l.params_length is null as has_unfit_params
     from child as c
-      cross join lateral (select queue.written_length(c.params, 8388608) as params_length) as l
+      cross join lateral (select fairlane_core.written_length(c.params, 8388608) as params_length) as l
     window in_order as (order by c.created_at, c.id)
   ),
   -- The first one always: whoever asks for the rest must come on.
@@ -11270,7 +11270,7 @@ begin
       json_agg(
         json_build_object(
           'id', m.id, 'task_type', m.task_type, 'status', m.status,
-          'params', case when m.has_unfit_params then '{}' when v_caller.user_id is null then queue.without_secrets(m.params) else m.params end,
+          'params', case when m.has_unfit_params then '{}' when v_caller.user_id is null then fairlane_core.without_secrets(m.params) else m.params end,
           'output_location', m.output_location
         )
         order by m.place
@@ -11287,15 +11287,15 @@ begin
 end;
 $$;
 
-create function queue.children_of(
+create function fairlane_core.children_of(
   p_orchestrator public.tasks, p_limit integer, p_after_time timestamptz default null, p_after_id uuid default null
 )
 returns setof public.tasks language plpgsql stable security invoker set search_path = '' as $$
 begin
-  if exists (select from queue.orchestrations as o where o.orchestrator_id = p_orchestrator.id) then
+  if exists (select from fairlane_core.orchestrations as o where o.orchestrator_id = p_orchestrator.id) then
     return query
     select t.*
-    from queue.subtasks as s
+    from fairlane_core.subtasks as s
       join public.tasks as t on t.id = s.task_id
     where s.orchestrator_id = p_orchestrator.id
       and t.user_id = p_orchestrator.user_id
@@ -11310,7 +11310,7 @@ begin
   from public.tasks as t
   where t.user_id = p_orchestrator.user_id
     and t.created_at >= p_orchestrator.created_at - interval '1 day'
-    and queue.parent_task_id(t.params) = p_orchestrator.id
+    and fairlane_core.parent_task_id(t.params) = p_orchestrator.id
     and t.id <> p_orchestrator.id
     and (p_after_id is null or (t.created_at, t.id) > (p_after_time, p_after_id))
   order by t.created_at, t.id
@@ -11318,24 +11318,24 @@ begin
 end;
 $$;
 
-create function queue.explain_task(p_caller jsonb, p_task_id uuid)
+create function fairlane_core.explain_task(p_caller jsonb, p_task_id uuid)
 returns json language plpgsql stable security definer set search_path = '' set enable_seqscan = off set enable_sort = off set enable_bitmapscan = off as $$
 declare
   v_limit constant integer := 10000;
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_task public.tasks;
-  v_standing text;
+  v_readiness text;
   v_is_unsettled boolean;
-  v_slots queue.user_slots;
-  v_line queue.user_lines;
+  v_slots fairlane_core.user_slots;
+  v_line fairlane_core.user_queues;
   v_pool text;
   v_reason text;
   v_ahead integer;
   v_rivals integer;
   v_users_ahead integer;
-  v_now timestamptz := queue.now();
-  v_old_before timestamptz := queue.stale_before();
-  v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
+  v_now timestamptz := fairlane_core.now();
+  v_old_before timestamptz := fairlane_core.stale_before();
+  v_is_behind boolean := exists (select from fairlane_core.deferred_work as w where w.task_type is not null);
 begin
   select t.*
   into v_task
@@ -11343,45 +11343,45 @@ begin
   where t.id = p_task_id
     and (v_caller.kind = 'service' or t.user_id = v_caller.user_id);
   if v_task.id is null then
-    perform queue.refuse(404, 'TASK_NOT_FOUND', pg_catalog.format('There is no task %s', p_task_id));
+    perform fairlane_core.refuse(404, 'TASK_NOT_FOUND', pg_catalog.format('There is no task %s', p_task_id));
   end if;
 
   -- Asked anew: what is stored may have been overtaken by time.
-  v_standing := queue.task_standing(v_task);
+  v_readiness := fairlane_core.task_readiness(v_task);
   -- What a change has not reached yet stands where it stood, for claims and counts as well.
-  v_is_unsettled := v_task.status = 'Queued' and v_task.standing in ('dependency_pending', 'dependency_lost', 'type_inactive') and (
-    v_standing = 'ready'
-    or (v_standing = 'dependency_lost' and exists (
+  v_is_unsettled := v_task.status = 'Queued' and v_task.readiness in ('dependency_pending', 'dependency_lost', 'type_inactive') and (
+    v_readiness = 'ready'
+    or (v_readiness = 'dependency_lost' and exists (
       select
-      from queue.task_dependencies as d
-        join queue.deferred_work as w on w.task_id = d.depends_on
+      from fairlane_core.task_dependencies as d
+        join fairlane_core.deferred_work as w on w.task_id = d.depends_on
       where d.task_id = v_task.id
     ))
   );
-  if v_is_unsettled and v_standing = 'ready' then
-    v_standing := case v_task.standing when 'type_inactive' then 'type_inactive' else 'dependency_pending' end;
+  if v_is_unsettled and v_readiness = 'ready' then
+    v_readiness := case v_task.readiness when 'type_inactive' then 'type_inactive' else 'dependency_pending' end;
   end if;
-  select s.* into v_slots from queue.user_slots as s where s.user_id = v_task.user_id;
-  select l.* into v_line from queue.user_lines as l where l.user_id = v_task.user_id and l.pool = v_task.pool;
+  select s.* into v_slots from fairlane_core.user_slots as s where s.user_id = v_task.user_id;
+  select l.* into v_line from fairlane_core.user_queues as l where l.user_id = v_task.user_id and l.pool = v_task.pool;
 
   v_reason := case
     when v_task.status <> 'Queued' then null
-    when v_standing in ('ready', 'stale') then coalesce(
-      (select 'pool_paused' from queue.settings as c where v_task.pool = any (c.paused_pools)),
-      queue.reason_of(v_slots, v_caller, v_task.run_type is distinct from 'local'),
+    when v_readiness in ('ready', 'stale') then coalesce(
+      (select 'pool_paused' from fairlane_core.settings as c where v_task.pool = any (c.paused_pools)),
+      fairlane_core.reason_of(v_slots, v_caller, v_task.run_type is distinct from 'local'),
       case when not v_task.takes_slot and v_slots.orchestrating >= v_slots.orchestration_limit then 'user_at_limit' end,
-      nullif(v_standing, 'ready')
+      nullif(v_readiness, 'ready')
     )
-    else v_standing
+    else v_readiness
   end;
 
   -- The line that the owner's GPU machines take it from, if that is another one than its pool's.
   v_pool := case
-    when queue.is_served_by(v_caller, 'gpu', v_task.pool, v_task.runs_on_own_gpu, v_task.run_type)
-      and not exists (select from queue.settings as c where 'gpu' = any (c.paused_pools)) then 'gpu'
+    when fairlane_core.is_served_by(v_caller, 'gpu', v_task.pool, v_task.runs_on_own_gpu, v_task.run_type)
+      and not exists (select from fairlane_core.settings as c where 'gpu' = any (c.paused_pools)) then 'gpu'
     else v_task.pool
   end;
-  if v_standing = 'ready' then
+  if v_readiness = 'ready' then
     -- What stands before it is looked at in the order of the indexes, and the look is cut, not only what it finds: neither
     -- what stands behind the task nor what has grown stale before it is gone through.
     select least(count(*), v_limit), count(*) filter (where a.takes_slot = v_task.takes_slot)
@@ -11397,7 +11397,7 @@ begin
               and t.pool = v_pool
               and t.run_type = v_task.run_type
               and t.takes_slot = kind.takes_slot
-              and t.standing = 'ready'
+              and t.readiness = 'ready'
               and t.priority > v_task.priority
             limit v_limit
           )
@@ -11409,7 +11409,7 @@ begin
               and t.pool = v_pool
               and t.run_type = v_task.run_type
               and t.takes_slot = kind.takes_slot
-              and t.standing = 'ready'
+              and t.readiness = 'ready'
               and t.priority = v_task.priority
               and (t.created_at, t.id) < (v_task.created_at, v_task.id)
             limit v_limit
@@ -11418,16 +11418,16 @@ begin
       where (
           r.attempts > 0
           or r.since >= v_old_before
-          or not queue.is_stale(r.since, r.attempts > 0 or r.claimed_at is not null, r.params)
+          or not fairlane_core.is_stale(r.since, r.attempts > 0 or r.claimed_at is not null, r.params)
         )
-        and not (v_is_behind and queue.is_behind_its_type(r.task_type, r.pool, kind.takes_slot, r.runs_on_own_gpu, 'ready'))
+        and not (v_is_behind and fairlane_core.is_behind_its_type(r.task_type, r.pool, kind.takes_slot, r.runs_on_own_gpu, 'ready'))
       union all
       -- Due, but not yet released. Those of its own priority stand in the order of their time, not of the line.
       select (d.task).takes_slot
       from (
         select q as task
         from public.tasks as q
-        where q.standing = 'not_yet'
+        where q.readiness = 'not_yet'
           and q.available_at <= v_now
           and q.user_id = v_task.user_id
           and q.pool = v_pool
@@ -11441,24 +11441,24 @@ begin
         -- The rule is asked where more than the time could hold the task back.
         and (
           (not v_is_behind and (d.task).dependant_on is null and greatest((d.task).created_at, (d.task).available_at, (d.task).released_at) >= v_old_before)
-          or queue.task_standing(d.task) = 'ready'
+          or fairlane_core.task_readiness(d.task) = 'ready'
         )
       union all
       -- What machines of the owner run of other pools stands in one line with gpu.
       select o.takes_slot
-      from queue.own_gpu_line(v_caller, v_pool, 1000) as o
+      from fairlane_core.own_gpu_queue(v_caller, v_pool, 1000) as o
       where o.run_type = v_task.run_type
-        and not (v_is_behind and queue.is_behind_its_type(o.task_type, o.pool, o.takes_slot, o.runs_on_own_gpu, o.standing))
-        and (o.attempts > 0 or greatest(o.created_at, o.available_at, o.released_at) >= v_old_before or not queue.is_stale(greatest(o.created_at, o.available_at, o.released_at), o.attempts > 0 or o.claimed_at is not null, o.params))
+        and not (v_is_behind and fairlane_core.is_behind_its_type(o.task_type, o.pool, o.takes_slot, o.runs_on_own_gpu, o.readiness))
+        and (o.attempts > 0 or greatest(o.created_at, o.available_at, o.released_at) >= v_old_before or not fairlane_core.is_stale(greatest(o.created_at, o.available_at, o.released_at), o.attempts > 0 or o.claimed_at is not null, o.params))
         and (-o.priority::bigint, o.created_at, o.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
       union all
       select e.takes_slot
-      from queue.own_gpu_due(v_caller, v_pool, 1000) as e
+      from fairlane_core.own_gpu_due(v_caller, v_pool, 1000) as e
       where e.run_type = v_task.run_type
-        and e.pool <> all ((select c.paused_pools from queue.settings as c)::text[])
+        and e.pool <> all ((select c.paused_pools from fairlane_core.settings as c)::text[])
         and e.id <> v_task.id
         and (-e.priority::bigint, e.created_at, e.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
-        and queue.task_standing(e) = 'ready'
+        and fairlane_core.task_readiness(e) = 'ready'
     ) as a;
 
     -- Those before it fill what its owner's limit leaves: its turn comes when one of them has ended, as counts see it.
@@ -11473,18 +11473,18 @@ begin
 
     -- A line that is empty begins to wait when its first task is released.
     if v_line.user_id is null or v_line.ready_cloud + v_line.ready_cloud_orchestration = 0 then
-      v_line.turn_at := v_now;
+      v_line.last_served_at := v_now;
     end if;
 
     select count(*)
     into v_users_ahead
     from (
       select
-      from queue.user_lines as l
+      from fairlane_core.user_queues as l
       where l.pool = v_task.pool
         and l.is_open
         and v_task.run_type = 'cloud' and v_caller.kind <> 'token' -- on the user's own machine nobody else takes turns
-        and (l.turn_load, l.turn_at) < (v_slots.running + v_slots.orchestrating + v_slots.remembered, v_line.turn_at)
+        and (l.turn_load, l.last_served_at) < (v_slots.running + v_slots.orchestrating + v_slots.remembered, v_line.last_served_at)
       limit v_limit
     ) as u;
   end if;
@@ -11494,7 +11494,7 @@ begin
     'status', v_task.status,
     'claimable', v_task.status = 'Queued' and v_reason is null,
     'reason', v_reason,
-    'remedy', queue.remedy(coalesce(
+    'remedy', fairlane_core.remedy(coalesce(
         v_reason,
         case
           when v_task.status = 'Queued' then 'ready'
@@ -11509,15 +11509,15 @@ begin
         end
       ))
       || case
-        when v_is_unsettled and v_standing = 'type_inactive' then '; it is on, and the task is let go in turn, within a minute or so'
-        when v_is_unsettled and v_standing = 'dependency_pending' then ', and have: it is let go in turn, within a minute or so'
+        when v_is_unsettled and v_readiness = 'type_inactive' then '; it is on, and the task is let go in turn, within a minute or so'
+        when v_is_unsettled and v_readiness = 'dependency_pending' then ', and have: it is let go in turn, within a minute or so'
         when v_is_unsettled then '; it ends for that in turn, within a minute or so'
         else ''
       end
       -- What only the fleet may not run, the owner's own machine may: mostly one with a GPU, which claims for that.
       || case
         when v_caller.user_id is not null and v_reason in ('no_credits', 'cloud_disabled')
-          and v_standing = 'ready' and v_slots.local_reason is null then
+          and v_readiness = 'ready' and v_slots.local_reason is null then
             case
               when v_task.pool = 'gpu' or v_task.runs_on_own_gpu then '; the owner''s own machine can run it now'
               else pg_catalog.format('; a machine of the owner''s that claims for %s can run it now', v_task.pool)
@@ -11526,25 +11526,25 @@ begin
       end
       -- Which of several machines under one name runs it, only that one can show.
       || coalesce(
-        '; its machine shares the name ' || queue.sent_name(v_task.worker_id)
-          || ' with others, and it is put back unless one of them names it before ' || (to_json(queue.named_before(v_task)) #>> '{}'), ''
+        '; its machine shares the name ' || fairlane_core.sent_name(v_task.worker_id)
+          || ' with others, and it is put back unless one of them names it before ' || (to_json(fairlane_core.named_before(v_task)) #>> '{}'), ''
       ),
     'pool', v_task.pool,
     'runs_on_own_gpu', v_task.runs_on_own_gpu,
     'attempts', v_task.attempts,
-    'max_attempts', queue.starts_allowed(v_task),
+    'max_attempts', fairlane_core.starts_allowed(v_task),
     'available_at', v_task.available_at,
-    'worker_id', case v_caller.kind when 'service' then v_task.worker_id else queue.sent_name(v_task.worker_id) end,
+    'worker_id', case v_caller.kind when 'service' then v_task.worker_id else fairlane_core.sent_name(v_task.worker_id) end,
     'tasks_ahead', v_ahead,
     'users_ahead', v_users_ahead,
     'running', v_slots.running,
     'task_limit', v_slots.task_limit,
     'orchestrating', v_slots.orchestrating,
     'orchestration_limit', v_slots.orchestration_limit,
-    'held', (select count(*) from queue.held_slots as h where h.user_id = v_task.user_id and h.let_go_at is null),
+    'held', (select count(*) from fairlane_core.held_slots as h where h.user_id = v_task.user_id and h.let_go_at is null),
     'waits_for', (
       select json_agg(json_build_object('task_id', d.depends_on, 'status', t.status))
-      from queue.task_dependencies as d
+      from fairlane_core.task_dependencies as d
         -- Somebody else's task counts as missing, and nothing is said of it.
         left join public.tasks as t on t.id = d.depends_on and t.user_id is not distinct from v_task.user_id
       where d.task_id = v_task.id
@@ -11554,7 +11554,7 @@ begin
 end;
 $$;
 
-create function queue.remedy(p_reason text)
+create function fairlane_core.remedy(p_reason text)
 returns text language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return case p_reason
@@ -11565,12 +11565,12 @@ begin
     when 'not_yet' then 'Wait until available_at'
     when 'dependency_pending' then 'The tasks it waits for have to complete'
     when 'dependency_lost' then 'It can never run: a task it waits for failed, was cancelled or is missing'
-    when 'pool_paused' then 'An operator takes its pool out of queue.settings.paused_pools'
+    when 'pool_paused' then 'An operator takes its pool out of fairlane_core.settings.paused_pools'
     when 'no_credits' then 'Its owner needs credits'
-    when 'cloud_disabled' then pg_catalog.format('Its owner switches settings.%s on', array_to_string(queue.switch_path('cloud'), '.'))
-    when 'local_disabled' then pg_catalog.format('Its owner switches settings.%s on', array_to_string(queue.switch_path('local'), '.'))
+    when 'cloud_disabled' then pg_catalog.format('Its owner switches settings.%s on', array_to_string(fairlane_core.switch_path('cloud'), '.'))
+    when 'local_disabled' then pg_catalog.format('Its owner switches settings.%s on', array_to_string(fairlane_core.switch_path('local'), '.'))
     when 'user_at_limit' then 'One of its owner''s running tasks has to end (and, if others ended it, its worker let go), or the limit be raised'
-    when 'stale' then 'Enqueue it again: it could have run for longer than queue.settings.stale_after and was never started'
+    when 'stale' then 'Enqueue it again: it could have run for longer than fairlane_core.settings.stale_after and was never started'
     when 'token_ended' then 'Nothing: the token of its machine was revoked or has expired, so it is put back within a minute'
     when 'In Progress' then 'Nothing: it is running'
     else 'Nothing: it has ended'
@@ -11578,58 +11578,58 @@ begin
 end;
 $$;
 
-create function queue.health(p_caller jsonb)
+create function fairlane_core.health(p_caller jsonb)
 returns json language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
 declare
-  v_now timestamptz := queue.now();
+  v_now timestamptz := fairlane_core.now();
   v_settled_within constant interval := interval '5 minutes';
   v_noticed_for constant interval := interval '7 days';
   v_reasons json;
 begin
-  perform queue.resolve_caller(p_caller, array['service']);
+  perform fairlane_core.resolve_caller(p_caller, array['service']);
 
   select coalesce(json_agg(json_build_object('code', r.code, 'message', r.message)), '[]')
   into v_reasons
   from (
     select case when l.is_failing then 'JOB_FAILED' else 'JOB_LATE' end as code, l.message
-    from queue.late_jobs() as l
+    from fairlane_core.late_jobs() as l
     union all
     -- The rules of the queue are triggers: without them nothing is counted and nothing refused.
     select 'RESTORE_UNFINISHED', pg_catalog.format(
-      '%s triggers of the queue are switched off; finish the restore with queue.rebuild()', count(*)
+      '%s triggers of the queue are switched off; finish the restore with fairlane_core.rebuild()', count(*)
     )
     from pg_trigger as t
       join pg_proc as p on p.oid = t.tgfoid
-    where p.pronamespace = 'queue'::regnamespace
+    where p.pronamespace = 'fairlane_core'::regnamespace
       and t.tgenabled = 'D'
     having count(*) > 0
     union all
     select 'DRIFT', pg_catalog.format(
       'The counters of %s owners had drifted and were mended at %s; please report it', r.result ->> 'mended', r.ran_at
     )
-    from queue.job_runs as r
+    from fairlane_core.job_runs as r
     where r.job = 'reconcile'
       and (r.result ->> 'mended')::integer > 0
     union all
     select 'ROW_MISSING', pg_catalog.format('There must always be %s, and it is gone: %s', m.row_name, m.remedy)
-    from queue.missing_rows() as m
+    from fairlane_core.missing_rows() as m
     union all
     -- The job runs and does not get through: what it does fails each time, or somebody holds it. It is nobody's error.
     select 'SETTLING_LATE', pg_catalog.format(
-      '%s changes have not been carried out for more than %s minutes, the oldest (%s) since %s; select * from queue.deferred_work where since < %L',
+      '%s changes have not been carried out for more than %s minutes, the oldest (%s) since %s; select * from fairlane_core.deferred_work where since < %L',
       count(*), extract(minute from v_settled_within)::integer, (array_agg(w.kind order by w.since, w.id))[1], min(w.since),
       v_now - v_settled_within
     )
-    from queue.deferred_work as w
+    from fairlane_core.deferred_work as w
     where w.since < v_now - v_settled_within
     having count(*) > 0
     union all
     select 'HELD_UP', h.message
-    from queue.held_up(v_now, interval '10 seconds') as h
+    from fairlane_core.held_up(v_now, interval '10 seconds') as h
   ) as r;
 
   return json_build_object(
-    'version', queue.version(),
+    'version', fairlane_core.version(),
     'status', case when json_array_length(v_reasons) = 0 then 'ok' else 'degraded' end,
     'reasons', v_reasons,
     'notices', (
@@ -11640,7 +11640,7 @@ begin
           u.endpoint, string_agg(u.field, ', ' order by u.field), case when count(*) = 1 then 'is' else 'are' end,
           max(u.calls), min(u.first_at)
         ) as message
-        from queue.unused_fields as u
+        from fairlane_core.unused_fields as u
         where u.last_at > v_now - v_noticed_for
         group by u.endpoint
         union all
@@ -11649,8 +11649,8 @@ begin
           'In the last week tasks were enqueued with %s types that have no row in task_types and so count as %s: %s%s. select public.unknown_task_types() lists them; select public.set_task_type(%L) says that this is right, with a second argument what it is instead',
           count(*),
           case
-            when bool_and(queue.takes_slot(u.name, null)) then 'gpu work without a result record'
-            when not bool_or(queue.takes_slot(u.name, null)) then 'gpu orchestration'
+            when bool_and(fairlane_core.takes_slot(u.name, null)) then 'gpu work without a result record'
+            when not bool_or(fairlane_core.takes_slot(u.name, null)) then 'gpu orchestration'
             else 'gpu work without a result record, or by their names as orchestration'
           end,
           array_to_string(
@@ -11660,7 +11660,7 @@ begin
           case when count(*) > 3 then ', …' else '' end,
           (array_agg(u.name order by u.last_seen_at desc, u.name))[1]
         )
-        from queue.unknown_types as u
+        from fairlane_core.unknown_types as u
         where u.last_seen_at > v_now - v_noticed_for
           and not exists (select from public.task_types as y where y.name = u.name)
         having count(*) > 0
@@ -11678,23 +11678,23 @@ begin
         'failed_at', r.failed_at,
         'error', r.error
       ) order by r.job)
-      from queue.job_runs as r
+      from fairlane_core.job_runs as r
     )
   );
 end;
 $$;
 
-create function queue.count_warnings(p_pool text, p_load queue.load_summary, p_oldest timestamptz)
+create function fairlane_core.count_warnings(p_pool text, p_load fairlane_core.load_summary, p_oldest timestamptz)
 returns json language plpgsql stable security invoker set search_path = '' as $$
 declare
-  v_now timestamptz := queue.now();
+  v_now timestamptz := fairlane_core.now();
   v_sample record;
   v_arrivals integer;
 begin
   select m.sampled_at, sum(m.claimable) as claimable, max(m.last_event_id) as last_event_id
   into v_sample
-  from queue.minute_samples as m
-  where m.sampled_at = (select max(x.sampled_at) from queue.minute_samples as x where x.sampled_at < v_now)
+  from fairlane_core.minute_samples as m
+  where m.sampled_at = (select max(x.sampled_at) from fairlane_core.minute_samples as x where x.sampled_at < v_now)
     and (p_pool is null or m.pool = p_pool)
   group by m.sampled_at;
 
@@ -11730,7 +11730,7 @@ begin
         'Since %s a change is being carried out for all tasks that it concerns; what it has not reached does not count as claimable',
         min(k.since)
       )
-      from queue.deferred_work as k
+      from fairlane_core.deferred_work as k
       where k.task_type is not null
       having count(*) > 0
       union all
@@ -11741,28 +11741,28 @@ begin
       select 'NO_WORKER_BEATING', 'There is gpu work and no worker has sent a heartbeat within the silence limit'
       where case
           when p_pool = 'gpu' then p_load.claimable
-          when p_pool is null then queue.claimable_count(('service', null, null)::queue.caller, 'gpu')
+          when p_pool is null then fairlane_core.claimable_count(('service', null, null)::fairlane_core.caller, 'gpu')
         end > 0
         and not exists (
           select
           from public.workers as k
           -- A last beat, and those of machines that were sent away, bring no worker.
           where k.status <> 'terminating'
-          and not queue.has_ended(k.status)
-            and queue.is_beating(k.last_heartbeat)
+          and not fairlane_core.has_ended(k.status)
+            and fairlane_core.is_beating(k.last_heartbeat)
             and k.instance_type <> 'api'
         )
       union all
       -- One warning for all jobs: when pg_cron stands still, all of them do.
       select case when l.is_failing then 'JOB_FAILED' else 'JOB_LATE' end, string_agg(l.message, '; ' order by l.job)
-      from queue.late_jobs() as l
+      from fairlane_core.late_jobs() as l
       group by l.is_failing
     ) as w
   );
 end;
 $$;
 
-create function queue.late_jobs()
+create function fairlane_core.late_jobs()
 returns table (job text, ran_at timestamptz, is_failing boolean, message text) language plpgsql stable security invoker set search_path = '' as $$
 #variable_conflict use_column
 begin
@@ -11771,18 +11771,18 @@ begin
     r.job, r.ran_at, coalesce(r.failed_at > coalesce(r.ran_at, '-infinity'), false),
     case
       when r.failed_at > coalesce(r.ran_at, '-infinity') then pg_catalog.format('Job %s fails since %s: %s', r.job, r.failed_at, r.error)
-      else pg_catalog.format('Job %s last ran at %s: %s', r.job, coalesce(r.ran_at::text, '(never)'), queue.why_late(r.job))
+      else pg_catalog.format('Job %s last ran at %s: %s', r.job, coalesce(r.ran_at::text, '(never)'), fairlane_core.why_late(r.job))
     end
-  from queue.job_runs as r
+  from fairlane_core.job_runs as r
   where r.failed_at > coalesce(r.ran_at, '-infinity')
-    or coalesce(r.ran_at, r.scheduled_at) < queue.now() - 2 * r.period;
+    or coalesce(r.ran_at, r.scheduled_at) < fairlane_core.now() - 2 * r.period;
 end;
 $$;
 
-create function queue.why_late(p_job text)
+create function fairlane_core.why_late(p_job text)
 returns text language plpgsql stable security invoker set search_path = '' as $$
 declare
-  v_name constant text := 'queue-' || replace(p_job, '_', '-');
+  v_name constant text := 'fairlane-' || replace(p_job, '_', '-');
   v_is_active boolean;
 begin
   if to_regclass('cron.job') is null then
@@ -11800,11 +11800,11 @@ begin
       '%s is not in cron.job; it comes back with select cron.schedule(%L, %L, %L)',
       v_name, v_name,
       case
-        when (select r.period from queue.job_runs as r where r.job = p_job) <= interval '1 minute' then '* * * * *'
-        when (select r.period from queue.job_runs as r where r.job = p_job) < interval '1 hour' then '*/10 * * * *'
+        when (select r.period from fairlane_core.job_runs as r where r.job = p_job) <= interval '1 minute' then '* * * * *'
+        when (select r.period from fairlane_core.job_runs as r where r.job = p_job) < interval '1 hour' then '*/10 * * * *'
         else '17 * * * *'
       end,
-      pg_catalog.format('select queue.run_job(%L)', p_job)
+      pg_catalog.format('select fairlane_core.run_job(%L)', p_job)
     )
   end;
 exception
@@ -11813,19 +11813,19 @@ exception
 end;
 $$;
 
-create function queue.health_while_locked(p_caller jsonb)
+create function fairlane_core.health_while_locked(p_caller jsonb)
 returns json language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
 begin
-  perform queue.resolve_caller(p_caller, array['service']);
+  perform fairlane_core.resolve_caller(p_caller, array['service']);
   return json_build_object(
-    'version', queue.version(),
+    'version', fairlane_core.version(),
     'status', 'degraded',
     'reasons', (
       select coalesce(
         json_agg(json_build_object('code', 'HELD_UP', 'message', h.message) order by h.since),
         '[{"code": "HELD_UP", "message": "A table of the queue was locked a moment ago"}]'
       )
-      from queue.held_up(pg_catalog.now(), interval '0') as h
+      from fairlane_core.held_up(pg_catalog.now(), interval '0') as h
     ),
     'notices', '[]'::json,
     'checked_at', pg_catalog.now(),
@@ -11835,7 +11835,7 @@ begin
 end;
 $$;
 
-create function queue.held_up(p_now timestamptz, p_age interval)
+create function fairlane_core.held_up(p_now timestamptz, p_age interval)
 returns table (pid integer, since timestamptz, message text) language plpgsql stable security invoker set search_path = '' as $$
 #variable_conflict use_column
 begin
@@ -11845,7 +11845,7 @@ begin
     from pg_catalog.pg_class as c
     where c.relkind = 'r'
       and (
-        c.relnamespace = 'queue'::regnamespace
+        c.relnamespace = 'fairlane_core'::regnamespace
         or (c.relnamespace = 'public'::regnamespace and c.relname in (
           'users', 'projects', 'task_types', 'tasks', 'workers', 'generations', 'task_events', 'system_logs', 'user_api_tokens'
         ))
@@ -11888,7 +11888,7 @@ begin
         where l.pid = a.pid
           and l.granted
           and l.mode in ('RowShareLock', 'RowExclusiveLock')
-          and l.relation in ('public.tasks'::regclass, 'queue.user_slots'::regclass)
+          and l.relation in ('public.tasks'::regclass, 'fairlane_core.user_slots'::regclass)
       ) as has_rows,
       (select count(*) from waiting as w where a.pid = any (w.blockers)) as waiting_count
     from pg_catalog.pg_stat_activity as a
@@ -11915,47 +11915,47 @@ begin
 end;
 $$;
 
-create function queue.claimable_count(p_caller queue.caller, p_pool text)
+create function fairlane_core.claimable_count(p_caller fairlane_core.caller, p_pool text)
 returns integer language plpgsql stable security invoker set search_path = '' as $$
 begin
-  return (queue.load_summary(p_caller, p_pool)).claimable;
+  return (fairlane_core.load_summary(p_caller, p_pool)).claimable;
 end;
 $$;
 
-create function queue.load_summary(p_caller queue.caller, p_pool text)
-returns queue.load_summary language plpgsql stable security invoker set search_path = '' set enable_sort = off as $$
+create function fairlane_core.load_summary(p_caller fairlane_core.caller, p_pool text)
+returns fairlane_core.load_summary language plpgsql stable security invoker set search_path = '' set enable_sort = off as $$
 declare
-  v_now timestamptz := queue.now();
+  v_now timestamptz := fairlane_core.now();
   v_own boolean := p_caller.user_id is not null;
   v_apart uuid[];
   v_none_apart boolean;
-  v_paused text[] := (select s.paused_pools from queue.settings as s);
+  v_paused text[] := (select s.paused_pools from fairlane_core.settings as s);
   v_none_paused boolean := v_paused = '{}';
   v_ready integer;
-  v_sum queue.load_summary;
+  v_sum fairlane_core.load_summary;
 begin
   -- Two looks say that there is nothing to put right, as is nearly always so.
   if (
-      select true from public.tasks as t where t.standing = 'not_yet' and t.available_at <= v_now order by t.available_at limit 1
+      select true from public.tasks as t where t.readiness = 'not_yet' and t.available_at <= v_now order by t.available_at limit 1
     )
     or (
       select true
       from public.tasks as t
-      where t.standing = 'ready'
+      where t.readiness = 'ready'
         and t.attempts = 0
         and t.claimed_at is null
-        and greatest(t.created_at, t.available_at, t.released_at) < queue.stale_before()
+        and greatest(t.created_at, t.available_at, t.released_at) < fairlane_core.stale_before()
       order by greatest(t.created_at, t.available_at, t.released_at)
       limit 1
     ) then
-    v_sum.overtaken := array(select o from queue.overtaken_by_time(p_caller.user_id) as o);
+    v_sum.overtaken := array(select o from fairlane_core.due_readiness_changes(p_caller.user_id) as o);
   end if;
-  if exists (select from queue.deferred_work as w where w.task_type is not null) then
-    v_sum.overtaken := v_sum.overtaken || array(select o from queue.overtaken_by_types(p_caller.user_id) as o);
+  if exists (select from fairlane_core.deferred_work as w where w.task_type is not null) then
+    v_sum.overtaken := v_sum.overtaken || array(select o from fairlane_core.overtaken_by_types(p_caller.user_id) as o);
   end if;
 
   if v_own then
-    v_sum.overtaken := v_sum.overtaken || array(select o from queue.own_gpu_load(p_caller, p_pool) as o);
+    v_sum.overtaken := v_sum.overtaken || array(select o from fairlane_core.own_gpu_load(p_caller, p_pool) as o);
     v_apart := array[p_caller.user_id];
   else
     v_apart := array(
@@ -11965,8 +11965,8 @@ begin
         and (p_pool is null or o.pool = p_pool)
       union
       select a.user_id
-      from queue.user_lines as a
-        join queue.user_lines as g on g.user_id = a.user_id and g.pool <> a.pool
+      from fairlane_core.user_queues as a
+        join fairlane_core.user_queues as g on g.user_id = a.user_id and g.pool <> a.pool
       where p_pool is null
         and a.pool <> 'gpu'
     );
@@ -11990,7 +11990,7 @@ begin
   into
     v_sum.claimable, v_sum.owners, v_sum.users, v_ready, v_sum.no_credits, v_sum.cloud_disabled, v_sum.local_disabled,
     v_sum.active, v_sum.active_orchestration, v_sum.active_elsewhere
-  from queue.user_lines as l
+  from fairlane_core.user_queues as l
   where not v_own
     and (p_pool is null or l.pool = p_pool)
     and (v_none_apart or l.user_id not in (select a.user_id from unnest(v_apart) as a (user_id)));
@@ -12003,11 +12003,11 @@ begin
         k.user_id, k.pool,
         k.ready_cloud + k.ready_cloud_orchestration
           + case when v_own then k.ready_local + k.ready_local_orchestration else 0 end as ready
-      from queue.user_lines as k
+      from fairlane_core.user_queues as k
       union all
       select o.user_id, o.pool, o.delta
       from unnest(v_sum.overtaken) as o
-      where o.standing = 'ready'
+      where o.readiness = 'ready'
         and (o.is_cloud or v_own)
     ) as l
     where l.pool = any (v_paused)
@@ -12019,7 +12019,7 @@ begin
     return v_sum;
   end if;
 
-  v_sum.apart := array(select u from queue.user_load(p_caller, p_pool, v_apart, v_sum.overtaken) as u);
+  v_sum.apart := array(select u from fairlane_core.user_load(p_caller, p_pool, v_apart, v_sum.overtaken) as u);
   select
     v_sum.claimable + coalesce(sum(u.claimable), 0),
     v_sum.owners + count(*) filter (where u.claimable > 0),
@@ -12045,22 +12045,22 @@ begin
       sum(l.ready) filter (where coalesce(l.reason, 'user_at_limit') = 'user_at_limit')
     into v_sum.no_credits, v_sum.cloud_disabled, v_sum.local_disabled, v_sum.user_at_limit
     from (
-      select k.ready, queue.reason_of(s, p_caller, k.is_cloud) as reason
+      select k.ready, fairlane_core.reason_of(s, p_caller, k.is_cloud) as reason
       from (
         select true as is_cloud, c.ready_cloud + c.ready_cloud_orchestration as ready
-        from queue.user_lines as c
+        from fairlane_core.user_queues as c
         where c.user_id = p_caller.user_id and (p_pool is null or c.pool = p_pool) and c.pool <> all (v_paused)
         union all
         select false, c.ready_local + c.ready_local_orchestration
-        from queue.user_lines as c
+        from fairlane_core.user_queues as c
         where c.user_id = p_caller.user_id and (p_pool is null or c.pool = p_pool) and c.pool <> all (v_paused)
         union all
         select o.is_cloud, o.delta
         from unnest(v_sum.overtaken) as o
-        where o.standing = 'ready' and o.user_id = p_caller.user_id and (p_pool is null or o.pool = p_pool)
+        where o.readiness = 'ready' and o.user_id = p_caller.user_id and (p_pool is null or o.pool = p_pool)
           and o.pool <> all (v_paused)
       ) as k
-        join queue.user_slots as s on s.user_id = p_caller.user_id
+        join fairlane_core.user_slots as s on s.user_id = p_caller.user_id
     ) as l;
     v_sum.no_credits := coalesce(v_sum.no_credits, 0);
     v_sum.cloud_disabled := coalesce(v_sum.cloud_disabled, 0);
@@ -12071,12 +12071,12 @@ begin
 end;
 $$;
 
-create function queue.user_load(p_caller queue.caller, p_pool text, p_user_ids uuid[], p_overtaken queue.load_change[])
-returns setof queue.user_load_row language plpgsql stable security invoker set search_path = '' as $$
+create function fairlane_core.user_load(p_caller fairlane_core.caller, p_pool text, p_user_ids uuid[], p_overtaken fairlane_core.counter_delta[])
+returns setof fairlane_core.user_load_row language plpgsql stable security invoker set search_path = '' as $$
 declare
-  v_now timestamptz := queue.now();
+  v_now timestamptz := fairlane_core.now();
   v_own boolean := p_caller.user_id is not null;
-  v_paused text[] := (select c.paused_pools from queue.settings as c);
+  v_paused text[] := (select c.paused_pools from fairlane_core.settings as c);
 begin
   return query
   with load as (
@@ -12089,12 +12089,12 @@ begin
       sum(l.active_cloud + case when v_own then l.active_local else 0 end) as active,
       sum(l.active_cloud_orchestration + case when v_own then l.active_local_orchestration else 0 end) as active_orchestration,
       sum(case when v_own then 0 else l.active_local + l.active_local_orchestration end) as active_elsewhere,
-      min(l.turn_at) as turn_at
+      min(l.last_served_at) as last_served_at
     from (
       select
         c.user_id, c.pool, c.ready_cloud, c.ready_local, c.ready_cloud_orchestration, c.ready_local_orchestration,
-        c.active_cloud, c.active_local, c.active_cloud_orchestration, c.active_local_orchestration, c.turn_at
-      from queue.user_lines as c
+        c.active_cloud, c.active_local, c.active_cloud_orchestration, c.active_local_orchestration, c.last_served_at
+      from fairlane_core.user_queues as c
       where c.user_id = any (p_user_ids)
       union all
       select
@@ -12105,12 +12105,12 @@ begin
         case when not o.is_cloud and not o.takes_slot then o.delta else 0 end,
         0, 0, 0, 0, v_now
       from unnest(p_overtaken) as o
-      where o.standing = 'ready'
+      where o.readiness = 'ready'
         and o.user_id = any (p_user_ids)
       union all
       select o.user_id, o.pool, 0, 0, 0, 0, o.delta, 0, 0, 0, v_now
       from unnest(p_overtaken) as o
-      where o.standing = 'active'
+      where o.readiness = 'active'
         and o.user_id = any (p_user_ids)
     ) as l
     where p_pool is null
@@ -12120,9 +12120,9 @@ begin
   judged as (
     select
       l.*, s.running, s.task_limit, greatest(s.orchestration_limit - s.orchestrating, 0) as orchestration_room,
-      queue.reason_of(s, p_caller, true) as cloud_reason, s.local_reason
+      fairlane_core.reason_of(s, p_caller, true) as cloud_reason, s.local_reason
     from load as l
-      join queue.user_slots as s on s.user_id = l.user_id
+      join fairlane_core.user_slots as s on s.user_id = l.user_id
   )
   select
     j.user_id,
@@ -12152,19 +12152,19 @@ begin
     j.active_elsewhere::integer,
     j.running,
     j.task_limit,
-    j.turn_at
+    j.last_served_at
   from judged as j;
 end;
 $$;
 
-create function queue.reason_of(p_slots queue.user_slots, p_caller queue.caller, p_is_cloud boolean)
+create function fairlane_core.reason_of(p_slots fairlane_core.user_slots, p_caller fairlane_core.caller, p_is_cloud boolean)
 returns text language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return case when p_is_cloud and p_caller.kind <> 'token' then p_slots.cloud_reason else p_slots.local_reason end;
 end;
 $$;
 
-create function queue.busy_beside(p_caller queue.caller, p_pool text, p_load queue.load_summary)
+create function fairlane_core.busy_beside(p_caller fairlane_core.caller, p_pool text, p_load fairlane_core.load_summary)
 returns integer language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_most constant integer := 1000;
@@ -12181,8 +12181,8 @@ begin
         sum(case when p_pool is null or l.pool = p_pool then l.active_cloud_orchestration + case when v_own then l.active_local_orchestration else 0 end else 0 end) as here,
         sum(l.active_cloud_orchestration + l.active_local_orchestration) as everywhere,
         min(s.orchestrating) as orchestrating
-      from queue.user_lines as l
-        join queue.user_slots as s on s.user_id = l.user_id
+      from fairlane_core.user_queues as l
+        join fairlane_core.user_slots as s on s.user_id = l.user_id
       where l.active_cloud_orchestration + l.active_local_orchestration > 0
         and s.orchestrating > 0
         and (not v_own or l.user_id = p_caller.user_id)
@@ -12192,7 +12192,7 @@ begin
       select
         k.user_id, k.here, k.everywhere,
         k.orchestrating - (
-          select count(*) from queue.held_slots as h where h.user_id = k.user_id and h.let_go_at is null and not h.takes_slot
+          select count(*) from fairlane_core.held_slots as h where h.user_id = k.user_id and h.let_go_at is null and not h.takes_slot
         ) as orchestrating
       from kind as k
       where k.here > 0
@@ -12200,7 +12200,7 @@ begin
     -- Looked at only for an owner who has some here, some elsewhere, and only some that wait.
     waiting as materialized (
       select t.user_id
-      from (select h.orchestrator_id from queue.handovers as h limit v_most) as h
+      from (select h.orchestrator_id from fairlane_core.handovers as h limit v_most) as h
         join public.tasks as t on t.id = h.orchestrator_id
       where (p_pool is null or t.pool = p_pool)
         and (v_own or t.token_id is null)
@@ -12217,12 +12217,12 @@ begin
 
   select count(*)
   into v_held
-  from queue.held_slots as h
+  from fairlane_core.held_slots as h
   where h.let_go_at is null
     and (
       p_pool is null or h.pool = p_pool
       or (v_own and (
-        select queue.is_served_by(p_caller, p_pool, t.pool, t.runs_on_own_gpu, t.run_type) from public.tasks as t where t.id = h.task_id
+        select fairlane_core.is_served_by(p_caller, p_pool, t.pool, t.runs_on_own_gpu, t.run_type) from public.tasks as t where t.id = h.task_id
       ))
     )
     and (v_own or h.token_id is null)
@@ -12231,11 +12231,11 @@ begin
 end;
 $$;
 
-create function queue.preview_claim(p_caller queue.caller, p_pool text)
+create function fairlane_core.preview_claim(p_caller fairlane_core.caller, p_pool text)
 returns json language plpgsql stable security invoker set search_path = '' as $$
 declare
-  v_load queue.load_summary := queue.load_summary(p_caller, p_pool);
-  v_turns queue.user_load_row[] := array(select u from queue.users_in_turn(p_caller, p_pool, v_load, 5) as u);
+  v_load fairlane_core.load_summary := fairlane_core.load_summary(p_caller, p_pool);
+  v_turns fairlane_core.user_load_row[] := array(select u from fairlane_core.users_in_turn(p_caller, p_pool, v_load, 5) as u);
   v_task public.tasks;
 begin
   -- By its key: joined, a plan from when the queue was small would go through all tasks.
@@ -12245,9 +12245,9 @@ begin
   where t.id = (
     -- The first that can be handed out; a claim would end the others on its way.
     select n.task_id
-    from queue.next_tasks(p_caller, p_pool, 5, v_turns) with ordinality as n (task_id, task_type, user_id, created_at, since, place)
+    from fairlane_core.next_tasks(p_caller, p_pool, 5, v_turns) with ordinality as n (task_id, task_type, user_id, created_at, since, place)
     where (
-      select queue.fits_a_reply(k.has_bounded_params, k.params)
+      select fairlane_core.fits_a_reply(k.has_bounded_params, k.params)
       from public.tasks as k
       where k.id = n.task_id
     )
@@ -12255,33 +12255,33 @@ begin
     limit 1
   );
 
-  v_task.params := queue.without_secrets(v_task.params);
+  v_task.params := fairlane_core.without_secrets(v_task.params);
   return json_build_object(
     'dry_run', true,
     'available_tasks', v_load.claimable,
-    'task', case when v_task.id is not null then queue.claim_reply(v_task)::jsonb - 'lease_token' end
+    'task', case when v_task.id is not null then fairlane_core.claim_reply(v_task)::jsonb - 'lease_token' end
   );
 end;
 $$;
 
-create function queue.next_tasks(p_caller queue.caller, p_pool text, p_limit integer, p_turns queue.user_load_row[])
+create function fairlane_core.next_tasks(p_caller fairlane_core.caller, p_pool text, p_limit integer, p_turns fairlane_core.user_load_row[])
 returns table (task_id uuid, task_type text, user_id uuid, created_at timestamptz, since timestamptz) language plpgsql stable security invoker set search_path = '' as $$
 #variable_conflict use_column
 declare
-  v_now timestamptz := queue.now();
-  v_old_before timestamptz := queue.stale_before();
+  v_now timestamptz := fairlane_core.now();
+  v_old_before timestamptz := fairlane_core.stale_before();
   v_pools text[] := array(
     select p.pool
-    from unnest(case when p_pool is null then queue.pools() else array[p_pool] end) as p (pool)
-    where p.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
+    from unnest(case when p_pool is null then fairlane_core.pools() else array[p_pool] end) as p (pool)
+    where p.pool <> all ((select s.paused_pools from fairlane_core.settings as s)::text[])
   );
-  v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
+  v_is_behind boolean := exists (select from fairlane_core.deferred_work as w where w.task_type is not null);
   v_look constant integer := 1000;
   -- Few are passed on the way.
   v_many_stale boolean := exists (
     select
     from public.tasks as t
-    where t.standing = 'ready'
+    where t.readiness = 'ready'
       and t.attempts = 0
       and t.claimed_at is null
       and greatest(t.created_at, t.available_at, t.released_at) < v_old_before
@@ -12292,33 +12292,33 @@ declare
   v_look_past integer := v_look / greatest(cardinality(p_turns), 1);
   -- In the order of its index, so that no statistics find another way.
   v_has_due boolean := (
-    select true from public.tasks as t where t.standing = 'not_yet' and t.available_at <= v_now order by t.available_at limit 1
+    select true from public.tasks as t where t.readiness = 'not_yet' and t.available_at <= v_now order by t.available_at limit 1
   );
   v_run_types text[] := case
     when p_caller.user_id is null then array['cloud']
     else array(
       select r.run_type
-      from queue.user_slots as s
+      from fairlane_core.user_slots as s
         cross join unnest(array['cloud', 'local']) as r (run_type)
       where s.user_id = p_caller.user_id
-        and queue.reason_of(s, p_caller, r.run_type = 'cloud') is null
+        and fairlane_core.reason_of(s, p_caller, r.run_type = 'cloud') is null
     )
   end;
 begin
   return query
   with turn as (
     select
-      t.user_id, t.claimable, t.turn_at, t.task_limit - t.running as slots_free,
+      t.user_id, t.claimable, t.last_served_at, t.task_limit - t.running as slots_free,
       s.orchestration_limit - s.orchestrating as places_free,
       s.running + s.orchestrating + s.remembered as turn_load
     from unnest(p_turns) as t
-      join queue.user_slots as s on s.user_id = t.user_id
+      join fairlane_core.user_slots as s on s.user_id = t.user_id
   ),
   round as (
     -- A user served once more has one start more, and the turn goes to those who have fewer: so many of each come first.
-    select r.user_id, r.turn_load, r.turn_at, r.slots_free, r.places_free, count(*) as task_count
+    select r.user_id, r.turn_load, r.last_served_at, r.slots_free, r.places_free, count(*) as task_count
     from (
-      select u.user_id, u.turn_load, u.turn_at, u.slots_free, u.places_free
+      select u.user_id, u.turn_load, u.last_served_at, u.slots_free, u.places_free
       from (
         select
           t.*,
@@ -12326,10 +12326,10 @@ begin
         from turn as t
       ) as u
         cross join lateral generate_series(1, u.most) as k
-      order by u.turn_load + k, k, u.turn_at
+      order by u.turn_load + k, k, u.last_served_at
       limit p_limit
     ) as r
-    group by r.user_id, r.turn_load, r.turn_at, r.slots_free, r.places_free
+    group by r.user_id, r.turn_load, r.last_served_at, r.slots_free, r.places_free
   )
   select t.id, t.task_type, t.user_id, t.created_at, t.since
   from (
@@ -12339,13 +12339,13 @@ begin
       select c.*, row_number() over (partition by c.user_id, c.takes_slot order by c.priority desc, c.created_at, c.id) as of_kind
       from (
         -- One pool, run type and kind at a time: each comes from the index in the order of the line.
-        select r.id, r.task_type, r.created_at, r.since, r.priority, r.takes_slot, u.user_id, u.turn_load, u.turn_at, u.task_count,
+        select r.id, r.task_type, r.created_at, r.since, r.priority, r.takes_slot, u.user_id, u.turn_load, u.last_served_at, u.task_count,
           u.slots_free, u.places_free
         from round as u
           cross join unnest(v_pools) as p (pool)
           -- Looked up by its key, whatever the planner thinks of the round: that is what the limit is for.
           cross join lateral (
-            select n.* from queue.user_lines as n where n.user_id = u.user_id and n.pool = p.pool limit 1
+            select n.* from fairlane_core.user_queues as n where n.user_id = u.user_id and n.pool = p.pool limit 1
           ) as l
           cross join unnest(v_run_types) as y (run_type)
           cross join unnest(array[true, false]) as kind (takes_slot)
@@ -12357,10 +12357,10 @@ begin
               and q.pool = l.pool
               and q.run_type = y.run_type
               and q.takes_slot = kind.takes_slot
-              and q.standing = 'ready'
-              and (not v_is_behind or not queue.is_behind_its_type(q.task_type, q.pool, q.takes_slot, q.runs_on_own_gpu, q.standing))
+              and q.readiness = 'ready'
+              and (not v_is_behind or not fairlane_core.is_behind_its_type(q.task_type, q.pool, q.takes_slot, q.runs_on_own_gpu, q.readiness))
               -- Asked only where the answer could be yes.
-              and (q.attempts > 0 or greatest(q.created_at, q.available_at, q.released_at) >= v_old_before or not queue.is_stale(greatest(q.created_at, q.available_at, q.released_at), q.attempts > 0 or q.claimed_at is not null, q.params))
+              and (q.attempts > 0 or greatest(q.created_at, q.available_at, q.released_at) >= v_old_before or not fairlane_core.is_stale(greatest(q.created_at, q.available_at, q.released_at), q.attempts > 0 or q.claimed_at is not null, q.params))
             order by q.priority desc, q.created_at, q.id
             limit u.task_count
           ) as r
@@ -12373,34 +12373,34 @@ begin
         -- Of other pools, as machines of their owner claim them; those that are not behind or stale, as above.
         select
           o.id, o.task_type, o.created_at, greatest(o.created_at, o.available_at, o.released_at), o.priority, o.takes_slot, u.user_id,
-          u.turn_load, u.turn_at, u.task_count, u.slots_free, u.places_free
+          u.turn_load, u.last_served_at, u.task_count, u.slots_free, u.places_free
         from round as u
-          cross join lateral queue.own_gpu_line(p_caller, p_pool, v_look) as o
+          cross join lateral fairlane_core.own_gpu_queue(p_caller, p_pool, v_look) as o
         where p_caller.user_id is not null
           and o.run_type = any (v_run_types)
-          and (not v_is_behind or not queue.is_behind_its_type(o.task_type, o.pool, o.takes_slot, o.runs_on_own_gpu, o.standing))
-          and (o.attempts > 0 or greatest(o.created_at, o.available_at, o.released_at) >= v_old_before or not queue.is_stale(greatest(o.created_at, o.available_at, o.released_at), o.attempts > 0 or o.claimed_at is not null, o.params))
+          and (not v_is_behind or not fairlane_core.is_behind_its_type(o.task_type, o.pool, o.takes_slot, o.runs_on_own_gpu, o.readiness))
+          and (o.attempts > 0 or greatest(o.created_at, o.available_at, o.released_at) >= v_old_before or not fairlane_core.is_stale(greatest(o.created_at, o.available_at, o.released_at), o.attempts > 0 or o.claimed_at is not null, o.params))
         union all
         -- Many have grown stale: those are not gone through.
         select q.id, q.task_type, q.created_at, greatest(q.created_at, q.available_at, q.released_at), q.priority, q.takes_slot, u.user_id,
-          u.turn_load, u.turn_at, u.task_count, u.slots_free, u.places_free
+          u.turn_load, u.last_served_at, u.task_count, u.slots_free, u.places_free
         from round as u
           cross join unnest(v_pools) as l (pool)
           cross join unnest(v_run_types) as y (run_type)
           cross join unnest(array[true, false]) as kind (takes_slot)
-          cross join lateral queue.fresh_in_line(
+          cross join lateral fairlane_core.fresh_in_queue(
             u.user_id, l.pool, y.run_type, kind.takes_slot, u.task_count::integer + v_look_past, u.task_count::integer
           ) as f (id)
           -- One by one: joined, a plan from when the queue was small would go through all tasks.
           cross join lateral (select k.* from public.tasks as k where k.id = f.id limit 1) as q
         where v_many_stale
-          and (not v_is_behind or not queue.is_behind_its_type(q.task_type, q.pool, q.takes_slot, q.runs_on_own_gpu, q.standing))
+          and (not v_is_behind or not fairlane_core.is_behind_its_type(q.task_type, q.pool, q.takes_slot, q.runs_on_own_gpu, q.readiness))
         union all
         -- Due, but not yet released by a claim.
         select
           (d.task).id, (d.task).task_type, (d.task).created_at,
           greatest((d.task).created_at, (d.task).available_at, (d.task).released_at), (d.task).priority, (d.task).takes_slot, u.user_id, u.turn_load,
-          u.turn_at, u.task_count, u.slots_free, u.places_free
+          u.last_served_at, u.task_count, u.slots_free, u.places_free
         from round as u
           cross join unnest(v_pools) as l (pool)
           cross join unnest(v_run_types) as y (run_type)
@@ -12410,34 +12410,34 @@ begin
             where q.user_id = u.user_id
               and q.pool = l.pool
               and q.run_type = y.run_type
-              and q.standing = 'not_yet'
+              and q.readiness = 'not_yet'
               and q.available_at <= v_now
             order by q.priority desc, q.available_at
             limit u.task_count + 100 -- some may have another reason to wait
           ) as d
         where v_has_due
-          and queue.task_standing(d.task) = 'ready'
+          and fairlane_core.task_readiness(d.task) = 'ready'
         union all
         select
           o.id, o.task_type, o.created_at, greatest(o.created_at, o.available_at, o.released_at), o.priority, o.takes_slot, u.user_id,
-          u.turn_load, u.turn_at, u.task_count, u.slots_free, u.places_free
+          u.turn_load, u.last_served_at, u.task_count, u.slots_free, u.places_free
         from round as u
-          cross join lateral queue.own_gpu_due(p_caller, p_pool, v_look) as o
+          cross join lateral fairlane_core.own_gpu_due(p_caller, p_pool, v_look) as o
         where v_has_due
           and p_caller.user_id is not null
           and o.run_type = any (v_run_types)
-          and o.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
-          and queue.task_standing(o) = 'ready'
+          and o.pool <> all ((select s.paused_pools from fairlane_core.settings as s)::text[])
+          and fairlane_core.task_readiness(o) = 'ready'
       ) as c
     ) as f
     where f.of_kind <= case when f.takes_slot then f.slots_free else f.places_free end
   ) as t
   where t.k <= t.task_count
-  order by t.turn_load + t.k, t.k, t.turn_at;
+  order by t.turn_load + t.k, t.k, t.last_served_at;
 end;
 $$;
 
-create function queue.oldest_claimable(p_caller queue.caller, p_pool text, p_listed timestamptz, p_was_cut boolean)
+create function fairlane_core.oldest_claimable(p_caller fairlane_core.caller, p_pool text, p_listed timestamptz, p_was_cut boolean)
 returns timestamptz language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_look_at constant integer := 200;
@@ -12447,13 +12447,13 @@ begin
     return p_listed;
   end if;
 
-  v_old_before := queue.stale_before();
+  v_old_before := fairlane_core.stale_before();
   return least(p_listed, (
     select o.since
     from (
       select t.user_id, t.pool, t.run_type, t.takes_slot, t.runs_on_own_gpu, greatest(t.created_at, t.available_at, t.released_at) as since, t.params
       from public.tasks as t
-      where t.standing = 'ready'
+      where t.readiness = 'ready'
         and t.attempts = 0
         and t.claimed_at is null
         and greatest(t.created_at, t.available_at, t.released_at) < p_listed
@@ -12462,43 +12462,43 @@ begin
     ) as o
     where (
         p_pool is null or o.pool = p_pool
-        or (o.runs_on_own_gpu and queue.is_served_by(p_caller, p_pool, o.pool, o.runs_on_own_gpu, o.run_type))
+        or (o.runs_on_own_gpu and fairlane_core.is_served_by(p_caller, p_pool, o.pool, o.runs_on_own_gpu, o.run_type))
       )
-      and o.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
+      and o.pool <> all ((select s.paused_pools from fairlane_core.settings as s)::text[])
       and case
         when p_caller.user_id is not null then o.user_id = p_caller.user_id and exists (
           select
-          from queue.user_slots as s
+          from fairlane_core.user_slots as s
           where s.user_id = o.user_id
-            and queue.reason_of(s, p_caller, o.run_type = 'cloud') is null
+            and fairlane_core.reason_of(s, p_caller, o.run_type = 'cloud') is null
         )
         else o.run_type = 'cloud'
-          and (select l.is_open and (o.takes_slot or l.orchestration_room > 0) from queue.user_lines as l where l.user_id = o.user_id and l.pool = o.pool)
+          and (select l.is_open and (o.takes_slot or l.orchestration_room > 0) from fairlane_core.user_queues as l where l.user_id = o.user_id and l.pool = o.pool)
       end
       -- Asked only where the answer could be yes.
-      and (o.since >= v_old_before or not queue.is_stale(o.since, false, o.params))
+      and (o.since >= v_old_before or not fairlane_core.is_stale(o.since, false, o.params))
     order by o.since
     limit 1
   ));
 end;
 $$;
 
-create function queue.overtaken_by_time(p_user_id uuid)
-returns setof queue.load_change language plpgsql stable security invoker set search_path = '' set enable_sort = off as $$
+create function fairlane_core.due_readiness_changes(p_user_id uuid)
+returns setof fairlane_core.counter_delta language plpgsql stable security invoker set search_path = '' set enable_sort = off as $$
 declare
   v_many constant integer := 1000;
   v_most_stale constant integer := 5000;
   v_most_lines constant integer := 1000;
   v_too_many_stale boolean;
   v_per_line integer;
-  v_now timestamptz := queue.now();
-  v_stale_before timestamptz := queue.stale_before();
+  v_now timestamptz := fairlane_core.now();
+  v_stale_before timestamptz := fairlane_core.stale_before();
 begin
   if p_user_id is null then
     -- As many as nearly always are due can be looked at in the order of their time.
     perform
     from public.tasks as t
-    where t.standing = 'not_yet'
+    where t.readiness = 'not_yet'
       and t.available_at <= v_now
     order by t.available_at
     offset v_many
@@ -12506,7 +12506,7 @@ begin
     if found then
       select greatest(v_many / greatest(count(*), 1), 10)
       into v_per_line
-      from queue.blocked_tasks as b
+      from fairlane_core.blocked_tasks as b
       where b.reason = 'not_yet'
         and b.task_count > 0;
     end if;
@@ -12516,7 +12516,7 @@ begin
 
   perform
   from public.tasks as t
-  where t.standing = 'ready'
+  where t.readiness = 'ready'
     and t.attempts = 0
     and t.claimed_at is null
     and greatest(t.created_at, t.available_at, t.released_at) < v_stale_before
@@ -12530,18 +12530,18 @@ begin
     select t as task
     from public.tasks as t
     where v_per_line is null
-      and t.standing = 'not_yet'
+      and t.readiness = 'not_yet'
       and t.available_at <= v_now
     union all
     select d.task
-    from queue.blocked_tasks as b
+    from fairlane_core.blocked_tasks as b
       cross join lateral (
         select q as task
         from public.tasks as q
         where q.user_id = b.user_id
           and q.pool = b.pool
           and q.run_type = case when b.is_cloud then 'cloud' else 'local' end
-          and q.standing = 'not_yet'
+          and q.readiness = 'not_yet'
           and q.available_at <= v_now
         order by q.priority desc, q.available_at
         limit v_per_line
@@ -12553,23 +12553,23 @@ begin
   ),
   overtaken as (
     select
-      (d.task).user_id, (d.task).pool, (d.task).run_type, (d.task).takes_slot, (d.task).standing as stood,
+      (d.task).user_id, (d.task).pool, (d.task).run_type, (d.task).takes_slot, (d.task).readiness as stood,
       -- The rule is asked where more than the time could hold the task back.
       case
         when (d.task).dependant_on is null and (
           (d.task).attempts > 0 or greatest((d.task).created_at, (d.task).available_at, (d.task).released_at) >= v_stale_before
         ) then 'ready'
-        else queue.task_standing(d.task)
+        else fairlane_core.task_readiness(d.task)
       end as stands
     from due as d
     union all
-    select t.user_id, t.pool, t.run_type, t.takes_slot, t.standing, 'stale'
+    select t.user_id, t.pool, t.run_type, t.takes_slot, t.readiness, 'stale'
     from (
       -- Taken before anything else is asked of them: an owner is not to go through all that others let grow stale.
-      select q.user_id, q.pool, q.run_type, q.takes_slot, q.standing, q.params, greatest(q.created_at, q.available_at, q.released_at) as since
+      select q.user_id, q.pool, q.run_type, q.takes_slot, q.readiness, q.params, greatest(q.created_at, q.available_at, q.released_at) as since
       from public.tasks as q
       where not v_too_many_stale
-        and q.standing = 'ready'
+        and q.readiness = 'ready'
         and q.attempts = 0
         and q.claimed_at is null
         and greatest(q.created_at, q.available_at, q.released_at) < v_stale_before
@@ -12578,7 +12578,7 @@ begin
     ) as t
     where (p_user_id is null or t.user_id = p_user_id)
       -- The rule is asked where a parent could keep the task fresh.
-      and (queue.parent_task_id(t.params) is null or queue.is_stale(t.since, false, t.params))
+      and (fairlane_core.parent_task_id(t.params) is null or fairlane_core.is_stale(t.since, false, t.params))
   ),
   -- The lines of whom something is promised: nothing is of closed ones, and of the fleet's the first in turn are looked into.
   line as materialized (
@@ -12588,14 +12588,14 @@ begin
       greatest(v_most_stale / least(greatest(count(*) over (), 3), v_most_lines), 10)::integer as most
     from (
       select c.*
-      from unnest(queue.pools()) as p (pool)
+      from unnest(fairlane_core.pools()) as p (pool)
         cross join lateral (
-          select k.* from queue.user_lines as k where k.pool = p.pool and k.is_open order by k.turn_load, k.turn_at
+          select k.* from fairlane_core.user_queues as k where k.pool = p.pool and k.is_open order by k.turn_load, k.last_served_at
         ) as c
       where v_too_many_stale
         and p_user_id is null
       union all
-      select o.* from queue.user_lines as o where v_too_many_stale and o.user_id = p_user_id
+      select o.* from fairlane_core.user_queues as o where v_too_many_stale and o.user_id = p_user_id
     ) as l
   ),
   unknown as materialized (
@@ -12603,7 +12603,7 @@ begin
       l.user_id, l.pool, r.is_cloud, r.takes_slot,
       r.task_count - case when l.is_looked_into then (
         select count(*)
-        from queue.fresh_in_line(
+        from fairlane_core.fresh_in_queue(
           l.user_id, l.pool, case when r.is_cloud then 'cloud' else 'local' end, r.takes_slot, l.most, least(l.most, r.task_count)
         )
       ) else 0 end as task_count
@@ -12616,26 +12616,26 @@ begin
     where r.task_count > 0
       and (r.is_cloud or p_user_id is not null)
   )
-  select o.user_id, o.pool, o.run_type = 'cloud', o.takes_slot, c.standing, sum(c.delta)::integer
+  select o.user_id, o.pool, o.run_type = 'cloud', o.takes_slot, c.readiness, sum(c.delta)::integer
   from overtaken as o
-    cross join lateral (values (o.stood, -1), (o.stands, 1)) as c (standing, delta)
-  group by o.user_id, o.pool, o.run_type, o.takes_slot, c.standing
+    cross join lateral (values (o.stood, -1), (o.stands, 1)) as c (readiness, delta)
+  group by o.user_id, o.pool, o.run_type, o.takes_slot, c.readiness
   union all
-  select u.user_id, u.pool, u.is_cloud, u.takes_slot, c.standing, (c.sign * u.task_count)::integer
+  select u.user_id, u.pool, u.is_cloud, u.takes_slot, c.readiness, (c.sign * u.task_count)::integer
   from unknown as u
-    cross join (values ('ready', -1), ('stale', 1)) as c (standing, sign)
+    cross join (values ('ready', -1), ('stale', 1)) as c (readiness, sign)
   where u.task_count > 0;
 end;
 $$;
 
-create function queue.overtaken_by_types(p_user_id uuid)
-returns setof queue.load_change language plpgsql stable security invoker set search_path = '' as $$
+create function fairlane_core.overtaken_by_types(p_user_id uuid)
+returns setof fairlane_core.counter_delta language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_most constant integer := 1000;
-  v_types text[] := array(select distinct w.task_type from queue.deferred_work as w where w.task_type is not null);
+  v_types text[] := array(select distinct w.task_type from fairlane_core.deferred_work as w where w.task_type is not null);
   v_owners uuid[] := array(
     select distinct l.user_id
-    from queue.user_lines as l
+    from fairlane_core.user_queues as l
     where l.ready_cloud + l.ready_cloud_orchestration + l.ready_local + l.ready_local_orchestration > 0
       and (p_user_id is null or l.user_id = p_user_id)
   );
@@ -12645,19 +12645,19 @@ begin
   with found as materialized (
     select
       o.user_id, y.name as task_type, b.pool, b.run_type, b.takes_slot,
-      queue.is_behind_its_type(y.name, b.pool, b.takes_slot, b.runs_on_own_gpu, b.standing) as is_behind, count(*)::integer as task_count
+      fairlane_core.is_behind_its_type(y.name, b.pool, b.takes_slot, b.runs_on_own_gpu, b.readiness) as is_behind, count(*)::integer as task_count
     from unnest(v_owners) as o (user_id)
       cross join unnest(v_types) as y (name)
       cross join lateral (
-        select t.pool, t.run_type, t.takes_slot, t.runs_on_own_gpu, t.standing
+        select t.pool, t.run_type, t.takes_slot, t.runs_on_own_gpu, t.readiness
         from public.tasks as t
         where t.user_id = o.user_id
           and left(t.task_type, 200) = left(y.name, 200)
           and t.task_type = y.name
-          and t.standing is not null
+          and t.readiness is not null
         limit v_per_owner
       ) as b
-    where b.standing = 'ready'
+    where b.readiness = 'ready'
     group by 1, 2, 3, 4, 5, 6
   ),
   -- There may be more.
@@ -12673,20 +12673,20 @@ begin
         where t.user_id = o.user_id
           and left(t.task_type, 200) = left(y.name, 200)
           and t.task_type = y.name
-          and t.standing is not null
+          and t.readiness is not null
         limit v_per_owner
       ) as n
     ) = v_per_owner
     group by o.user_id
   ),
   changed as (
-    select f.user_id, f.pool, f.run_type = 'cloud' as is_cloud, f.takes_slot, 'ready' as standing, -f.task_count as delta
+    select f.user_id, f.pool, f.run_type = 'cloud' as is_cloud, f.takes_slot, 'ready' as readiness, -f.task_count as delta
     from found as f
     where f.is_behind
       and not exists (select from unknown as u where u.user_id = f.user_id)
     union all
     select
-      f.user_id, coalesce(y.run_type, 'gpu'), f.run_type = 'cloud', queue.takes_slot(f.task_type, y.category),
+      f.user_id, coalesce(y.run_type, 'gpu'), f.run_type = 'cloud', fairlane_core.takes_slot(f.task_type, y.category),
       case when y.is_active is false then 'type_inactive' else 'ready' end, f.task_count
     from found as f
       left join public.task_types as y on y.name = f.task_type
@@ -12696,35 +12696,35 @@ begin
     -- Of those that are not known whole: what was seen is ready where its type belongs, all else is not.
     select
       f.user_id,
-      case c.standing when 'ready' then coalesce(y.run_type, 'gpu') else f.pool end,
+      case c.readiness when 'ready' then coalesce(y.run_type, 'gpu') else f.pool end,
       f.run_type = 'cloud',
-      case c.standing when 'ready' then queue.takes_slot(f.task_type, y.category) else f.takes_slot end,
-      c.standing, c.sign * f.task_count
+      case c.readiness when 'ready' then fairlane_core.takes_slot(f.task_type, y.category) else f.takes_slot end,
+      c.readiness, c.sign * f.task_count
     from found as f
       left join public.task_types as y on y.name = f.task_type
-      cross join (values ('ready', 1), ('type_inactive', -1)) as c (standing, sign)
+      cross join (values ('ready', 1), ('type_inactive', -1)) as c (readiness, sign)
     where f.user_id in (select u.user_id from unknown as u)
       and y.is_active is not false
     union all
-    select l.user_id, l.pool, r.is_cloud, r.takes_slot, c.standing, c.sign * r.task_count
-    from queue.user_lines as l
+    select l.user_id, l.pool, r.is_cloud, r.takes_slot, c.readiness, c.sign * r.task_count
+    from fairlane_core.user_queues as l
       cross join lateral (
         values
           (true, true, l.ready_cloud), (true, false, l.ready_cloud_orchestration),
           (false, true, l.ready_local), (false, false, l.ready_local_orchestration)
       ) as r (is_cloud, takes_slot, task_count)
-      cross join (values ('ready', -1), ('type_inactive', 1)) as c (standing, sign)
+      cross join (values ('ready', -1), ('type_inactive', 1)) as c (readiness, sign)
     where l.user_id in (select u.user_id from unknown as u)
       and r.task_count > 0
   )
-  select c.user_id, c.pool, c.is_cloud, c.takes_slot, c.standing, sum(c.delta)::integer
+  select c.user_id, c.pool, c.is_cloud, c.takes_slot, c.readiness, sum(c.delta)::integer
   from changed as c
   group by 1, 2, 3, 4, 5;
 end;
 $$;
 
-create function queue.own_gpu_load(p_caller queue.caller, p_pool text)
-returns setof queue.load_change language plpgsql stable security invoker set search_path = '' set enable_sort = off as $$
+create function fairlane_core.own_gpu_load(p_caller fairlane_core.caller, p_pool text)
+returns setof fairlane_core.counter_delta language plpgsql stable security invoker set search_path = '' set enable_sort = off as $$
 declare
   v_most constant integer := 1000;
   v_old_before timestamptz;
@@ -12737,89 +12737,89 @@ begin
     from public.tasks as t
     where t.user_id = p_caller.user_id
       and t.runs_on_own_gpu
-      and t.standing is not null
-    order by t.pool, t.standing
+      and t.readiness is not null
+    order by t.pool, t.readiness
     limit 1
   ) is null then
     return;
   end if;
-  v_old_before := queue.stale_before();
-  v_is_behind := exists (select from queue.deferred_work as w where w.task_type is not null);
-  v_paused := (select s.paused_pools from queue.settings as s);
+  v_old_before := fairlane_core.stale_before();
+  v_is_behind := exists (select from fairlane_core.deferred_work as w where w.task_type is not null);
+  v_paused := (select s.paused_pools from fairlane_core.settings as s);
 
   return query
   with found as (
     select
       t.run_type,
       case
-        when v_is_behind and queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.standing) then
+        when v_is_behind and fairlane_core.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.readiness) then
           case when (select not y.is_active from public.task_types as y where y.name = t.task_type) then 'type_inactive' end
         when l.is_paused then 'pool_paused'
         when t.attempts = 0 and greatest(t.created_at, t.available_at, t.released_at) < v_old_before
-          and queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.claimed_at is not null, t.params)
+          and fairlane_core.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.claimed_at is not null, t.params)
           then 'stale'
         else 'ready'
-      end as standing,
+      end as readiness,
       1 as delta
     from unnest(array[false, true]) as l (is_paused)
-      cross join lateral queue.own_gpu_line(p_caller, p_pool, v_most, l.is_paused) as t
+      cross join lateral fairlane_core.own_gpu_queue(p_caller, p_pool, v_most, l.is_paused) as t
     union all
-    select d.run_type, c.standing, c.delta
-    from queue.own_gpu_due(p_caller, p_pool, v_most) as d
-      cross join lateral queue.task_standing(d) as s (standing)
+    select d.run_type, c.readiness, c.delta
+    from fairlane_core.own_gpu_due(p_caller, p_pool, v_most) as d
+      cross join lateral fairlane_core.task_readiness(d) as s (readiness)
       cross join lateral (
         values
           ('not_yet', -1),
-          (case when s.standing in ('ready', 'stale') and d.pool = any (v_paused) then 'pool_paused' else s.standing end, 1)
-      ) as c (standing, delta)
+          (case when s.readiness in ('ready', 'stale') and d.pool = any (v_paused) then 'pool_paused' else s.readiness end, 1)
+      ) as c (readiness, delta)
     union all
     select r.run_type, 'active', 1
-    from unnest(queue.pools()) as p (pool)
+    from unnest(fairlane_core.pools()) as p (pool)
       cross join lateral (
         select t.run_type
         from public.tasks as t
         where t.user_id = p_caller.user_id
           and t.pool = p.pool
-          and t.standing = 'active'
+          and t.readiness = 'active'
           and t.runs_on_own_gpu
           and (p_caller.kind = 'token' or t.run_type = 'local')
         order by t.run_type
         limit v_most
       ) as r
   )
-  select p_caller.user_id, p_pool, f.run_type is distinct from 'local', true, f.standing, sum(f.delta)::integer
+  select p_caller.user_id, p_pool, f.run_type is distinct from 'local', true, f.readiness, sum(f.delta)::integer
   from found as f
-  where f.standing is not null
+  where f.readiness is not null
   group by 3, 5;
 end;
 $$;
 
-create function queue.own_gpu_waiting(p_caller queue.caller, p_pool text)
-returns setof queue.load_change language plpgsql stable security invoker set search_path = '' set enable_sort = off as $$
+create function fairlane_core.own_gpu_waiting(p_caller fairlane_core.caller, p_pool text)
+returns setof fairlane_core.counter_delta language plpgsql stable security invoker set search_path = '' set enable_sort = off as $$
 declare
   v_most constant integer := 1000;
-  v_paused text[] := (select s.paused_pools from queue.settings as s);
+  v_paused text[] := (select s.paused_pools from fairlane_core.settings as s);
 begin
   if p_pool is distinct from 'gpu' or p_caller.user_id is null then
     return;
   end if;
 
   return query
-  select p_caller.user_id, p_pool, w.is_cloud, true, w.standing, sum(w.task_count)::integer
-  from unnest(queue.pools()) as p (pool)
+  select p_caller.user_id, p_pool, w.is_cloud, true, w.readiness, sum(w.task_count)::integer
+  from unnest(fairlane_core.pools()) as p (pool)
     cross join unnest(array[
       'no_run_type', 'type_inactive', 'not_yet', 'dependency_pending', 'dependency_lost', 'stale'
-    ]) as s (standing)
+    ]) as s (readiness)
     cross join lateral (
       select
-        r.is_cloud, case when s.standing = 'stale' and p.pool = any (v_paused) then 'pool_paused' else s.standing end as standing,
+        r.is_cloud, case when s.readiness = 'stale' and p.pool = any (v_paused) then 'pool_paused' else s.readiness end as readiness,
         count(*) as task_count
       from (
         select t.run_type is distinct from 'local' as is_cloud
         from public.tasks as t
         where t.user_id = p_caller.user_id
           and t.pool = p.pool
-          and t.standing = s.standing
+          and t.readiness = s.readiness
           and t.runs_on_own_gpu
           and (p_caller.kind = 'token' or t.run_type = 'local')
         order by t.run_type
@@ -12831,14 +12831,14 @@ begin
 end;
 $$;
 
-create function queue.task_counts(p_caller jsonb, p_run_type text, p_include_active boolean, p_unused text[] default null)
+create function fairlane_core.task_counts(p_caller jsonb, p_run_type text, p_include_active boolean, p_unused text[] default null)
 returns json language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_sort = off as $$
 declare
   v_list_limit constant integer := 100;
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
-  v_now timestamptz := queue.now();
-  v_load queue.load_summary;
-  v_turns queue.user_load_row[];
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_now timestamptz := fairlane_core.now();
+  v_load fairlane_core.load_summary;
+  v_turns fairlane_core.user_load_row[];
   v_listed integer;
   v_next json;
   v_running json;
@@ -12851,18 +12851,18 @@ declare
   v_arrivals numeric;
   v_completions numeric;
 begin
-  perform queue.refuse_unknown_pool(p_run_type);
+  perform fairlane_core.refuse_unknown_pool(p_run_type);
 
-  v_load := queue.load_summary(v_caller, p_run_type);
-  v_turns := array(select u from queue.users_in_turn(v_caller, p_run_type, v_load, v_list_limit) as u);
+  v_load := fairlane_core.load_summary(v_caller, p_run_type);
+  v_turns := array(select u from fairlane_core.users_in_turn(v_caller, p_run_type, v_load, v_list_limit) as u);
 
   select
     coalesce(json_agg(json_build_object('task_id', t.task_id, 'task_type', t.task_type, 'user_id', t.user_id, 'created_at', t.created_at)), '[]'),
     count(*),
     min(t.since)
   into v_next, v_listed, v_oldest
-  from queue.next_tasks(v_caller, p_run_type, v_list_limit, v_turns) as t;
-  v_oldest := queue.oldest_claimable(v_caller, p_run_type, v_oldest, v_listed < v_load.claimable);
+  from fairlane_core.next_tasks(v_caller, p_run_type, v_list_limit, v_turns) as t;
+  v_oldest := fairlane_core.oldest_claimable(v_caller, p_run_type, v_oldest, v_listed < v_load.claimable);
 
   with running as materialized (
     select
@@ -12872,7 +12872,7 @@ begin
     where r.status = 'In Progress'
       and (
         p_run_type is null or r.pool = p_run_type
-        or (r.runs_on_own_gpu and queue.is_served_by(v_caller, p_run_type, r.pool, r.runs_on_own_gpu, r.run_type))
+        or (r.runs_on_own_gpu and fairlane_core.is_served_by(v_caller, p_run_type, r.pool, r.runs_on_own_gpu, r.run_type))
       )
       and (v_caller.user_id is null or r.user_id = v_caller.user_id)
     order by r.worker_id
@@ -12883,7 +12883,7 @@ begin
     (select json_strip_nulls(json_agg(a)) from (
       select
         r.task_id, r.task_type, r.started_at,
-        case v_caller.kind when 'service' then r.worker_id else queue.sent_name(r.worker_id) end as worker_id
+        case v_caller.kind when 'service' then r.worker_id else fairlane_core.sent_name(r.worker_id) end as worker_id
       from running as r
     ) as a),
     (select json_agg(a) from (select r.task_id, 'In Progress' as status, r.token_id is null as is_cloud from running as r) as a)
@@ -12891,14 +12891,14 @@ begin
 
   select case when p_run_type = 'gpu' then s.gpu_tasks_per_worker when p_run_type is not null then s.api_tasks_per_worker end
   into v_per_worker
-  from queue.settings as s;
+  from fairlane_core.settings as s;
 
   -- The fleet's rates over the last five samples; one user's are not kept.
   select round(avg(m.arrivals), 1), round(avg(m.completions), 1)
   into v_arrivals, v_completions
   from (
     select sum(s.arrivals) as arrivals, sum(s.completions) as completions
-    from queue.minute_samples as s
+    from fairlane_core.minute_samples as s
     where v_caller.user_id is null
       and s.sampled_at > v_now - interval '10 minutes'
       and (p_run_type is null or s.pool = p_run_type)
@@ -12908,7 +12908,7 @@ begin
   ) as m;
 
   -- What waits for the owner's own running tasks; the other sums are of what waits for other tasks, and for a decision.
-  v_blocked := queue.blocked_by_reason(v_caller, p_run_type, v_load);
+  v_blocked := fairlane_core.blocked_by_reason(v_caller, p_run_type, v_load);
   v_by_capacity := coalesce((v_blocked ->> 'user_at_limit')::integer, 0);
 
   v_total := v_load.claimable + case when coalesce(p_include_active, true) then v_load.active else 0 end;
@@ -12922,8 +12922,8 @@ begin
       'queued_plus_active', v_total,
       'potentially_claimable', v_load.claimable + v_by_capacity,
       'blocked_by_capacity', v_by_capacity,
-      'blocked_by_deps', queue.blocked_sum(v_blocked, array['dependency_pending', 'dependency_lost']),
-      'blocked_by_settings', queue.blocked_sum(
+      'blocked_by_deps', fairlane_core.blocked_sum(v_blocked, array['dependency_pending', 'dependency_lost']),
+      'blocked_by_settings', fairlane_core.blocked_sum(
         v_blocked, array['no_credits', 'cloud_disabled', 'local_disabled', 'type_inactive', 'pool_paused']
       )
     ),
@@ -12938,14 +12938,14 @@ begin
     ),
     'blocked', v_blocked,
     'oldest_claimable_age_seconds', extract(epoch from v_now - v_oldest),
-    'users', queue.listed_users(v_caller, p_run_type, v_load, v_turns, v_list_limit),
+    'users', fairlane_core.listed_users(v_caller, p_run_type, v_load, v_turns, v_list_limit),
     'users_total', v_load.users,
     'recent_tasks', coalesce(v_recent, '[]'),
     'queued_tasks', v_next,
     'active_tasks', coalesce(v_running, '[]'),
     'arrivals_per_minute', v_arrivals,
     'completions_per_minute', v_completions,
-    'warnings', case when v_caller.user_id is null then queue.count_warnings(p_run_type, v_load, v_oldest)::jsonb else '[]' end
+    'warnings', case when v_caller.user_id is null then fairlane_core.count_warnings(p_run_type, v_load, v_oldest)::jsonb else '[]' end
       || case
         when cardinality(p_unused) > 0 then jsonb_build_array(jsonb_build_object(
           'code', 'ROUTING_IGNORED',
@@ -12957,58 +12957,58 @@ begin
         else '[]'
       end,
     -- Machines that could be busy at once.
-    'suggested_workers', ceil((v_load.claimable + v_load.active + queue.busy_beside(v_caller, p_run_type, v_load))::numeric / v_per_worker),
+    'suggested_workers', ceil((v_load.claimable + v_load.active + fairlane_core.busy_beside(v_caller, p_run_type, v_load))::numeric / v_per_worker),
     'snapshot_at', v_now
   );
 end;
 $$;
 
-create function queue.users_in_turn(p_caller queue.caller, p_pool text, p_load queue.load_summary, p_limit integer)
-returns setof queue.user_load_row language plpgsql stable security invoker set search_path = '' as $$
+create function fairlane_core.users_in_turn(p_caller fairlane_core.caller, p_pool text, p_load fairlane_core.load_summary, p_limit integer)
+returns setof fairlane_core.user_load_row language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_pools text[] := array(
     select p.pool
-    from unnest(case when p_pool is null then queue.pools() else array[p_pool] end) as p (pool)
-    where p.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
+    from unnest(case when p_pool is null then fairlane_core.pools() else array[p_pool] end) as p (pool)
+    where p.pool <> all ((select s.paused_pools from fairlane_core.settings as s)::text[])
   );
   v_none_apart boolean := coalesce(cardinality(p_load.apart), 0) = 0;
 begin
   return query
   select
-    u.user_id, u.reason, u.ready, u.claimable, u.active, u.active_orchestration, u.active_elsewhere, u.running, u.task_limit, u.turn_at
+    u.user_id, u.reason, u.ready, u.claimable, u.active, u.active_orchestration, u.active_elsewhere, u.running, u.task_limit, u.last_served_at
   from (
     -- Open lines come from the index in the order of turns.
     select
       l.user_id, null::text as reason, l.ready_cloud + l.ready_cloud_orchestration as ready,
       least(l.ready_cloud_orchestration, l.orchestration_room) + least(l.ready_cloud, l.task_limit - l.running) as claimable,
       l.active_cloud as active, l.active_cloud_orchestration as active_orchestration,
-      l.active_local + l.active_local_orchestration as active_elsewhere, l.running, l.task_limit, l.turn_at, l.turn_load
+      l.active_local + l.active_local_orchestration as active_elsewhere, l.running, l.task_limit, l.last_served_at, l.turn_load
     from unnest(v_pools) as p (pool)
       cross join lateral (
         select c.*
-        from queue.user_lines as c
+        from fairlane_core.user_queues as c
         where p_caller.user_id is null
           and c.pool = p.pool
           and c.is_open
           and (v_none_apart or c.user_id not in (select a.user_id from unnest(p_load.apart) as a))
-        order by c.turn_load, c.turn_at
+        order by c.turn_load, c.last_served_at
         limit p_limit
       ) as l
     union all
     select a.*, s.running + s.orchestrating + s.remembered
     from unnest(p_load.apart) as a
-      join queue.user_slots as s on s.user_id = a.user_id
+      join fairlane_core.user_slots as s on s.user_id = a.user_id
     where a.claimable > 0
   ) as u
-  order by u.turn_load, u.turn_at
+  order by u.turn_load, u.last_served_at
   limit p_limit;
 end;
 $$;
 
-create function queue.listed_users(p_caller queue.caller, p_pool text, p_load queue.load_summary, p_turns queue.user_load_row[], p_limit integer)
+create function fairlane_core.listed_users(p_caller fairlane_core.caller, p_pool text, p_load fairlane_core.load_summary, p_turns fairlane_core.user_load_row[], p_limit integer)
 returns json language plpgsql stable security invoker set search_path = '' as $$
 declare
-  v_paused text[] := (select s.paused_pools from queue.settings as s);
+  v_paused text[] := (select s.paused_pools from fairlane_core.settings as s);
   v_missing integer := greatest(p_limit - coalesce(cardinality(p_turns), 0), 0);
 begin
   return (
@@ -13034,8 +13034,8 @@ begin
               when l.pool = any (v_paused) then 'pool_paused'
               else coalesce(s.cloud_reason, case when l.ready_cloud + l.ready_cloud_orchestration > 0 then 'user_at_limit' end)
             end
-          from queue.user_lines as l
-            join queue.user_slots as s on s.user_id = l.user_id
+          from fairlane_core.user_queues as l
+            join fairlane_core.user_slots as s on s.user_id = l.user_id
           where p_caller.user_id is null
             and p_load.users > p_load.owners
             and (p_pool is null or l.pool = p_pool)
@@ -13050,41 +13050,41 @@ begin
 end;
 $$;
 
-create function queue.blocked_by_reason(p_caller queue.caller, p_pool text, p_load queue.load_summary)
+create function fairlane_core.blocked_by_reason(p_caller fairlane_core.caller, p_pool text, p_load fairlane_core.load_summary)
 returns json language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_own boolean := p_caller.user_id is not null;
-  v_paused text[] := (select s.paused_pools from queue.settings as s);
+  v_paused text[] := (select s.paused_pools from fairlane_core.settings as s);
 begin
   return (
     with waiting as (
       select b.user_id, b.pool, b.is_cloud, null::boolean as takes_slot, b.reason, b.task_count
-      from queue.blocked_tasks as b
+      from fairlane_core.blocked_tasks as b
       where not v_own
         and b.is_cloud
       union all
       select b.user_id, b.pool, b.is_cloud, null, b.reason, b.task_count
-      from queue.blocked_tasks as b
+      from fairlane_core.blocked_tasks as b
       where b.user_id = p_caller.user_id
       union all
-      select o.user_id, o.pool, o.is_cloud, o.takes_slot, o.standing, o.delta
+      select o.user_id, o.pool, o.is_cloud, o.takes_slot, o.readiness, o.delta
       from unnest(p_load.overtaken) as o
-      where o.standing not in ('ready', 'active')
+      where o.readiness not in ('ready', 'active')
         and (v_own or o.is_cloud)
       union all
-      select o.user_id, o.pool, o.is_cloud, o.takes_slot, o.standing, o.delta
-      from queue.own_gpu_waiting(p_caller, p_pool) as o
+      select o.user_id, o.pool, o.is_cloud, o.takes_slot, o.readiness, o.delta
+      from fairlane_core.own_gpu_waiting(p_caller, p_pool) as o
     ),
     stale as (
       select
         w.pool, w.is_cloud, w.takes_slot, w.task_count, s.user_id,
         case
           when w.pool = any (v_paused) then 'pool_paused'
-          else queue.reason_of(s, p_caller, w.is_cloud)
+          else fairlane_core.reason_of(s, p_caller, w.is_cloud)
         end as reason,
         s.orchestrating >= s.orchestration_limit as has_no_place
       from waiting as w
-        left join queue.user_slots as s on s.user_id = w.user_id
+        left join fairlane_core.user_slots as s on s.user_id = w.user_id
       where w.reason = 'stale'
         and (p_pool is null or w.pool = p_pool)
     ),
@@ -13100,7 +13100,7 @@ begin
             where t.user_id = w.user_id
               and t.pool = w.pool
               and t.run_type = case when w.is_cloud then 'cloud' else 'local' end
-              and t.standing = 'stale'
+              and t.readiness = 'stale'
               and not t.takes_slot
           )
         end as without_place
@@ -13139,7 +13139,7 @@ begin
 end;
 $$;
 
-create function queue.blocked_sum(p_blocked json, p_reasons text[])
+create function fairlane_core.blocked_sum(p_blocked json, p_reasons text[])
 returns integer language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return (
@@ -13149,10 +13149,10 @@ begin
 end;
 $$;
 
-create function queue.get_task_status(p_caller jsonb, p_task_id uuid)
+create function fairlane_core.get_task_status(p_caller jsonb, p_task_id uuid)
 returns json language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
-  v_task public.tasks := queue.readable_task(queue.resolve_caller(p_caller, array['service', 'token', 'user']), p_task_id);
+  v_task public.tasks := fairlane_core.readable_task(fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']), p_task_id);
 begin
   return json_build_object(
     'task_id', v_task.id,
@@ -13168,15 +13168,15 @@ begin
 end;
 $$;
 
-create function queue.get_task_output(p_caller jsonb, p_task_id uuid)
+create function fairlane_core.get_task_output(p_caller jsonb, p_task_id uuid)
 returns json language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
-  v_task public.tasks := queue.readable_task(v_caller, p_task_id);
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task public.tasks := fairlane_core.readable_task(v_caller, p_task_id);
 begin
   -- The service key speaks for any worker, and the one that has the task has its params.
   if v_caller.user_id is null then
-    v_task.params := queue.without_secrets(v_task.params);
+    v_task.params := fairlane_core.without_secrets(v_task.params);
   end if;
   return json_build_object(
     'task_id', v_task.id,
@@ -13186,19 +13186,19 @@ begin
     'thumbnail_url', v_task.thumbnail_url,
     'error_message', v_task.error_message,
     -- Rows from before these had bounds may hold what nobody can write out.
-    'result_data', case when queue.written_length(v_task.result_data, 8388608) is not null then v_task.result_data end,
-    'params', case when queue.fits_a_reply(v_task.has_bounded_params, v_task.params) then v_task.params else '{}' end,
+    'result_data', case when fairlane_core.written_length(v_task.result_data, 8388608) is not null then v_task.result_data end,
+    'params', case when fairlane_core.fits_a_reply(v_task.has_bounded_params, v_task.params) then v_task.params else '{}' end,
     'dependant_on', v_task.dependant_on
   );
 end;
 $$;
 
-create function queue.get_predecessor_output(
+create function fairlane_core.get_predecessor_output(
   p_caller jsonb, p_task_id uuid, p_parent_generation_id uuid, p_child_order integer
 )
 returns json language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
-  v_task public.tasks := queue.readable_task(queue.resolve_caller(p_caller, array['service', 'token', 'user']), p_task_id);
+  v_task public.tasks := fairlane_core.readable_task(fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']), p_task_id);
   v_first json;
   v_all json;
   v_are_complete boolean;
@@ -13242,7 +13242,7 @@ begin
     from (
       select v_task.dependant_on
       union
-      select k.depends_on from queue.task_dependencies as k where k.task_id = v_task.id
+      select k.depends_on from fairlane_core.task_dependencies as k where k.task_id = v_task.id
     ) as d (id)
       -- Somebody else's task counts as missing, and nothing is said of it.
       left join public.tasks as t on t.id = d.id and t.user_id is not distinct from v_task.user_id
@@ -13272,7 +13272,7 @@ begin
 end;
 $$;
 
-create function queue.readable_task(p_caller queue.caller, p_task_id uuid)
+create function fairlane_core.readable_task(p_caller fairlane_core.caller, p_task_id uuid)
 returns public.tasks language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_task public.tasks;
@@ -13284,13 +13284,13 @@ begin
     and (p_caller.kind = 'service' or t.user_id = p_caller.user_id);
 
   if v_task.id is null then
-    perform queue.refuse(404, 'TASK_NOT_FOUND', pg_catalog.format('There is no task %s', p_task_id));
+    perform fairlane_core.refuse(404, 'TASK_NOT_FOUND', pg_catalog.format('There is no task %s', p_task_id));
   end if;
   return v_task;
 end;
 $$;
 
-create function queue.upgrade_report()
+create function fairlane_core.upgrade_report()
 returns table (task_id uuid, task_type text, status text, created_at timestamptz, problem text, what_to_do text) language plpgsql stable security invoker set search_path = '' as $$
 #variable_conflict use_column
 begin
@@ -13306,7 +13306,7 @@ begin
         else 'Its owner cannot see it. Set project_id and user_id to those of one project, or leave it'
       end
       when 'no_run_type' then
-        'It never runs. Cancel it (the cleanup does, after stale_after), or set run_type to cloud, and created_at to queue.now() if it is older than stale_after'
+        'It never runs. Cancel it (the cleanup does, after stale_after), or set run_type to cloud, and created_at to fairlane_core.now() if it is older than stale_after'
       when 'no_reason' then 'Nothing: why it failed was never stored'
       when 'no_age' then 'Nothing: when it was made was never stored; created_at is the time of the upgrade'
       when 'no_generation' then case
@@ -13325,7 +13325,7 @@ begin
         when t.status = 'Failed' and t.error_message is null then 'no_reason'
         when t.status = 'Complete'
           and t.run_type is null
-          and queue.creates_generation(t.task_type, t.params)
+          and fairlane_core.creates_generation(t.task_type, t.params)
           and not exists (select from public.generations as g where g.task_id = t.id)
           then 'no_generation'
         -- Of those that have not ended no_run_type is told, which comes to the same: somebody has to look at them.
@@ -13337,35 +13337,35 @@ begin
 end;
 $$;
 
-create function queue.version()
+create function fairlane_core.version()
 returns text language sql immutable security invoker set search_path = '' as $$
   select '0.1.0';
 $$;
 
-create function queue.worker_health(p_caller jsonb, p_window_minutes numeric)
+create function fairlane_core.worker_health(p_caller jsonb, p_window_minutes numeric)
 returns json language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
-  v_now timestamptz := queue.now();
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service']);
+  v_now timestamptz := fairlane_core.now();
   v_minutes numeric := coalesce(p_window_minutes, 30);
   v_window interval;
   v_failures json;
   v_workers json;
   v_by_health json;
-  v_per_worker integer := (select s.gpu_tasks_per_worker from queue.settings as s);
+  v_per_worker integer := (select s.gpu_tasks_per_worker from fairlane_core.settings as s);
   v_free integer;
   v_room bigint;
-  v_claimable integer := queue.claimable_count(v_caller, 'gpu');
+  v_claimable integer := fairlane_core.claimable_count(v_caller, 'gpu');
   v_code text;
 begin
   if v_minutes not between 1 and 1440 then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The window must be 1 to 1440 minutes, not %s', v_minutes));
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The window must be 1 to 1440 minutes, not %s', v_minutes));
   end if;
   v_window := make_interval(secs => (v_minutes * 60)::double precision);
-  v_failures := queue.worker_failures(v_now - v_window);
+  v_failures := fairlane_core.worker_failures(v_now - v_window);
 
   with state as materialized (
-    select * from queue.worker_states(v_window)
+    select * from fairlane_core.worker_states(v_window)
   )
   select
     (
@@ -13401,10 +13401,10 @@ begin
             and t.worker_id = s.worker_id
             and t.status = 'In Progress'
             and t.token_id is null
-            and not queue.needs_no_worker(t)
+            and not fairlane_core.is_waiting_for_children(t)
         ) + (
           select count(*)
-          from queue.held_slots as e
+          from fairlane_core.held_slots as e
           where e.worker_id = s.worker_id
             and e.token_id is null
             and e.let_go_at is null
@@ -13417,7 +13417,7 @@ begin
   v_code := case
     when v_claimable = 0 then 'NOTHING_CLAIMABLE'
     when (v_failures ->> 'workers_failed')::integer >= 3
-      and (v_failures ->> 'failure_rate')::numeric >= (select s.max_failure_rate from queue.settings as s) then 'WORKERS_FAIL'
+      and (v_failures ->> 'failure_rate')::numeric >= (select s.max_failure_rate from fairlane_core.settings as s) then 'WORKERS_FAIL'
     when v_room >= v_claimable then 'ENOUGH_WORKERS'
     else 'MORE_WORK_THAN_WORKERS'
   end;
@@ -13447,7 +13447,7 @@ begin
 end;
 $$;
 
-create function queue.last_news(p_task public.tasks, p_limit interval, p_now timestamptz)
+create function fairlane_core.last_news(p_task public.tasks, p_limit interval, p_now timestamptz)
 returns timestamptz language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_lines constant integer := 1000;
@@ -13504,16 +13504,16 @@ begin
 end;
 $$;
 
-create function queue.is_overlong(p_task public.tasks, p_settings queue.settings, p_now timestamptz)
+create function fairlane_core.is_overlong(p_task public.tasks, p_settings fairlane_core.settings, p_now timestamptz)
 returns boolean language plpgsql stable security invoker set search_path = '' as $$
 begin
-  if coalesce(p_task.claimed_at >= p_now - p_settings.quiet_task_limit, true) then
+  if coalesce(p_task.claimed_at >= p_now - p_settings.stuck_after, true) then
     return false;
   end if;
   return p_task.claimed_at < p_now - coalesce(
     (
       select d.usual * p_settings.overlong_factor::double precision
-      from queue.type_durations as d
+      from fairlane_core.type_durations as d
       where d.task_type = p_task.task_type
         and cardinality(d.durations) >= 5 -- fewer say nothing about what is usual
     ),
@@ -13522,7 +13522,7 @@ begin
 end;
 $$;
 
-create function queue.worker_states(p_window interval)
+create function fairlane_core.worker_states(p_window interval)
 returns table (
   worker_id text,
   instance_type text,
@@ -13546,11 +13546,11 @@ returns table (
   metadata jsonb
 ) language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
-  v_now timestamptz := queue.now();
-  v_settings queue.settings := (select s from queue.settings as s);
-  v_silent_since timestamptz := v_now - v_settings.gpu_silence_limit;
-  v_has_work boolean := exists (select from queue.user_lines as l where l.pool = 'gpu' and l.is_open);
-  v_has_api_work boolean := exists (select from queue.user_lines as l where l.pool = 'api' and l.is_open);
+  v_now timestamptz := fairlane_core.now();
+  v_settings fairlane_core.settings := (select s from fairlane_core.settings as s);
+  v_silent_since timestamptz := v_now - v_settings.gpu_heartbeat_timeout;
+  v_has_work boolean := exists (select from fairlane_core.user_queues as l where l.pool = 'gpu' and l.is_open);
+  v_has_api_work boolean := exists (select from fairlane_core.user_queues as l where l.pool = 'api' and l.is_open);
 begin
   return query
   with seen as (
@@ -13568,7 +13568,7 @@ begin
         limit 1
       ) as last_log_at,
       (
-        select r.last_at from queue.claim_refusals as r where r.worker_id = w.id and r.last_at > v_now - interval '5 minutes'
+        select r.last_at from fairlane_core.claim_refusals as r where r.worker_id = w.id and r.last_at > v_now - interval '5 minutes'
       ) as last_refusal_at,
       h.tasks_held, h.current_task_id, h.current_task_type, h.task_started_at, h.task_quiet_since, h.has_overlong,
       h.tasks_held > 0 or exists (
@@ -13592,8 +13592,8 @@ begin
           (array_agg(t.task_type order by t.claimed_at desc))[1] as current_task_type,
           min(t.claimed_at) as task_started_at,
           -- Orchestration waits for its children and may be quiet.
-          min(queue.last_news(t, v_settings.quiet_task_limit, v_now)) filter (where t.takes_slot) as task_quiet_since,
-          bool_or(queue.is_overlong(t, v_settings, v_now)) filter (where t.takes_slot) as has_overlong
+          min(fairlane_core.last_news(t, v_settings.stuck_after, v_now)) filter (where t.takes_slot) as task_quiet_since,
+          bool_or(fairlane_core.is_overlong(t, v_settings, v_now)) filter (where t.takes_slot) as has_overlong
         from public.tasks as t
         where t.worker_id = w.id
           and t.status = 'In Progress'
@@ -13612,8 +13612,8 @@ begin
         and s.created_at > v_now - v_settings.worker_start_limit
         and coalesce(s.task_started_at > v_silent_since, true) then 'starting'
       when s.last_heartbeat is null then 'never_beat'
-      when not queue.is_beating(s.last_heartbeat) then 'stale'
-      when s.task_quiet_since < v_now - v_settings.quiet_task_limit then 'stuck_task'
+      when not fairlane_core.is_beating(s.last_heartbeat) then 'stale'
+      when s.task_quiet_since < v_now - v_settings.stuck_after then 'stuck_task'
       when s.has_overlong then 'overlong_task'
       when s.created_at > v_silent_since then 'healthy'
       when s.last_log_at is null then 'silent'
@@ -13633,14 +13633,14 @@ begin
     s.current_task_id, s.current_task_type, s.task_started_at,
     round(extract(epoch from v_now - s.task_started_at), 1), s.task_quiet_since, s.current_model, s.metadata
   from seen as s
-  where not queue.has_ended(s.status)
+  where not fairlane_core.has_ended(s.status)
     or s.failed_at >= v_now - p_window
     or s.last_refusal_at is not null
   order by s.id;
 end;
 $$;
 
-create function queue.worker_failures(p_since timestamptz)
+create function fairlane_core.worker_failures(p_since timestamptz)
 returns json language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_seen integer;
@@ -13656,7 +13656,7 @@ begin
 
   -- The history has no index over time; the samples know which event came when.
   select greatest(
-    coalesce((select max(m.last_event_id) from queue.minute_samples as m where m.sampled_at <= p_since), 0),
+    coalesce((select max(m.last_event_id) from fairlane_core.minute_samples as m where m.sampled_at <= p_since), 0),
     (select max(e.id) from public.task_events as e) - 100000
   )
   into v_first_event;
@@ -13672,7 +13672,7 @@ begin
       -- What was put back or failed, and what nobody has put back yet.
       select distinct on (d.worker_id, d.task_id) d.worker_id, d.task_id, d.outcome
       from (
-        select e.worker_id, e.task_id, case e.to_status when 'Queued' then 'put_back' else 'failed' end as outcome, e.id as at
+        select e.worker_id, e.task_id, case e.to_status when 'Queued' then 'requeue_lost' else 'failed' end as outcome, e.id as at
         from public.task_events as e
         where e.id > v_first_event
           and e.at >= p_since
@@ -13727,19 +13727,19 @@ begin
 end;
 $$;
 
-create function queue.explain_worker(p_caller jsonb, p_worker_id text, p_run_type text)
+create function fairlane_core.explain_worker(p_caller jsonb, p_worker_id text, p_run_type text)
 returns json language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
 declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token']);
   v_pool text := coalesce(p_run_type, 'gpu');
   v_worker public.workers;
   v_limit integer;
   v_held json;
   v_held_count integer;
-  v_load queue.load_summary;
+  v_load fairlane_core.load_summary;
   v_reason text;
 begin
-  perform queue.refuse_unknown_pool(v_pool);
+  perform fairlane_core.refuse_unknown_pool(v_pool);
 
   if v_caller.kind = 'service' then
     select w.* into v_worker from public.workers as w where w.id = p_worker_id;
@@ -13747,20 +13747,20 @@ begin
 
   select case v_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
   into v_limit
-  from queue.settings as s
-  where queue.sent_name(p_worker_id) <> all (s.shared_worker_ids);
+  from fairlane_core.settings as s
+  where fairlane_core.sent_name(p_worker_id) <> all (s.shared_worker_ids);
 
   select
     count(*),
     coalesce(json_agg(json_build_object('task_id', t.id, 'task_type', t.task_type, 'claimed_at', t.claimed_at)), '[]')
   into v_held_count, v_held
   from public.tasks as t
-  where t.worker_id = case v_caller.kind when 'token' then queue.holder_name(v_caller, p_worker_id) else p_worker_id end
+  where t.worker_id = case v_caller.kind when 'token' then fairlane_core.holder_name(v_caller, p_worker_id) else p_worker_id end
     and t.status = 'In Progress'
-    and queue.is_served_by(v_caller, v_pool, t.pool, t.runs_on_own_gpu, t.run_type)
+    and fairlane_core.is_served_by(v_caller, v_pool, t.pool, t.runs_on_own_gpu, t.run_type)
     and t.takes_slot;
 
-  v_load := queue.load_summary(v_caller, v_pool);
+  v_load := fairlane_core.load_summary(v_caller, v_pool);
 
   v_reason := case
     when v_worker.status in ('terminating', 'terminated', 'error') and v_worker.goodbye_at is null then 'worker_' || v_worker.status
@@ -13784,18 +13784,18 @@ begin
     end,
     'claimable', v_load.claimable,
     'holds', v_held,
-    'blocked', queue.blocked_by_reason(v_caller, v_pool, v_load)
+    'blocked', fairlane_core.blocked_by_reason(v_caller, v_pool, v_load)
   );
 end;
 $$;
 
-create function queue.allow_anon_reads(p_is_allowed boolean)
+create function fairlane_core.allow_anon_reads(p_is_allowed boolean)
 returns void language plpgsql volatile security invoker set search_path = '' set lock_timeout = '5s' as $$
 begin
   drop policy if exists anyone_reads_fresh_tasks on public.tasks;
   drop policy if exists anyone_deletes_spare_parts on public.tasks;
   revoke all on table public.tasks from anon;
-  revoke all on function queue.is_spare_part(uuid) from anon;
+  revoke all on function fairlane_core.is_spare_part(uuid) from anon;
 
   if p_is_allowed then
     grant select (
@@ -13803,25 +13803,25 @@ begin
     ) on table public.tasks to anon;
     -- Row security lets no `@>` go before it, so these conditions are what finds the rows of B and G: each is that of an
     -- index, or its column's. A bare status has none for Queued, nor has updated_at, which each beat moves.
-    -- Not queue.now(): anon can execute nothing in there. Columns are asked that are not shown.
+    -- Not fairlane_core.now(): anon can execute nothing in there. Columns are asked that are not shown.
     create policy anyone_reads_fresh_tasks on public.tasks
       for select to anon
       using ((
         status = 'In Progress'
-        or standing = 'ready'
-        or standing = 'not_yet'
-        or standing in ('no_owner', 'no_run_type', 'type_inactive', 'dependency_pending', 'dependency_lost', 'stale')
+        or readiness = 'ready'
+        or readiness = 'not_yet'
+        or readiness in ('no_owner', 'no_run_type', 'type_inactive', 'dependency_pending', 'dependency_lost', 'stale')
         or created_at > now() - interval '3 days' and updated_at > now() - interval '1 day'
       ) and not jsonb_path_exists(params, '$.**.user_jwt'));
   end if;
 end;
 $$;
 
-create function queue.allow_anon_deletes(p_is_allowed boolean)
+create function fairlane_core.allow_anon_deletes(p_is_allowed boolean)
 returns void language plpgsql volatile security invoker set search_path = '' set lock_timeout = '5s' as $$
 begin
   -- The reads are left as they are; this way nothing of an earlier step stays behind.
-  perform queue.allow_anon_reads(
+  perform fairlane_core.allow_anon_reads(
     p_is_allowed or exists (
       select
       from pg_catalog.pg_policy as p
@@ -13831,21 +13831,21 @@ begin
 
   if p_is_allowed then
     grant select, delete on table public.tasks to anon;
-    grant execute on function queue.is_spare_part(uuid) to anon;
+    grant execute on function fairlane_core.is_spare_part(uuid) to anon;
     create policy anyone_deletes_spare_parts on public.tasks
       for delete to anon
-      using (status = 'Queued' and attempts = 0 and queue.is_spare_part(id));
+      using (status = 'Queued' and attempts = 0 and fairlane_core.is_spare_part(id));
   end if;
 end;
 $$;
 
-create function queue.is_spare_part(p_task_id uuid)
+create function fairlane_core.is_spare_part(p_task_id uuid)
 returns boolean language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
 begin
-  return exists (select from queue.subtasks as s where s.replaced_by = p_task_id)
+  return exists (select from fairlane_core.subtasks as s where s.replaced_by = p_task_id)
     and not exists (
       select
-      from queue.subtasks as s
+      from fairlane_core.subtasks as s
         join public.tasks as t on t.id = s.task_id
       where s.replaced_by = p_task_id and t.status = 'Failed'
     );
@@ -13855,9 +13855,9 @@ $$;
 create function public.func_worker_heartbeat_with_logs(json)
 returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.worker_heartbeat($1);
+  return fairlane_core.worker_heartbeat($1);
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
@@ -13868,9 +13868,9 @@ comment on function public.func_worker_heartbeat_with_logs(json) is
 create function public.func_update_worker_heartbeat(json)
 returns void language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  perform queue.worker_heartbeat($1);
+  perform fairlane_core.worker_heartbeat($1);
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
 end;
 $$;
 
@@ -13880,9 +13880,9 @@ comment on function public.func_update_worker_heartbeat(json) is
 create function public.func_insert_logs_batch(json)
 returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.insert_logs_batch($1);
+  return fairlane_core.insert_logs_batch($1);
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
@@ -13894,11 +13894,11 @@ create function public.func_get_task_counts(mode text default null, run_type_fil
 returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   if run_type_filter in ('cloud', 'local') then
-    return queue.counts_of_place(run_type_filter, mode is distinct from 'queued');
+    return fairlane_core.counts_of_place(run_type_filter, mode is distinct from 'queued');
   end if;
-  return queue.task_counts('{"kind": "service"}', run_type_filter, mode is distinct from 'queued');
+  return fairlane_core.task_counts('{"kind": "service"}', run_type_filter, mode is distinct from 'queued');
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
@@ -13911,9 +13911,9 @@ create function public.get_completed_segments(
 )
 returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.get_completed_segments(p_caller, p_run_id, p_project_id, p_after_index);
+  return fairlane_core.get_completed_segments(p_caller, p_run_id, p_project_id, p_after_index);
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
@@ -13924,9 +13924,9 @@ comment on function public.get_completed_segments(jsonb, text, uuid, integer) is
 create function public.update_shot_pair_prompts(p_caller jsonb)
 returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.update_shot_pair_prompts(p_caller);
+  return fairlane_core.update_shot_pair_prompts(p_caller);
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
@@ -13934,10 +13934,10 @@ $$;
 comment on function public.update_shot_pair_prompts(jsonb) is
   'Always 501 NOT_SUPPORTED, or 403 for callers who are nobody: the queue owns no shots. service_role only.';
 
-create function queue.counts_of_place(p_place text, p_include_active boolean)
+create function fairlane_core.counts_of_place(p_place text, p_include_active boolean)
 returns json language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
-  v_counts jsonb := queue.task_counts('{"kind": "service"}', null, p_include_active);
+  v_counts jsonb := fairlane_core.task_counts('{"kind": "service"}', null, p_include_active);
   v_claimable integer;
   v_active integer;
   v_orchestrators integer;
@@ -13964,8 +13964,8 @@ begin
               else 0
             end
         end::integer as claimable
-      from queue.user_lines as l
-        join queue.user_slots as s on s.user_id = l.user_id
+      from fairlane_core.user_queues as l
+        join fairlane_core.user_slots as s on s.user_id = l.user_id
       where l.ready_local + l.ready_local_orchestration + l.active_local + l.active_local_orchestration > 0
       group by l.user_id, s.running, s.task_limit, s.local_reason, s.orchestrating, s.orchestration_limit
     )
@@ -14028,13 +14028,13 @@ select
   s.task_runtime_seconds,
   s.tasks_held,
   s.current_model
-from queue.worker_states(interval '30 minutes') as s
+from fairlane_core.worker_states(interval '30 minutes') as s
 where s.status not in ('terminated', 'error', 'crashed');
 
 comment on view public.active_workers_health is
-  'One row per worker that has not ended, with its health (see queue.worker_states) and what it runs. service_role only.';
+  'One row per worker that has not ended, with its health (see fairlane_core.worker_states) and what it runs. service_role only.';
 
-create function queue.fleet_summary()
+create function fairlane_core.fleet_summary()
 returns table (
   queued_tasks bigint,
   running_tasks bigint,
@@ -14049,25 +14049,25 @@ returns table (
   snapshot_time timestamptz
 ) language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
-  v_now timestamptz := queue.now();
-  v_settings queue.settings := (select s from queue.settings as s);
+  v_now timestamptz := fairlane_core.now();
+  v_settings fairlane_core.settings := (select s from fairlane_core.settings as s);
 begin
   return query
   select
     (
       select coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration + l.ready_local + l.ready_local_orchestration), 0)::bigint
-      from queue.user_lines as l
-    ) + (select coalesce(sum(b.task_count), 0)::bigint from queue.blocked_tasks as b),
+      from fairlane_core.user_queues as l
+    ) + (select coalesce(sum(b.task_count), 0)::bigint from fairlane_core.blocked_tasks as b),
     r.running,
-    queue.ended_total('Complete'),
-    queue.ended_total('Failed'),
+    fairlane_core.ended_total('Complete'),
+    fairlane_core.ended_total('Failed'),
     w.inactive, w.active, w.terminated, w.external, w.stale,
     r.stuck,
     v_now
   from (
     select
       count(*) as running,
-      count(*) filter (where t.takes_slot and queue.last_news(t, v_settings.quiet_task_limit, v_now) < v_now - v_settings.quiet_task_limit) as stuck
+      count(*) filter (where t.takes_slot and fairlane_core.last_news(t, v_settings.stuck_after, v_now) < v_now - v_settings.stuck_after) as stuck
     from public.tasks as t
     where t.status = 'In Progress'
   ) as r
@@ -14078,7 +14078,7 @@ begin
         count(*) filter (where k.status = 'terminated') as terminated,
         count(*) filter (where k.instance_type = 'external' and k.status not in ('terminated', 'error', 'crashed')) as external,
         count(*) filter (
-          where k.status = 'active' and not queue.is_beating(coalesce(k.last_heartbeat, k.created_at))
+          where k.status = 'active' and not fairlane_core.is_beating(coalesce(k.last_heartbeat, k.created_at))
         ) as stale
       from public.workers as k
     ) as w;
@@ -14102,19 +14102,19 @@ select
   f.stale_workers,
   f.stuck_tasks,
   f.snapshot_time
-from queue.fleet_summary() as f;
+from fairlane_core.fleet_summary() as f;
 
 comment on view public.orchestrator_status is
-  'The queue and the fleet in one row: tasks by state, workers by state, stale_workers (active, no beat within the silence limit), stuck_tasks (running, no word for quiet_task_limit). service_role only.';
+  'The queue and the fleet in one row: tasks by state, workers by state, stale_workers (active, no beat within the silence limit), stuck_tasks (running, no word for stuck_after). service_role only.';
 
-create or replace function queue.parent_key()
+create or replace function fairlane_core.parent_key()
 returns text language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return 'orchestrator_task_id_ref';
 end;
 $$;
 
-create or replace function queue.named_parents(p_params jsonb)
+create or replace function fairlane_core.named_parents(p_params jsonb)
 returns uuid[] language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return (
@@ -14128,14 +14128,14 @@ begin
 end;
 $$;
 
-create or replace function queue.place_key()
+create or replace function fairlane_core.place_key()
 returns text language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return 'segment_index';
 end;
 $$;
 
-create or replace function queue.part_of(p_task_type text, p_params jsonb, out final_rank smallint, out part_index integer)
+create or replace function fairlane_core.part_of(p_task_type text, p_params jsonb, out final_rank smallint, out part_index integer)
 returns record language plpgsql immutable security invoker set search_path = '' as $$
 declare
   v_join text := substring(p_params ->> 'join_index' from '^[0-9]{1,9}$');
@@ -14151,7 +14151,7 @@ begin
 end;
 $$;
 
-create or replace function queue.has_expected_children(p_family queue.orchestrations, p_params jsonb, p_is_quiet boolean)
+create or replace function fairlane_core.has_expected_children(p_family fairlane_core.orchestrations, p_params jsonb, p_is_quiet boolean)
 returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 declare
   v_details jsonb := p_params -> 'orchestrator_details';
@@ -14166,21 +14166,21 @@ begin
 end;
 $$;
 
-create or replace function queue.has_nothing_to_enqueue(p_report text)
+create or replace function fairlane_core.has_nothing_to_enqueue(p_report text)
 returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return coalesce(p_report ~ '^(\[WARNING Task ID: [^]]{1,100}\] )?No new segments to generate', false);
 end;
 $$;
 
-create or replace function queue.has_enqueued(p_report text)
+create or replace function fairlane_core.has_enqueued(p_report text)
 returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return coalesce(p_report ~ '^(Successfully enqueued|\[IDEMPOTENT\])', false);
 end;
 $$;
 
-create or replace function queue.task_model(p_params jsonb)
+create or replace function fairlane_core.task_model(p_params jsonb)
 returns text language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return left(
@@ -14190,7 +14190,7 @@ begin
 end;
 $$;
 
-create or replace function queue.takes_slot(p_task_type text, p_category text)
+create or replace function fairlane_core.takes_slot(p_task_type text, p_category text)
 returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 begin
   if p_category is not null then
@@ -14200,26 +14200,26 @@ begin
 end;
 $$;
 
-create or replace function queue.pools()
+create or replace function fairlane_core.pools()
 returns text[] language sql immutable security invoker set search_path = '' as $$
   select array['gpu', 'api', 'banodoco'];
 $$;
 
-create or replace function queue.switch_path(p_run_type text)
+create or replace function fairlane_core.switch_path(p_run_type text)
 returns text[] language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return array['ui', 'generationMethods', case p_run_type when 'cloud' then 'inCloud' else 'onComputer' end];
 end;
 $$;
 
-create or replace function queue.is_rented(p_worker public.workers)
+create or replace function fairlane_core.is_rented(p_worker public.workers)
 returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return coalesce(p_worker.metadata ? 'runpod_id', false);
 end;
 $$;
 
-create function queue.workers_keep_runpod_id()
+create function fairlane_core.workers_keep_runpod_id()
 returns trigger language plpgsql security invoker set search_path = '' as $$
 begin
   new.metadata := new.metadata || jsonb_build_object('runpod_id', old.metadata -> 'runpod_id');
@@ -14227,12 +14227,12 @@ begin
 end;
 $$;
 
-create function queue.get_completed_segments(p_caller jsonb, p_run_id text, p_project_id uuid, p_after_index integer)
+create function fairlane_core.get_completed_segments(p_caller jsonb, p_run_id text, p_project_id uuid, p_after_index integer)
 returns json language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_most constant integer := 10000;
   v_most_bytes constant integer := 32 * 1024 * 1024;
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']);
 begin
   return (
     select coalesce(
@@ -14268,11 +14268,11 @@ begin
 end;
 $$;
 
-create function queue.update_shot_pair_prompts(p_caller jsonb)
+create function fairlane_core.update_shot_pair_prompts(p_caller jsonb)
 returns json language plpgsql stable security definer set search_path = '' as $$
 begin
-  perform queue.resolve_caller(p_caller, array['service', 'token', 'user']);
-  perform queue.refuse(
+  perform fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']);
+  perform fairlane_core.refuse(
     501, 'NOT_SUPPORTED', 'This queue keeps no shots, so it cannot store their prompts',
     'Go on without; the prompts are in the params of the segments'
   );
@@ -14283,9 +14283,9 @@ $$;
 create function public.create_task(p_caller jsonb, p_task jsonb)
 returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.create_tasks(p_caller, jsonb_build_array(p_task)) -> 0;
+  return fairlane_core.create_tasks(p_caller, jsonb_build_array(p_task)) -> 0;
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
@@ -14296,9 +14296,9 @@ comment on function public.create_task(jsonb, jsonb) is
 create function public.create_tasks(p_caller jsonb, p_tasks jsonb)
 returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return json_build_object('tasks', queue.create_tasks(p_caller, p_tasks));
+  return json_build_object('tasks', fairlane_core.create_tasks(p_caller, p_tasks));
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
@@ -14314,9 +14314,9 @@ create function public.cancel_tasks(
 )
 returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.cancel_tasks(p_caller, p_filter, p_limit, p_reason);
+  return fairlane_core.cancel_tasks(p_caller, p_filter, p_limit, p_reason);
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
@@ -14327,9 +14327,9 @@ comment on function public.cancel_tasks(jsonb, integer, text, jsonb) is
 create function public.get_task_status(p_caller jsonb, p_task_id uuid)
 returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.get_task_status(p_caller, p_task_id);
+  return fairlane_core.get_task_status(p_caller, p_task_id);
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
@@ -14340,9 +14340,9 @@ comment on function public.get_task_status(jsonb, uuid) is
 create function public.get_task_output(p_caller jsonb, p_task_id uuid)
 returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.get_task_output(p_caller, p_task_id);
+  return fairlane_core.get_task_output(p_caller, p_task_id);
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
@@ -14353,9 +14353,9 @@ comment on function public.get_task_output(jsonb, uuid) is
 create function public.explain_task(p_caller jsonb, p_task_id uuid)
 returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.explain_task(p_caller, p_task_id);
+  return fairlane_core.explain_task(p_caller, p_task_id);
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
@@ -14365,7 +14365,7 @@ comment on function public.explain_task(jsonb, uuid) is
 
 create function public.create_api_token(p_label text default '', p_expires_at timestamptz default null)
 returns text language sql volatile security invoker set search_path = '' as $$
-  select queue.create_api_token(p_label, p_expires_at)
+  select fairlane_core.create_api_token(p_label, p_expires_at)
 $$;
 
 comment on function public.create_api_token(text, timestamptz) is
@@ -14373,7 +14373,7 @@ comment on function public.create_api_token(text, timestamptz) is
 
 create function public.revoke_api_token(p_token_id uuid)
 returns boolean language sql volatile security invoker set search_path = '' as $$
-  select queue.revoke_api_token(p_token_id)
+  select fairlane_core.revoke_api_token(p_token_id)
 $$;
 
 comment on function public.revoke_api_token(uuid) is
@@ -14387,9 +14387,9 @@ create function public.task_counts(
 )
 returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.task_counts(p_caller, p_run_type, p_include_active, p_unused);
+  return fairlane_core.task_counts(p_caller, p_run_type, p_include_active, p_unused);
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
@@ -14400,9 +14400,9 @@ comment on function public.task_counts(jsonb, text, boolean, text[]) is
 create function public.worker_health(p_caller jsonb, p_window_minutes numeric default 30)
 returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.worker_health(p_caller, p_window_minutes);
+  return fairlane_core.worker_health(p_caller, p_window_minutes);
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
@@ -14413,9 +14413,9 @@ comment on function public.worker_health(jsonb, numeric) is
 create function public.explain_worker(p_caller jsonb, p_worker_id text, p_run_type text default null)
 returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.explain_worker(p_caller, p_worker_id, p_run_type);
+  return fairlane_core.explain_worker(p_caller, p_worker_id, p_run_type);
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
@@ -14426,9 +14426,9 @@ comment on function public.explain_worker(jsonb, text, text) is
 create function public.health(p_caller jsonb)
 returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.health(p_caller);
+  return fairlane_core.health(p_caller);
 exception when lock_not_available then
-  return queue.health_while_locked(p_caller);
+  return fairlane_core.health_while_locked(p_caller);
 end;
 $$;
 
@@ -14445,9 +14445,9 @@ create function public.requeue_tasks(
 )
 returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.requeue_tasks(p_caller, p_task_ids, p_filter, p_limit, p_reason, p_dry_run);
+  return fairlane_core.requeue_tasks(p_caller, p_task_ids, p_filter, p_limit, p_reason, p_dry_run);
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
@@ -14460,9 +14460,9 @@ create function public.repair_generations(
 )
 returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.repair_generations(p_limit, p_dry_run, p_task_ids);
+  return fairlane_core.repair_generations(p_limit, p_dry_run, p_task_ids);
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
@@ -14473,9 +14473,9 @@ comment on function public.repair_generations(integer, boolean, uuid[]) is
 create function public.move_project(p_project_id uuid, p_user_id uuid, p_caller jsonb default '{"kind":"service"}')
 returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.move_project(p_caller, p_project_id, p_user_id);
+  return fairlane_core.move_project(p_caller, p_project_id, p_user_id);
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
@@ -14486,22 +14486,22 @@ comment on function public.move_project(uuid, uuid, jsonb) is
 create function public.set_task_type(p_name text, p_changes jsonb default '{}', p_caller jsonb default '{"kind":"service"}')
 returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.set_task_type(p_caller, p_name, p_changes);
+  return fairlane_core.set_task_type(p_caller, p_name, p_changes);
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
 
 comment on function public.set_task_type(text, jsonb, jsonb) is
-  'Adds or changes a type of task, also while tasks of it are queued or running. p_changes names what changes, of {pool: one of queue.pools(), category: generation, processing, orchestration or utility, content_type: image, video or null, creates_generation, is_active (false holds its tasks back), is_retryable, max_attempts: 1 to 1000 or null, timeout_seconds: up to 30 days or null, runs_on_own_gpu: true for a type of another pool that GPU machines of the task''s owner run, too}; a new type is otherwise what it was taken for. Out: {name, change: added, changed or none, before, type, is_settled: false while tasks of it still follow}. Errors: 400 INVALID_ARGUMENT, 403, 503 UNAVAILABLE. service_role only.';
+  'Adds or changes a type of task, also while tasks of it are queued or running. p_changes names what changes, of {pool: one of fairlane_core.pools(), category: generation, processing, orchestration or utility, content_type: image, video or null, creates_generation, is_active (false holds its tasks back), is_retryable, max_attempts: 1 to 1000 or null, timeout_seconds: up to 30 days or null, runs_on_own_gpu: true for a type of another pool that GPU machines of the task''s owner run, too}; a new type is otherwise what it was taken for. Out: {name, change: added, changed or none, before, type, is_settled: false while tasks of it still follow}. Errors: 400 INVALID_ARGUMENT, 403, 503 UNAVAILABLE. service_role only.';
 
 create function public.unknown_task_types(p_caller jsonb default '{"kind":"service"}')
 returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.unknown_task_types(p_caller);
+  return fairlane_core.unknown_task_types(p_caller);
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
@@ -14512,9 +14512,9 @@ comment on function public.unknown_task_types(jsonb) is
 create function public.files_to_sweep(p_caller jsonb, p_after text default null)
 returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.files_to_sweep(p_caller, p_after);
+  return fairlane_core.files_to_sweep(p_caller, p_after);
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
@@ -14525,9 +14525,9 @@ comment on function public.files_to_sweep(jsonb, text) is
 create function public.note_unused_fields(p_caller jsonb, p_endpoint text, p_counts jsonb)
 returns void language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  perform queue.note_unused_fields(p_caller, p_endpoint, p_counts);
+  perform fairlane_core.note_unused_fields(p_caller, p_endpoint, p_counts);
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
 end;
 $$;
 
@@ -14545,11 +14545,11 @@ create function public.claim_next_task(
 )
 returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.claim_next_task(
+  return fairlane_core.claim_next_task(
     p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
   );
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
@@ -14568,15 +14568,15 @@ create function public.complete_task(
 )
 returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token, p_description);
+  return fairlane_core.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token, p_description);
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
 
 comment on function public.complete_task(jsonb, uuid, text, text, jsonb, uuid, text) is
-  'Completes a task: status, output, result record, history and dependants in one transaction, once. A repeat changes nothing and answers what is stored. p_description that is a JSON object becomes output_location, the output then stays the file. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION, 403. service_role only.';
+  'Completes a task: status, output, result record, history and dependents in one transaction, once. A repeat changes nothing and answers what is stored. p_description that is a JSON object becomes output_location, the output then stays the file. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION, 403. service_role only.';
 
 create function public.update_task_status(
   p_caller jsonb,
@@ -14593,12 +14593,12 @@ create function public.update_task_status(
 )
 returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.update_task_status(
+  return fairlane_core.update_task_status(
     p_caller, p_task_id, p_status, p_output_location, p_error_message, p_error_details, p_thumbnail_url,
     p_result_data, p_reset_generation_started_at, p_lease_token, p_attempts
   );
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
@@ -14616,22 +14616,22 @@ create function public.mark_task_failed(
 )
 returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.mark_task_failed(p_caller, p_task_id, p_error_message, p_error_details, p_retryable, p_lease_token);
+  return fairlane_core.mark_task_failed(p_caller, p_task_id, p_error_message, p_error_details, p_retryable, p_lease_token);
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
 
 comment on function public.mark_task_failed(jsonb, uuid, text, text, boolean, uuid) is
-  'Reports a failure. While starts are left and neither p_retryable nor the task''s type says otherwise, the task goes back to the queue and waits (queue.retry_wait); else it ends Failed. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id, changed (false: only recorded), will_retry, available_at}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION, 403. service_role only.';
+  'Reports a failure. While starts are left and neither p_retryable nor the task''s type says otherwise, the task goes back to the queue and waits (fairlane_core.retry_wait); else it ends Failed. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id, changed (false: only recorded), will_retry, available_at}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION, 403. service_role only.';
 
 create function public.upload_target(p_caller jsonb, p_task_id uuid, p_lease_token uuid default null)
 returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.upload_target(p_caller, p_task_id, p_lease_token);
+  return fairlane_core.upload_target(p_caller, p_task_id, p_lease_token);
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
@@ -14650,22 +14650,22 @@ create function public.beat(
 )
 returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.beat_by_route(p_caller, p_worker_id, p_status, p_task_ids, p_vram_total_mb, p_vram_used_mb, p_logs);
+  return fairlane_core.beat_by_route(p_caller, p_worker_id, p_status, p_task_ids, p_vram_total_mb, p_vram_used_mb, p_logs);
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
 
 comment on function public.beat(jsonb, text, text, uuid[], json, json, json) is
-  'A worker''s beat, as functions call it. A service caller''s is that of func_worker_heartbeat_with_logs. A token''s is a sign of life for what its machine of this name runs: all of it, or the tasks in p_task_ids, where these are given; once it has beaten for a task, token_beat_limit is how long it may be silent. terminated puts what it runs back without counting the start, crashed puts it back; under a shared name what they name; what somebody holds at the next rescue. Log lines of tokens are kept if they name a task that the token runs. Out: {success, heartbeat_updated, logs_inserted, log_errors, stop: [{task_id, reason}]}. Errors: 400 INVALID_ARGUMENT, 403 for users. service_role only.';
+  'A worker''s beat, as functions call it. A service caller''s is that of func_worker_heartbeat_with_logs. A token''s is a sign of life for what its machine of this name runs: all of it, or the tasks in p_task_ids, where these are given; once it has beaten for a task, token_beat_timeout is how long it may be silent. terminated puts what it runs back without counting the start, crashed puts it back; under a shared name what they name; what somebody holds at the next rescue. Log lines of tokens are kept if they name a task that the token runs. Out: {success, heartbeat_updated, logs_inserted, log_errors, stop: [{task_id, reason}]}. Errors: 400 INVALID_ARGUMENT, 403 for users. service_role only.';
 
 create function public.keep_worker(p_worker_id text, p_keep boolean default true, p_caller jsonb default '{"kind":"service"}')
 returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.keep_worker(p_caller, p_worker_id, p_keep);
+  return fairlane_core.keep_worker(p_caller, p_worker_id, p_keep);
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
@@ -14676,9 +14676,9 @@ comment on function public.keep_worker(text, boolean, jsonb) is
 create function public.note_call(p_caller jsonb, p_task_id uuid)
 returns boolean language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.note_call(p_caller, p_task_id);
+  return fairlane_core.note_call(p_caller, p_task_id);
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
@@ -14689,9 +14689,9 @@ comment on function public.note_call(jsonb, uuid) is
 create function public.note_refused_claim(p_caller jsonb, p_worker_id text)
 returns boolean language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.note_refused_claim(p_caller, p_worker_id);
+  return fairlane_core.note_refused_claim(p_caller, p_worker_id);
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
@@ -14702,9 +14702,9 @@ comment on function public.note_refused_claim(jsonb, text) is
 create function public.update_worker_model(p_caller jsonb, p_worker_id text, p_model text)
 returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.update_worker_model(p_caller, p_worker_id, p_model);
+  return fairlane_core.update_worker_model(p_caller, p_worker_id, p_model);
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
@@ -14717,9 +14717,9 @@ create function public.get_predecessor_output(
 )
 returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.get_predecessor_output(p_caller, p_task_id, p_parent_generation_id, p_child_order);
+  return fairlane_core.get_predecessor_output(p_caller, p_task_id, p_parent_generation_id, p_child_order);
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
@@ -14730,9 +14730,9 @@ comment on function public.get_predecessor_output(jsonb, uuid, uuid, integer) is
 create function public.get_orchestrator_children(p_caller jsonb, p_orchestrator_task_id uuid, p_after text default null)
 returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return queue.get_orchestrator_children(p_caller, p_orchestrator_task_id, p_after);
+  return fairlane_core.get_orchestrator_children(p_caller, p_orchestrator_task_id, p_after);
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
@@ -14740,7 +14740,14 @@ $$;
 comment on function public.get_orchestrator_children(jsonb, uuid, text) is
   '{tasks: [{id, task_type, status, params, output_location}], is_cut, next}: the tasks of the same owner whose params name this task as their parent, oldest first; at most 1000 and 32 MiB, is_cut says that there are more, and next is the p_after that gets them. Errors: 400 INVALID_ARGUMENT, 404 TASK_NOT_FOUND, 403. service_role only.';
 
-select queue.lock_tables(
+select fairlane_core.lock_tables(
+  'fairlane_core.blocked_tasks',
+  'fairlane_core.orchestrations',
+  'fairlane_core.settings',
+  'fairlane_core.subtasks',
+  'fairlane_core.task_dependencies',
+  'fairlane_core.user_queues',
+  'fairlane_core.user_slots',
   'public.generations',
   'public.projects',
   'public.system_logs',
@@ -14749,169 +14756,162 @@ select queue.lock_tables(
   'public.tasks',
   'public.user_api_tokens',
   'public.users',
-  'public.workers',
-  'queue.blocked_tasks',
-  'queue.orchestrations',
-  'queue.settings',
-  'queue.subtasks',
-  'queue.task_dependencies',
-  'queue.user_lines',
-  'queue.user_slots'
+  'public.workers'
 );
 
 -- From here on the queue's own triggers complete a row.
 drop trigger tasks_are_completed on public.tasks;
 drop function public.complete_old_task();
 
--- A claim sets all that follows from it, standing too (queue.start_task), and a beat nothing that anything follows from
--- (queue.show_signs_of_life): they need no second opinion. The condition is short because every statement that updates
+-- A claim sets all that follows from it, readiness too (fairlane_core.start_task), and a beat nothing that anything follows from
+-- (fairlane_core.show_signs_of_life): they need no second opinion. The condition is short because every statement that updates
 -- tasks parses it anew.
 create trigger tasks_before_update
   before update on public.tasks
   for each row
-  when (current_setting('queue.mode', true) is distinct from 'counts_itself')
-  execute function queue.tasks_before_update();
+  when (current_setting('fairlane_core.mode', true) is distinct from 'counts_itself')
+  execute function fairlane_core.tasks_before_update();
 
-create trigger tasks_after_insert_keep_to_the_bound
+create trigger tasks_after_insert_enforce_queue_limit
   after insert on public.tasks
   referencing new table as new_rows
-  for each statement execute function queue.tasks_keep_to_the_bound();
+  for each statement execute function fairlane_core.enforce_queue_limit();
 
-create trigger projects_after_insert_keep_to_the_bound
+create trigger projects_after_insert_enforce_project_limit
   after insert on public.projects
   referencing new table as new_rows
-  for each statement execute function queue.projects_keep_to_the_bound();
+  for each statement execute function fairlane_core.enforce_project_limit();
 
 create trigger projects_before_write
   before insert or update of name on public.projects
   for each row
   when (length(new.name) > 255)
-  execute function queue.projects_before_write();
+  execute function fairlane_core.projects_before_write();
 
 create trigger tasks_before_insert
   before insert on public.tasks
-  for each row execute function queue.tasks_before_insert();
+  for each row execute function fairlane_core.tasks_before_insert();
 
 create trigger tasks_after_insert
   after insert on public.tasks
   referencing new table as new_rows
-  for each statement execute function queue.tasks_after_insert();
+  for each statement execute function fairlane_core.tasks_after_insert();
 
 create trigger tasks_after_delete
   after delete on public.tasks
   referencing old table as old_rows
-  for each statement execute function queue.tasks_after_delete();
+  for each statement execute function fairlane_core.tasks_after_delete();
 
 create trigger tasks_after_update
   after update on public.tasks
   referencing old table as old_rows new table as new_rows
   for each statement
-  -- A claim keeps the counters and the history itself (queue.claim_next_task, queue.start_task); a beat moves none.
-  when (current_setting('queue.mode', true) is distinct from 'counts_itself')
-  execute function queue.tasks_after_update();
+  -- A claim keeps the counters and the history itself (fairlane_core.claim_next_task, fairlane_core.start_task); a beat moves none.
+  when (current_setting('fairlane_core.mode', true) is distinct from 'counts_itself')
+  execute function fairlane_core.tasks_after_update();
 
-create trigger user_lines_before_insert
-  before insert on queue.user_lines
-  for each row execute function queue.user_lines_before_insert();
+create trigger user_queues_before_insert
+  before insert on fairlane_core.user_queues
+  for each row execute function fairlane_core.user_queues_before_insert();
 
 create trigger settings_after_update
-  after update on queue.settings
-  for each row execute function queue.settings_after_update();
+  after update on fairlane_core.settings
+  for each row execute function fairlane_core.settings_after_update();
 
 create trigger task_types_after_write
   after insert or update or delete on public.task_types
-  for each row execute function queue.task_types_after_write();
+  for each row execute function fairlane_core.task_types_after_write();
 
 create trigger users_before_delete
   before delete on public.users
-  for each row execute function queue.users_before_delete();
+  for each row execute function fairlane_core.users_before_delete();
 
 create trigger users_after_delete
   after delete on public.users
-  for each row execute function queue.users_after_delete();
+  for each row execute function fairlane_core.users_after_delete();
 
 create trigger projects_before_delete
   before delete on public.projects
-  for each row execute function queue.projects_before_delete();
+  for each row execute function fairlane_core.projects_before_delete();
 
 create trigger users_after_insert
   after insert on public.users
   referencing new table as new_rows
-  for each statement execute function queue.users_after_write();
+  for each statement execute function fairlane_core.users_after_write();
 
 create trigger users_after_update
   after update on public.users
   referencing new table as new_rows
-  for each statement execute function queue.users_after_write();
+  for each statement execute function fairlane_core.users_after_write();
 
 create trigger users_keep_settings_small
   before insert or update of settings on public.users
   for each row
   when (pg_column_size(new.settings) > 100)
-  execute function queue.users_keep_settings_small();
+  execute function fairlane_core.users_keep_settings_small();
 
 create trigger projects_before_insert
   before insert on public.projects
-  for each row execute function queue.projects_before_insert();
+  for each row execute function fairlane_core.projects_before_insert();
 
 create trigger projects_before_update
   before update of user_id on public.projects
   for each row
   when (new.user_id <> old.user_id)
-  execute function queue.projects_before_update();
+  execute function fairlane_core.projects_before_update();
 
 create trigger projects_after_update
   after update of user_id on public.projects
   for each row
   when (new.user_id <> old.user_id)
-  execute function queue.projects_after_update();
+  execute function fairlane_core.projects_after_update();
 
 create trigger tasks_after_truncate
   after truncate on public.tasks
-  for each statement execute function queue.tasks_after_truncate();
+  for each statement execute function fairlane_core.tasks_after_truncate();
 
 create trigger events_after_truncate
   after truncate on public.task_events
-  for each statement execute function queue.events_after_truncate();
+  for each statement execute function fairlane_core.events_after_truncate();
 
-create trigger refuse_truncate after truncate on public.task_types for each statement execute function queue.refuse_truncate();
-create trigger refuse_truncate after truncate on queue.settings for each statement execute function queue.refuse_truncate();
-create trigger refuse_truncate after truncate on queue.task_dependencies for each statement execute function queue.refuse_truncate();
-create trigger refuse_truncate after truncate on queue.subtasks for each statement execute function queue.refuse_truncate();
-create trigger refuse_truncate after truncate on queue.orchestrations for each statement execute function queue.refuse_truncate();
-create trigger refuse_truncate after truncate on queue.user_slots for each statement execute function queue.refuse_truncate();
-create trigger refuse_truncate after truncate on queue.user_lines for each statement execute function queue.refuse_truncate();
-create trigger refuse_truncate after truncate on queue.blocked_tasks for each statement execute function queue.refuse_truncate();
+create trigger refuse_truncate after truncate on public.task_types for each statement execute function fairlane_core.refuse_truncate();
+create trigger refuse_truncate after truncate on fairlane_core.settings for each statement execute function fairlane_core.refuse_truncate();
+create trigger refuse_truncate after truncate on fairlane_core.task_dependencies for each statement execute function fairlane_core.refuse_truncate();
+create trigger refuse_truncate after truncate on fairlane_core.subtasks for each statement execute function fairlane_core.refuse_truncate();
+create trigger refuse_truncate after truncate on fairlane_core.orchestrations for each statement execute function fairlane_core.refuse_truncate();
+create trigger refuse_truncate after truncate on fairlane_core.user_slots for each statement execute function fairlane_core.refuse_truncate();
+create trigger refuse_truncate after truncate on fairlane_core.user_queues for each statement execute function fairlane_core.refuse_truncate();
+create trigger refuse_truncate after truncate on fairlane_core.blocked_tasks for each statement execute function fairlane_core.refuse_truncate();
 
 create trigger workers_after_write
   after update on public.workers
   referencing old table as old_rows new table as new_rows
-  for each statement execute function queue.workers_after_write();
+  for each statement execute function fairlane_core.workers_after_write();
 
 create trigger workers_after_insert
   after insert on public.workers
   referencing new table as new_rows
-  for each statement execute function queue.workers_after_insert();
+  for each statement execute function fairlane_core.workers_after_insert();
 
 create trigger workers_after_delete
   after delete on public.workers
   referencing old table as old_rows
-  for each statement execute function queue.workers_after_delete();
+  for each statement execute function fairlane_core.workers_after_delete();
 
 create trigger user_api_tokens_after_update
   after update on public.user_api_tokens
   referencing old table as old_rows new table as new_rows
-  for each statement execute function queue.user_api_tokens_after_update();
+  for each statement execute function fairlane_core.user_api_tokens_after_update();
 
 create trigger workers_before_write
   before insert or update of status, metadata, reaped_at on public.workers
-  for each row execute function queue.workers_before_write();
+  for each row execute function fairlane_core.workers_before_write();
 
 create trigger workers_before_status
   before update of status on public.workers
   for each row
   when (old.reaped_at is not null or old.goodbye_at is not null or old.kept_at is not null or old.status = 'crashed' or old.instance_type = 'api')
-  execute function queue.workers_before_status();
+  execute function fairlane_core.workers_before_status();
 
 create trigger workers_before_metadata
   before update of metadata on public.workers
@@ -14920,20 +14920,20 @@ create trigger workers_before_metadata
   when (
     new.metadata is distinct from old.metadata and current_user = 'service_role' and jsonb_typeof(new.metadata) = 'object'
   )
-  execute function queue.workers_before_metadata();
+  execute function fairlane_core.workers_before_metadata();
 
 create trigger workers_keep_metadata_small
   before insert or update of metadata on public.workers
   for each row
   when (pg_column_size(new.metadata) > 100)
-  execute function queue.workers_keep_metadata_small();
+  execute function fairlane_core.workers_keep_metadata_small();
 
 -- Before workers_before_write, which looks at the metadata as they will be.
 create trigger workers_before_update_keep_runpod_id
   before update of metadata on public.workers
   for each row
   when (old.metadata ? 'runpod_id' and not new.metadata ? 'runpod_id')
-  execute function queue.workers_keep_runpod_id();
+  execute function fairlane_core.workers_keep_runpod_id();
 
 -- Who may see and do what is said anew; what an old policy allowed besides is allowed no more.
 do $$
@@ -14955,10 +14955,10 @@ $$;
 -- Postgres lets everybody execute a new function, and a platform may give every new object of public to everybody; then
 -- follows what each role needs. In public only the queue's own objects are named: those of the app are the app's.
 
-revoke all on schema queue from public, anon, authenticated, service_role;
-revoke all on all tables in schema queue from public, anon, authenticated, service_role;
-revoke all on all sequences in schema queue from public, anon, authenticated, service_role;
-revoke all on all functions in schema queue from public, anon, authenticated, service_role;
+revoke all on schema fairlane_core from public, anon, authenticated, service_role;
+revoke all on all tables in schema fairlane_core from public, anon, authenticated, service_role;
+revoke all on all sequences in schema fairlane_core from public, anon, authenticated, service_role;
+revoke all on all functions in schema fairlane_core from public, anon, authenticated, service_role;
 
 alter table public.users enable row level security;
 
@@ -14990,10 +14990,10 @@ revoke all on function
   from public, anon, authenticated, service_role;
 
 -- The thin functions of public run as their caller and reach the definer functions of queue.
-grant usage on schema queue to authenticated, service_role;
+grant usage on schema fairlane_core to authenticated, service_role;
 
 -- Derived state may be looked at with the service key, and changed by the queue's own functions alone.
-grant select on all tables in schema queue to service_role;
+grant select on all tables in schema fairlane_core to service_role;
 
 grant select on table public.users to authenticated;
 grant select, insert, update, delete on table public.users to service_role;
@@ -15032,7 +15032,7 @@ create policy everyone_signed_in_reads_task_types on public.task_types
 
 grant select on table public.tasks to authenticated;
 
--- created_at is accepted, because clients send it, and replaced (queue.tasks_before_insert).
+-- created_at is accepted, because clients send it, and replaced (fairlane_core.tasks_before_insert).
 grant insert (
   id, task_type, params, project_id, dependant_on, created_at, run_type, priority, available_at, idempotency_key
 ) on table public.tasks to authenticated;
@@ -15093,7 +15093,7 @@ create policy owners_read_tokens on public.user_api_tokens
 
 -- What signed-in users call, and what that calls in turn.
 grant execute on function
-  public.create_api_token, public.revoke_api_token, queue.create_api_token, queue.revoke_api_token
+  public.create_api_token, public.revoke_api_token, fairlane_core.create_api_token, fairlane_core.revoke_api_token
   to authenticated;
 
 -- What the service key calls.
@@ -15109,20 +15109,20 @@ grant execute on function
 
 -- What that calls in turn, and what operators and the jobs call.
 grant execute on function
-  queue.beat_by_route, queue.cancel_tasks, queue.claim_next_task, queue.cleanup, queue.complete_task, queue.count_on,
-  queue.create_tasks, queue.drift, queue.explain_task, queue.explain_worker, queue.files_to_sweep,
-  queue.get_orchestrator_children, queue.get_predecessor_output, queue.get_task_output, queue.get_task_status,
-  queue.health, queue.health_while_locked, queue.insert_logs_batch, queue.keep_worker, queue.mark_task_failed,
-  queue.mend_orchestrations, queue.move_project, queue.note_call, queue.note_refused_claim, queue.note_unused_fields,
-  queue.purge, queue.reconcile, queue.refuse_while_locked, queue.repair_generations, queue.requeue_tasks,
-  queue.rescue, queue.run_job, queue.set_task_type, queue.settle_deferred, queue.sweep, queue.task_counts,
-  queue.unknown_task_types, queue.update_task_status, queue.update_worker_model, queue.upload_target,
-  queue.worker_health, queue.worker_heartbeat, queue.worker_states
+  fairlane_core.beat_by_route, fairlane_core.cancel_tasks, fairlane_core.claim_next_task, fairlane_core.cleanup, fairlane_core.complete_task, fairlane_core.advance_status_totals,
+  fairlane_core.create_tasks, fairlane_core.drift, fairlane_core.explain_task, fairlane_core.explain_worker, fairlane_core.files_to_sweep,
+  fairlane_core.get_orchestrator_children, fairlane_core.get_predecessor_output, fairlane_core.get_task_output, fairlane_core.get_task_status,
+  fairlane_core.health, fairlane_core.health_while_locked, fairlane_core.insert_logs_batch, fairlane_core.keep_worker, fairlane_core.mark_task_failed,
+  fairlane_core.repair_orchestrations, fairlane_core.move_project, fairlane_core.note_call, fairlane_core.note_refused_claim, fairlane_core.note_unused_fields,
+  fairlane_core.purge, fairlane_core.reconcile, fairlane_core.refuse_while_locked, fairlane_core.repair_generations, fairlane_core.requeue_tasks,
+  fairlane_core.rescue, fairlane_core.run_job, fairlane_core.set_task_type, fairlane_core.settle_deferred, fairlane_core.sweep, fairlane_core.task_counts,
+  fairlane_core.unknown_task_types, fairlane_core.update_task_status, fairlane_core.update_worker_model, fairlane_core.upload_target,
+  fairlane_core.worker_health, fairlane_core.worker_heartbeat, fairlane_core.worker_states
   to service_role;
 
 -- Triggers ask these with the rights of whoever writes.
 grant execute on function
-  queue.has_called_lately, queue.is_beating, queue.metadata_without_end
+  fairlane_core.has_called_lately, fairlane_core.is_beating, fairlane_core.metadata_without_end
   to service_role;
 
 -- The same for what ships with the fleet alone (85_fleet).
@@ -15140,7 +15140,7 @@ grant select on table public.active_workers_health, public.orchestrator_status t
 grant execute on function
   public.func_get_task_counts, public.func_insert_logs_batch, public.func_update_worker_heartbeat,
   public.func_worker_heartbeat_with_logs, public.get_completed_segments, public.update_shot_pair_prompts,
-  queue.counts_of_place, queue.fleet_summary, queue.get_completed_segments, queue.update_shot_pair_prompts
+  fairlane_core.counts_of_place, fairlane_core.fleet_summary, fairlane_core.get_completed_segments, fairlane_core.update_shot_pair_prompts
   to service_role;
 
 notify pgrst, 'reload schema';

@@ -14,15 +14,15 @@ declare
   v_count integer;
 begin
   loop
-    insert into queue.user_slots
+    insert into fairlane_core.user_slots
     select w.*
     from (
       select u
       from public.users as u
-      where not exists (select from queue.user_slots as s where s.user_id = u.id)
+      where not exists (select from fairlane_core.user_slots as s where s.user_id = u.id)
       limit v_users_at_once
     ) as n
-      cross join lateral queue.slots_of(n.u, 0, 0, 0) as w
+      cross join lateral fairlane_core.slots_of(n.u, 0, 0, 0) as w
     on conflict do nothing;
     get diagnostics v_count = row_count;
     commit;
@@ -44,14 +44,14 @@ declare
 begin
   -- A limit counts what runs, so that comes first; the tasks of an owner together.
   v_running := array(
-    select t.id from public.tasks as t where t.status = 'In Progress' and t.standing is null order by t.user_id, t.id
+    select t.id from public.tasks as t where t.status = 'In Progress' and t.readiness is null order by t.user_id, t.id
   );
   for v_at in 1 .. cardinality(v_running) by v_tasks_at_once loop
     update public.tasks as t
     set pool = null
     where t.id = any (v_running[v_at : v_at + v_tasks_at_once - 1])
       and t.status = 'In Progress'
-      and t.standing is null;
+      and t.readiness is null;
     commit;
   end loop;
 
@@ -59,13 +59,13 @@ begin
     v_from := format('(%s,0)', v_page)::tid;
     v_to := format('(%s,0)', v_page + v_pages_at_once)::tid;
 
-    insert into queue.task_dependencies (task_id, depends_on)
+    insert into fairlane_core.task_dependencies (task_id, depends_on)
     select t.id, t.dependant_on
     from public.tasks as t
     where t.ctid >= v_from
       and t.ctid < v_to
       and t.status = 'Queued'
-      and t.standing is null
+      and t.readiness is null
       and t.dependant_on <> t.id
     on conflict do nothing;
 
@@ -74,7 +74,7 @@ begin
     where t.ctid >= v_from
       and t.ctid < v_to
       and t.status in ('Queued', 'In Progress')
-      and t.standing is null;
+      and t.readiness is null;
 
     commit;
     v_page := v_page + v_pages_at_once;
@@ -92,7 +92,7 @@ begin
   foreach v_owner in array array(
     select distinct o.user_id
     from public.tasks as o
-    where o.standing is not null
+    where o.readiness is not null
       and (not o.takes_slot or o.task_type like '%orchestrator%')
       and o.user_id is not null
     order by o.user_id
@@ -102,18 +102,18 @@ begin
       select o.id
       from public.tasks as o
       where o.user_id = v_owner
-        and o.standing is not null
+        and o.readiness is not null
         and (not o.takes_slot or o.task_type like '%orchestrator%')
       order by o.id
       for no key update
     );
-    perform from queue.user_slots as s where s.user_id = v_owner for no key update;
+    perform from fairlane_core.user_slots as s where s.user_id = v_owner for no key update;
 
-    insert into queue.subtasks (task_id, orchestrator_id, user_id, task_type, final_rank, part_index)
+    insert into fairlane_core.subtasks (task_id, orchestrator_id, user_id, task_type, final_rank, part_index)
     select c.task_id, c.orchestrator_id, c.user_id, c.task_type, c.final_rank, c.part_index
     from public.tasks as t
       join public.tasks as o on o.id::text = lower(t.params ->> 'orchestrator_task_id_ref')
-      cross join lateral queue.subtask_of(t.id, t.user_id, t.task_type, t.params) as c
+      cross join lateral fairlane_core.subtask_of(t.id, t.user_id, t.task_type, t.params) as c
     where t.user_id = v_owner
       and o.id = any (v_orchestrators)
       and t.created_at >= o.created_at
@@ -123,12 +123,12 @@ begin
     on conflict do nothing;
 
     -- Of several children for one part the complete one counts, else the first: deployed clients delete the later ones.
-    update queue.subtasks as s
+    update fairlane_core.subtasks as s
     set replaced_by = k.task_id
     from (
       select distinct on (c.orchestrator_id, c.task_type, c.part_index)
         c.orchestrator_id, c.task_type, c.part_index, c.task_id
-      from queue.subtasks as c
+      from fairlane_core.subtasks as c
         join public.tasks as t on t.id = c.task_id
       where c.orchestrator_id = any (v_orchestrators)
         and c.user_id = v_owner
@@ -143,9 +143,9 @@ begin
       and s.replaced_by is null;
 
     -- The text that a running orchestrator leaves is its report.
-    insert into queue.orchestrations as o
+    insert into fairlane_core.orchestrations as o
     select w.*
-    from queue.recount_families(v_orchestrators) as f
+    from fairlane_core.recount_families(v_orchestrators) as f
       join public.tasks as t on t.id = f.orchestrator_id
       cross join lateral jsonb_populate_record(
         f,
@@ -161,15 +161,15 @@ begin
         final_count = excluded.final_count,
         enqueued_attempt = coalesce(o.enqueued_attempt, excluded.enqueued_attempt);
 
-    perform queue.hand_over(t)
-    from queue.orchestrations as f
+    perform fairlane_core.hand_over(t)
+    from fairlane_core.orchestrations as f
       join public.tasks as t on t.id = f.orchestrator_id
     where f.orchestrator_id = any (v_orchestrators)
       and t.status = 'In Progress'
-      and t.standing = 'active'
+      and t.readiness = 'active'
       and not t.takes_slot
-      and not queue.is_handed_over(t.id, t.lease_token)
-      and (f.enqueued_attempt = t.attempts or queue.is_enqueued(f, t));
+      and not fairlane_core.is_handed_over(t.id, t.lease_token)
+      and (f.enqueued_attempt = t.attempts or fairlane_core.is_enqueued(f, t));
     commit;
   end loop;
 end;
@@ -224,10 +224,10 @@ $$;
 -- What a fleet lives on is to be told at once, not when it comes again: types without a row of the last week.
 do $$
 begin
-  insert into queue.unknown_types as u (name, task_count, first_seen_at, last_seen_at)
+  insert into fairlane_core.unknown_types as u (name, task_count, first_seen_at, last_seen_at)
   select t.task_type, count(*), min(t.created_at), max(t.created_at)
   from public.tasks as t
-  where t.created_at > queue.now() - interval '7 days'
+  where t.created_at > fairlane_core.now() - interval '7 days'
     and length(t.task_type) between 1 and 200
     and not exists (select from public.task_types as y where y.name = t.task_type)
   group by t.task_type
@@ -245,15 +245,15 @@ declare
   v_size constant integer := 5;
   v_owners uuid[];
 begin
-  perform queue.recount_totals();
+  perform fairlane_core.recount_totals();
   commit;
   -- Owners that somebody served meanwhile are left; what still drifts after so many tries is left to the job.
   for v_try in 1 .. 20 loop
     -- What takes longest comes first, before any owner is locked: the totals, and tasks that nobody owns.
-    v_owners := array(select distinct d.user_id from queue.drift() as d order by d.user_id nulls first);
+    v_owners := array(select distinct d.user_id from fairlane_core.drift() as d order by d.user_id nulls first);
     exit when cardinality(v_owners) = 0;
     for v_at in 1 .. cardinality(v_owners) by v_size loop
-      perform queue.reconcile_owners(v_owners[v_at : v_at + v_size - 1]);
+      perform fairlane_core.reconcile_owners(v_owners[v_at : v_at + v_size - 1]);
       commit;
     end loop;
   end loop;

@@ -1,6 +1,6 @@
 -- What: the jobs of pg_cron, how long the roles of the API wait for a lock, the bucket of results.
 -- Why: time alone changes what is due and what is stale; functions and deployed clients keep files.
--- Back out: select cron.unschedule(jobname) from cron.job where jobname like 'queue-%'; alter role … reset lock_timeout.
+-- Back out: select cron.unschedule(jobname) from cron.job where jobname like 'fairlane-%'; alter role … reset lock_timeout.
 -- Written by `npm run migrations`, from supabase/schemas.
 
 set lock_timeout = '900ms';
@@ -9,10 +9,10 @@ set lock_timeout = '900ms';
 
 create extension if not exists pg_cron;
 
-select queue.schedule_jobs();
+select fairlane_core.schedule_jobs();
 
 -- Over the Data API a plain write that waits for a lock holds one of the few connections of PostgREST, which takes these
--- settings over for each request. Functions of the API have settings of their own (queue.refuse_while_locked).
+-- settings over for each request. Functions of the API have settings of their own (fairlane_core.refuse_while_locked).
 do $$
 declare
   v_role record;
@@ -31,7 +31,7 @@ $$;
 
 notify pgrst, 'reload config';
 
-select queue.make_bucket();
+select fairlane_core.make_bucket();
 
 -- Its owner has chosen that, and may not know what it means here.
 do $$

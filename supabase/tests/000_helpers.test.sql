@@ -54,7 +54,7 @@ begin
   insert into public.tasks (task_type, params, project_id, created_at, dependant_on, priority)
   values (
     p_task_type, p_params, coalesce(v_project_id, tests.create_project(p_user_id)),
-    queue.now() - p_age, p_dependant_on, p_priority
+    fairlane_core.now() - p_age, p_dependant_on, p_priority
   )
   returning id into v_task_id;
 
@@ -65,7 +65,7 @@ $$;
 -- Moves the queue's clock, and with it every deadline; rolled back with the test.
 create function tests.step_clock(p_by interval)
 returns void language sql volatile set search_path = '' as $$
-  update queue.settings set clock_offset = clock_offset + p_by;
+  update fairlane_core.settings set clock_offset = clock_offset + p_by;
 $$;
 
 -- From here on, statements run as a request of this signed-in user.

@@ -35,7 +35,7 @@ security definer -- asks the queue how it is said, on behalf of whoever runs the
 set search_path = ''
 as $$
   select jsonb_strip_nulls(jsonb_build_object(
-    queue.parent_key(), p_parent,
+    fairlane_core.parent_key(), p_parent,
     'segment_index', case when p_kind = 'part' then p_index end,
     'join_index', case when p_kind = 'merge' then p_index end
   ));
@@ -112,7 +112,7 @@ $$;
 -- What the service key calls of the fleet's alone, but for those that say so by their name (func_...).
 create or replace function tests.functions_of_the_fleet()
 returns setof text language sql immutable set search_path = '' as $$
-  values ('get_completed_segments'), ('queue.get_completed_segments'), ('update_shot_pair_prompts'), ('queue.update_shot_pair_prompts');
+  values ('get_completed_segments'), ('fairlane_core.get_completed_segments'), ('update_shot_pair_prompts'), ('fairlane_core.update_shot_pair_prompts');
 $$;
 
 -- Those that look at no task and only refuse.

@@ -9,9 +9,9 @@ returns void language sql volatile set search_path = '' as $$
   delete from public.tasks;
   delete from public.workers;
   -- However far a test moves the clock, no job is late and no claim does its work.
-  update queue.job_runs set period = interval '1000 years';
+  update fairlane_core.job_runs set period = interval '1000 years';
   -- A rescue of some time ago is no gap.
-  update queue.clock_watch
+  update fairlane_core.clock_watch
   set looked_at = null, is_steady = false, trusted_since = '-infinity', set_back_at = null, set_back_until = null;
 $$;
 
@@ -150,7 +150,7 @@ begin
   -- Started as a claim does it, without regard to whose turn it is.
   update public.tasks
   set status = 'In Progress', worker_id = p_worker_id, lease_token = gen_random_uuid(), attempts = p_attempts,
-    claimed_at = queue.now(), generation_started_at = queue.now()
+    claimed_at = fairlane_core.now(), generation_started_at = fairlane_core.now()
   where id = v_task_id;
 
   update public.tasks

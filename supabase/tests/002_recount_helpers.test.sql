@@ -3,10 +3,10 @@
 set client_min_messages = warning;
 
 -- Where a task stands by the rules as they are written down (docs/architecture.md).
-create or replace function tests.expected_standing(p_task public.tasks)
+create or replace function tests.expected_readiness(p_task public.tasks)
 returns text language sql stable set search_path = '' as $$
   with dependency as (
-    select d.depends_on as id from queue.task_dependencies as d where d.task_id = p_task.id
+    select d.depends_on as id from fairlane_core.task_dependencies as d where d.task_id = p_task.id
     union
     select p_task.dependant_on where p_task.dependant_on is not null
   ),
@@ -22,15 +22,15 @@ returns text language sql stable set search_path = '' as $$
     when p_task.run_type is null then 'no_run_type'
     when exists (select from public.task_types as y where y.name = p_task.task_type and not y.is_active)
       then 'type_inactive'
-    when p_task.available_at > queue.now() then 'not_yet'
+    when p_task.available_at > fairlane_core.now() then 'not_yet'
     when exists (select from outcome as o where o.status in ('Queued', 'In Progress')) then 'dependency_pending'
     when exists (select from outcome as o where o.status <> 'Complete') then 'dependency_lost'
     when p_task.attempts = 0
-      and queue.now() - p_task.created_at > interval '7 days'
+      and fairlane_core.now() - p_task.created_at > interval '7 days'
       and not exists (
         select
         from public.tasks as parent
-        where parent.id::text = lower(p_task.params ->> queue.parent_key())
+        where parent.id::text = lower(p_task.params ->> fairlane_core.parent_key())
           and parent.status in ('Queued', 'In Progress')
       )
       then 'stale'
@@ -42,7 +42,7 @@ $$;
 -- has only become due, or only grown stale, may still stand where it stood.
 create or replace function tests.recounted_tasks()
 returns table (
-  id uuid, user_id uuid, pool text, takes_slot boolean, is_cloud boolean, stored_standing text, standing text
+  id uuid, user_id uuid, pool text, takes_slot boolean, is_cloud boolean, stored_readiness text, readiness text
 )
 language sql
 stable
@@ -54,15 +54,15 @@ as $$
     case when t.status = 'In Progress' then t.pool else coalesce(y.run_type, 'gpu') end,
     coalesce(y.category <> 'orchestration', t.task_type not like '%\_orchestrator') and (t.takes_slot or t.status <> 'In Progress'),
     case when t.status = 'In Progress' then t.token_id is null else t.run_type is distinct from 'local' end,
-    t.standing,
+    t.readiness,
     case
-      when t.standing = 'not_yet' and t.available_at <= queue.now() then 'not_yet'
-      when t.standing = 'ready' and e.standing = 'stale' then 'ready'
-      else e.standing
+      when t.readiness = 'not_yet' and t.available_at <= fairlane_core.now() then 'not_yet'
+      when t.readiness = 'ready' and e.readiness = 'stale' then 'ready'
+      else e.readiness
     end
   from public.tasks as t
     left join public.task_types as y on y.name = t.task_type
-    cross join lateral tests.expected_standing(t) as e (standing);
+    cross join lateral tests.expected_readiness(t) as e (readiness);
 $$;
 
 -- What each user may, and how much of it is taken.
@@ -80,26 +80,26 @@ as $$
     (
       select count(*)
       from tests.recounted_tasks() as t
-      where t.user_id = u.id and t.standing = 'active' and t.takes_slot
-    ) + (select count(*) from queue.held_slots as h where h.user_id = u.id and h.takes_slot and h.let_go_at is null),
-    coalesce(u.max_in_progress, (select s.default_task_limit from queue.settings as s)),
+      where t.user_id = u.id and t.readiness = 'active' and t.takes_slot
+    ) + (select count(*) from fairlane_core.held_slots as h where h.user_id = u.id and h.takes_slot and h.let_go_at is null),
+    coalesce(u.max_in_progress, (select s.default_task_limit from fairlane_core.settings as s)),
     u.credits > 0,
-    u.settings #>> queue.switch_path('cloud') is distinct from 'false'
-      or jsonb_typeof(u.settings #> queue.switch_path('cloud')) <> 'boolean',
-    u.settings #>> queue.switch_path('local') is distinct from 'false'
-      or jsonb_typeof(u.settings #> queue.switch_path('local')) <> 'boolean',
+    u.settings #>> fairlane_core.switch_path('cloud') is distinct from 'false'
+      or jsonb_typeof(u.settings #> fairlane_core.switch_path('cloud')) <> 'boolean',
+    u.settings #>> fairlane_core.switch_path('local') is distinct from 'false'
+      or jsonb_typeof(u.settings #> fairlane_core.switch_path('local')) <> 'boolean',
     (
       select count(*)
       from tests.recounted_tasks() as t
         join public.tasks as k on k.id = t.id
-        left join queue.handovers as o on o.orchestrator_id = k.id and o.lease_token = k.lease_token
-      where t.user_id = u.id and t.standing = 'active' and not t.takes_slot and o.orchestrator_id is null
-    ) + (select count(*) from queue.held_slots as h where h.user_id = u.id and not h.takes_slot and h.let_go_at is null),
+        left join fairlane_core.handovers as o on o.orchestrator_id = k.id and o.lease_token = k.lease_token
+      where t.user_id = u.id and t.readiness = 'active' and not t.takes_slot and o.orchestrator_id is null
+    ) + (select count(*) from fairlane_core.held_slots as h where h.user_id = u.id and not h.takes_slot and h.let_go_at is null),
     coalesce(
-      u.max_orchestrating, (select s.default_orchestration_limit from queue.settings as s), u.max_in_progress,
-      (select s.default_task_limit from queue.settings as s)
+      u.max_orchestrating, (select s.default_orchestration_limit from fairlane_core.settings as s), u.max_in_progress,
+      (select s.default_task_limit from fairlane_core.settings as s)
     ),
-    (select count(*) from queue.held_slots as h where h.user_id = u.id and h.let_go_at is not null)
+    (select count(*) from fairlane_core.held_slots as h where h.user_id = u.id and h.let_go_at is not null)
   from public.users as u;
 $$;
 
@@ -116,19 +116,19 @@ set search_path = ''
 as $$
   select
     t.user_id, t.pool,
-    count(*) filter (where t.standing = 'ready' and t.is_cloud and t.takes_slot),
-    count(*) filter (where t.standing = 'ready' and t.is_cloud and not t.takes_slot),
-    count(*) filter (where t.standing = 'ready' and not t.is_cloud and t.takes_slot),
-    count(*) filter (where t.standing = 'ready' and not t.is_cloud and not t.takes_slot),
-    count(*) filter (where t.standing = 'active' and t.is_cloud and t.takes_slot),
-    count(*) filter (where t.standing = 'active' and t.is_cloud and not t.takes_slot),
-    count(*) filter (where t.standing = 'active' and not t.is_cloud and t.takes_slot),
-    count(*) filter (where t.standing = 'active' and not t.is_cloud and not t.takes_slot),
-    bool_or(t.standing = 'ready' and t.is_cloud and (t.takes_slot or s.orchestrating < s.orchestration_limit))
+    count(*) filter (where t.readiness = 'ready' and t.is_cloud and t.takes_slot),
+    count(*) filter (where t.readiness = 'ready' and t.is_cloud and not t.takes_slot),
+    count(*) filter (where t.readiness = 'ready' and not t.is_cloud and t.takes_slot),
+    count(*) filter (where t.readiness = 'ready' and not t.is_cloud and not t.takes_slot),
+    count(*) filter (where t.readiness = 'active' and t.is_cloud and t.takes_slot),
+    count(*) filter (where t.readiness = 'active' and t.is_cloud and not t.takes_slot),
+    count(*) filter (where t.readiness = 'active' and not t.is_cloud and t.takes_slot),
+    count(*) filter (where t.readiness = 'active' and not t.is_cloud and not t.takes_slot),
+    bool_or(t.readiness = 'ready' and t.is_cloud and (t.takes_slot or s.orchestrating < s.orchestration_limit))
       and bool_and(s.has_credits and s.cloud_on and s.running < s.task_limit)
   from tests.recounted_tasks() as t
     join tests.recounted_slots() as s on s.user_id = t.user_id
-  where t.standing in ('ready', 'active')
+  where t.readiness in ('ready', 'active')
   group by t.user_id, t.pool;
 $$;
 
@@ -136,20 +136,20 @@ $$;
 -- of itself must not be taken for the next one's); empty when all is well.
 create or replace function tests.drift()
 returns table (counter text, stored text, recounted text) language sql stable set search_path = '' as $$
-  select 'standing of task ' || t.id, t.stored_standing, t.standing
+  select 'readiness of task ' || t.id, t.stored_readiness, t.readiness
   from tests.recounted_tasks() as t
-  where t.stored_standing is distinct from t.standing
+  where t.stored_readiness is distinct from t.readiness
 
   union all
   select 'pool of task ' || t.id, row(t.pool, t.takes_slot)::text, row(r.pool, r.takes_slot)::text
   from public.tasks as t
     join tests.recounted_tasks() as r on r.id = t.id
-  where r.standing is not null
+  where r.readiness is not null
     and (t.pool, t.takes_slot) is distinct from (r.pool, r.takes_slot)
 
   union all
   select 'session variable ' || v.name, current_setting(v.name, true), ''
-  from unnest(array['queue.event', 'queue.mode', 'queue.noticed']) as v (name)
+  from unnest(array['fairlane_core.event', 'fairlane_core.mode', 'fairlane_core.noticed']) as v (name)
   where current_setting(v.name, true) <> ''
 
   union all
@@ -167,13 +167,13 @@ returns table (counter text, stored text, recounted text) language sql stable se
       select
         u.user_id, u.running::bigint, u.task_limit, u.has_credits, u.cloud_on, u.local_on, u.orchestrating::bigint,
         u.orchestration_limit, u.remembered::bigint
-      from queue.user_slots as u
+      from fairlane_core.user_slots as u
     ) as s on s.user_id = r.user_id
   where s is distinct from r
 
   union all
   select 'reasons of user ' || u.user_id, row(u.cloud_reason, u.local_reason)::text, row(w.cloud_reason, w.local_reason)::text
-  from queue.user_slots as u
+  from fairlane_core.user_slots as u
     cross join lateral (
       select
         case
@@ -193,7 +193,7 @@ returns table (counter text, stored text, recounted text) language sql stable se
         u.user_id, u.pool, u.ready_cloud::bigint, u.ready_cloud_orchestration::bigint, u.ready_local::bigint,
         u.ready_local_orchestration::bigint, u.active_cloud::bigint, u.active_cloud_orchestration::bigint,
         u.active_local::bigint, u.active_local_orchestration::bigint, u.is_open
-      from queue.user_lines as u
+      from fairlane_core.user_queues as u
       -- A line that ran empty stays as it is.
       where u.is_open
         or u.ready_cloud + u.ready_cloud_orchestration + u.ready_local + u.ready_local_orchestration
@@ -205,7 +205,7 @@ returns table (counter text, stored text, recounted text) language sql stable se
   select
     'turn of user ' || l.user_id || ' in ' || l.pool, row(l.running, l.turn_load, l.orchestration_room)::text,
     row(r.running, r.running + r.orchestrating + r.remembered, greatest(r.orchestration_limit - r.orchestrating, 0))::text
-  from queue.user_lines as l
+  from fairlane_core.user_queues as l
     join tests.recounted_slots() as r on r.user_id = l.user_id
   where l.is_open
     and (l.running, l.turn_load, l.orchestration_room)
@@ -216,16 +216,16 @@ returns table (counter text, stored text, recounted text) language sql stable se
   from (
     select
       concat_ws(
-        ' ', coalesce(t.user_id, '00000000-0000-0000-0000-000000000000'), t.pool, t.standing, t.is_cloud
+        ' ', coalesce(t.user_id, '00000000-0000-0000-0000-000000000000'), t.pool, t.readiness, t.is_cloud
       ) as key,
       count(*) as task_count
     from tests.recounted_tasks() as t
-    where t.standing not in ('active', 'ready')
+    where t.readiness not in ('active', 'ready')
     group by 1
   ) as r
     full join (
       select concat_ws(' ', c.user_id, c.pool, c.reason, c.is_cloud) as key, c.task_count
-      from queue.blocked_tasks as c
+      from fairlane_core.blocked_tasks as c
       where c.task_count <> 0
     ) as b on b.key = r.key
   where b.task_count is distinct from r.task_count;

@@ -39,7 +39,7 @@ create or replace function tests.start(p_task_id uuid)
 returns uuid language sql volatile set search_path = '' as $$
   update public.tasks as t
   set status = 'In Progress', worker_id = 'gpu-' || t.id, lease_token = gen_random_uuid(), attempts = t.attempts + 1,
-    claimed_at = queue.now(), generation_started_at = queue.now()
+    claimed_at = fairlane_core.now(), generation_started_at = fairlane_core.now()
   where t.id = p_task_id
     and t.status = 'Queued'
   returning t.id;
@@ -73,7 +73,7 @@ begin
   perform tests.answer(format(
     'public.update_task_status(tests.service(), %L, ''In Progress'', tests.says_enqueued()) ->> ''status''', p_task_id
   ));
-  perform queue.note_enqueued(p_task_id);
+  perform fairlane_core.note_enqueued(p_task_id);
 end;
 $$;
 

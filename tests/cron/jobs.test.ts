@@ -8,10 +8,10 @@ const MINUTE = 60_000;
 
 /** The jobs of the test, with their schedules as shipped. */
 const JOBS = {
-  "queue-sweep": "* * * * *",
-  "queue-rescue": "* * * * *",
-  "queue-cleanup": "*/10 * * * *",
-  "queue-purge": "7 * * * *",
+  "fairlane-sweep": "* * * * *",
+  "fairlane-rescue": "* * * * *",
+  "fairlane-cleanup": "*/10 * * * *",
+  "fairlane-purge": "7 * * * *",
 };
 
 let owner: postgres.Sql;
@@ -30,12 +30,12 @@ describe("pg_cron", () => {
   it(
     "runs jobs in one transaction and in many, which record what they did",
     async () => {
-      await admin()`update queue.job_runs set ran_at = null, failed_at = null`;
+      await admin()`update fairlane_core.job_runs set ran_at = null, failed_at = null`;
       await setActive(true);
       await vi.waitUntil(async () => {
         const [runs] = await admin()<{ jobs: string[] }[]>`
         select array_agg(job order by job) as jobs
-        from queue.job_runs
+        from fairlane_core.job_runs
         where ran_at is not null and failed_at is null
       `;
         return ["sweep", "rescue", "cleanup", "purge"].every((job) =>

@@ -45,7 +45,7 @@ describe("create_api_token through the Data API", () => {
     const token = await create({ p_expires_at });
     expect((await claim(token)).status).toBe(204);
     await admin()`
-      update public.user_api_tokens set expires_at = queue.now()
+      update public.user_api_tokens set expires_at = fairlane_core.now()
     `;
     expectError(await claim(token), "UNKNOWN_TOKEN");
   });

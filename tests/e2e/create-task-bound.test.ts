@@ -21,10 +21,10 @@ let owner: Owner;
 beforeEach(async () => {
   await reset();
   owner = await createOwner();
-  await admin()`update queue.settings set max_queued_per_user = 2`;
+  await admin()`update fairlane_core.settings set max_queued_per_user = 2`;
 });
 afterEach(async () => {
-  await admin()`update queue.settings set max_queued_per_user = default`;
+  await admin()`update fairlane_core.settings set max_queued_per_user = default`;
 });
 
 describe("a full queue", () => {

@@ -59,9 +59,9 @@ describe("create-task", () => {
     }, { headers: SINGLE });
     expect(row.json).toEqual({ dependant_on });
     expect(await readTask(second.task_id)).toMatchObject({
-      standing: "dependency_pending",
+      readiness: "dependency_pending",
     });
-    expect(await readTask(first.task_id)).toMatchObject({ standing: "ready" });
+    expect(await readTask(first.task_id)).toMatchObject({ readiness: "ready" });
   });
 
   it("answers a repeat with the same task, whatever has become of it", async () => {
@@ -110,7 +110,7 @@ describe("create-task", () => {
     expect(reply.dependant_on).toBe(first);
     expect(await readTask(reply.task_id)).toMatchObject({
       task_type: "film",
-      standing: "dependency_pending",
+      readiness: "dependency_pending",
       dependant_on: first,
     });
   });
@@ -179,7 +179,7 @@ describe("create-task", () => {
     expect(reply.tasks.map((task) => task.task_id))
       .toEqual([one.task_id, two.task_id]);
     expect(await readTask(one.task_id))
-      .toMatchObject({ standing: "dependency_pending" });
+      .toMatchObject({ readiness: "dependency_pending" });
 
     const good = deployed();
     const bad = { ...deployed(), project_id: crypto.randomUUID() };

@@ -32,7 +32,7 @@ describe("a plain insert with the service key", () => {
       created_at: AN_HOUR_AGO.replace("Z", "+00:00"),
       user_id: owner.id,
       run_type: "cloud",
-      standing: "ready",
+      readiness: "ready",
     }]);
   });
 
@@ -47,7 +47,7 @@ describe("a plain insert with the service key", () => {
       attempts: 0,
     });
     expect([200, 201], created.text).toContain(created.status);
-    expect(await readTask(id)).toMatchObject({ standing: "ready" });
+    expect(await readTask(id)).toMatchObject({ readiness: "ready" });
   });
 
   it("takes priority, a time and limits", async () => {
@@ -61,7 +61,7 @@ describe("a plain insert with the service key", () => {
       task_type: "test",
       project_id: owner.projectId,
     });
-    expect(created.json).toMatchObject([{ ...options, standing: "not_yet" }]);
+    expect(created.json).toMatchObject([{ ...options, readiness: "not_yet" }]);
   });
 });
 
@@ -81,7 +81,7 @@ describe("a plain insert by a signed-in user", () => {
     expect(task).toMatchObject({
       user_id: owner.id,
       priority: 2,
-      standing: "ready",
+      readiness: "ready",
     });
     expect(Number(created_at)).toBeGreaterThan(Date.now() - 3_600_000);
   });

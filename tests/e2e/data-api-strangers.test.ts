@@ -134,7 +134,7 @@ describe("the owner", () => {
 const KEYS: Record<string, string> = { task_types: "name" };
 const FIRST_ROW: Record<string, object> = { task_types: { name: "mine" } };
 
-/** Refused, or found no row that may be touched. */
+/** QueueError, or found no row that may be touched. */
 function isDenied(reply: Reply): boolean {
   return reply.status >= 400 || reply.text === "[]";
 }

@@ -41,7 +41,7 @@ describe("requeue_tasks over the Data API", () => {
     expect(reply.json).toMatchObject({ requeued: 1, task_ids: [task_id] });
     expect(await readTask(task_id)).toMatchObject({
       status: "Queued",
-      standing: "ready",
+      readiness: "ready",
     });
     expect(await counterDrift()).toEqual([]);
   });

@@ -53,10 +53,10 @@ describe("npm run demo", () => {
 
   it("leaves the queue's settings as they were", async () => {
     const [settings] = await sql`
-      select gpu_silence_limit::text, retry_delay::text from queue.settings
+      select gpu_heartbeat_timeout::text, retry_delay::text from fairlane_core.settings
     `;
     expect(settings).toEqual({
-      gpu_silence_limit: "00:01:40",
+      gpu_heartbeat_timeout: "00:01:40",
       retry_delay: "00:00:10",
     });
   });
@@ -150,7 +150,7 @@ describe("the demo's summary", () => {
     [
       "a counter has drifted",
       [COUNTERS],
-      () => sql`update queue.user_slots set running = running + 1`,
+      () => sql`update fairlane_core.user_slots set running = running + 1`,
     ],
   ];
 

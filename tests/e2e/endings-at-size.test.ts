@@ -31,9 +31,9 @@ describe(`a task that ${MOST_QUEUED} wait for`, () => {
       .toBe(200);
     expect((await callFunction("complete-task", body, { key })).status)
       .toBe(200);
-    await admin()`select queue.rescue()`;
+    await admin()`select fairlane_core.rescue()`;
     const [late] = await admin()<{ id: string }[]>`
-      select id from public.tasks where standing = 'dependency_pending' limit 1
+      select id from public.tasks where readiness = 'dependency_pending' limit 1
     `;
     const reply = await callFunction("explain", { task_id: late!.id }, { key });
     expect(reply.json).toMatchObject({

@@ -150,7 +150,7 @@ describe("examples/worker.ts", () => {
       expect(await untilExit(worker)).toBe(0);
       expect(await readTask(id)).toMatchObject({
         status: "Queued",
-        standing: "ready",
+        readiness: "ready",
         attempts: 0,
         worker_id: null,
       });

@@ -79,7 +79,7 @@ describe("health", () => {
     expect(await over).toBe(true);
   });
 
-  it.each(["queue.settings", "queue.job_runs"])(
+  it.each(["fairlane_core.settings", "fairlane_core.job_runs"])(
     "answers also while %s is locked, and says by whom",
     async (table) => {
       const holder = await leaveOpen((sql) =>

@@ -129,7 +129,7 @@ describe("while another request of the same user makes a token", () => {
     const holder = await leaveOpen((sql) =>
       sql`
         select pg_advisory_xact_lock(
-          hashtextextended('queue.tokens:' || ${owner.id}, 0)
+          hashtextextended('fairlane_core.tokens:' || ${owner.id}, 0)
         )
       `
     );

@@ -150,7 +150,7 @@ describe("while somebody has the table of tasks locked", () => {
   it.each<[string, string, () => Promise<Reply>]>([
     [
       "note of unused fields",
-      "queue.unused_fields",
+      "fairlane_core.unused_fields",
       () =>
         rpc("note_unused_fields", {
           p_caller: { kind: "service" },

@@ -35,7 +35,7 @@ describe("mark-task-failed", () => {
     });
     expect(await readTask(task_id)).toMatchObject({
       status: "Queued",
-      standing: "not_yet",
+      readiness: "not_yet",
       lease_token: null,
     });
     expect(await counterDrift()).toEqual([]);

@@ -88,7 +88,7 @@ interface Counts {
 
 async function pause(pools: readonly string[]): Promise<void> {
   await admin()`
-    update queue.settings set paused_pools = ${[...pools]}::text[]
+    update fairlane_core.settings set paused_pools = ${[...pools]}::text[]
   `;
 }
 

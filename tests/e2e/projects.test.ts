@@ -90,7 +90,7 @@ describe("a project that is given to another user", () => {
       });
       expect(await ownerOfProject()).toBe(owner.id);
       await admin()`
-      select queue.move_project(
+      select fairlane_core.move_project(
         '{"kind": "service"}', ${owner.projectId}, ${heir.id}
       )
     `;
@@ -209,5 +209,5 @@ async function ownerOfProject(): Promise<unknown> {
 }
 
 async function drift(): Promise<unknown[]> {
-  return [...await admin()`select * from queue.drift()`];
+  return [...await admin()`select * from fairlane_core.drift()`];
 }

@@ -72,7 +72,7 @@ describe("set_task_type over the Data API", () => {
       await holder.end();
     }
     expect((await claim("gpu")).status).toBe(204);
-    await admin()`select queue.settle_deferred()`;
+    await admin()`select fairlane_core.settle_deferred()`;
     expect((await claim("api")).json).toMatchObject({ task_id: held });
     expect(await counterDrift()).toEqual([]);
   });
@@ -106,7 +106,7 @@ describe("set_task_type over the Data API", () => {
 });
 
 it("the functions know the pools that the database has", async () => {
-  const [row] = await admin()`select queue.pools() as pools`;
+  const [row] = await admin()`select fairlane_core.pools() as pools`;
   expect(Pool.options).toEqual(row?.["pools"]);
 });
 
@@ -114,7 +114,7 @@ describe("a type without a row", () => {
   it("is listed with what it was taken for, and health warns of it", async () => {
     const id = await createTask(owner, { task_type: TYPE });
     await stepClock("2 minutes");
-    await admin()`select queue.sweep()`;
+    await admin()`select fairlane_core.sweep()`;
     const { json } = await list();
     expect(json).toMatchObject({
       types: [{

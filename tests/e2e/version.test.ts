@@ -49,7 +49,7 @@ describe("a database that is too old", () => {
 
   it("is refused by health, with both versions and the command to run", async () => {
     const [{ source = "" } = {}] = await admin()<{ source?: string }[]>`
-      select pg_get_functiondef('queue.version'::regproc) as source`;
+      select pg_get_functiondef('fairlane_core.version'::regproc) as source`;
     putBack = source;
     await admin().unsafe(source.replace(`'${version}'`, "'0.0.9'"));
 

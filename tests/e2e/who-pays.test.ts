@@ -162,7 +162,7 @@ describe("a task that is handed back again and again", () => {
   it("is started as often as documented: ten times for nothing, then three", async () => {
     const task_id = await createTask(owner);
     const key = stack().serviceRoleKey;
-    await admin()`update queue.settings set retry_delay = '0', max_retry_delay = '0'`;
+    await admin()`update fairlane_core.settings set retry_delay = '0', max_retry_delay = '0'`;
     try {
       let starts = 0;
       for (;; starts++) {
@@ -179,7 +179,7 @@ describe("a task that is handed back again and again", () => {
       });
     } finally {
       await admin()`
-        update queue.settings
+        update fairlane_core.settings
         set retry_delay = default, max_retry_delay = default
       `;
     }

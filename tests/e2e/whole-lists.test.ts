@@ -40,17 +40,19 @@ describe("requeue_tasks", () => {
           update public.tasks set dependant_on = ${ids[place - 1]!}
           where id = ${id}
         )
-        insert into queue.task_dependencies values (${id}, ${ids[place - 1]!})
+        insert into fairlane_core.task_dependencies values (${id}, ${ids[
+        place - 1
+      ]!})
       `;
     }
     await requeue({ p_task_ids: ids });
     const standings = await admin()`
-      select standing, count(*)::integer from public.tasks
-      group by standing order by standing
+      select readiness, count(*)::integer from public.tasks
+      group by readiness order by readiness
     `;
     expect(standings).toEqual([
-      { standing: "dependency_pending", count: 149 },
-      { standing: "ready", count: 1 },
+      { readiness: "dependency_pending", count: 149 },
+      { readiness: "ready", count: 1 },
     ]);
   });
 

@@ -46,7 +46,7 @@ async function startsOf(owners: readonly Owner[]): Promise<number[]> {
 
 /** Nothing is counted wrong. */
 async function expectNoDrift(): Promise<void> {
-  expect(await admin()`select * from queue.drift()`).toHaveLength(0);
+  expect(await admin()`select * from fairlane_core.drift()`).toHaveLength(0);
 }
 
 describe("a user with two hundred orchestrators", () => {

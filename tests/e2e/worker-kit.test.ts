@@ -103,7 +103,7 @@ describe("the kit for workers, when every second reply gets lost", () => {
     expect(lost).toMatchObject({ code: "LEASE_LOST" });
     expect(await readTask(id)).toMatchObject({
       status: "Queued",
-      standing: "not_yet",
+      readiness: "not_yet",
       error_message: expect.stringContaining("Out of memory"),
     });
   });

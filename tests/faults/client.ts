@@ -12,7 +12,7 @@ export const FILES = {
 };
 
 /** One of its calls failed for good. */
-class Refused extends Error {}
+class QueueError extends Error {}
 
 /** What the deployed clients have in common; they do not wait between tries. */
 export abstract class Client {
@@ -35,14 +35,14 @@ export abstract class Client {
         if (reply.status === 200) return JSON.parse(text);
         if (reply.status === 204) return null;
         if (![502, 503, 504].includes(reply.status)) {
-          throw new Refused(`${name}: ${reply.status} ${text}`);
+          throw new QueueError(`${name}: ${reply.status} ${text}`);
         }
       } catch (error) {
         // Without a reply, or with half of one, it tries again.
-        if (error instanceof Refused) throw error;
+        if (error instanceof QueueError) throw error;
       }
     }
-    throw new Refused(`${name}: no answer`);
+    throw new QueueError(`${name}: no answer`);
   }
 
   /** Calls once, and goes on without an answer. */

@@ -29,7 +29,7 @@ export async function outcomeOf(owner: Owner): Promise<Outcome> {
       and from_status is distinct from to_status
     order by id
   `;
-  const drift = await sql`select * from queue.drift()`;
+  const drift = await sql`select * from fairlane_core.drift()`;
   const nameless = namelessness(owner, tasks.map((task) => String(task["id"])));
   return {
     tasks: tasks.map(nameless),
@@ -55,7 +55,9 @@ function namelessness(
     if (value === null) return null;
     if (key === "lease_token") return "a lease";
     // How often a reply was lost is counted, and answered to nobody.
-    if (key === "free_returns" || key === "claim_repeats") return "a count";
+    if (key === "uncounted_releases" || key === "claim_repeats") {
+      return "a count";
+    }
     if (typeof value === "string") {
       return [...words].reduce(
         (text, [id, word]) => text.replaceAll(id, word),

@@ -10,7 +10,7 @@ import type { Story } from "./story.ts";
 /** One way in which a story can meet with a fault. */
 export type Cell = Omit<Plan, "requests">;
 
-const JOBS = ["rescue", "sweep", "cleanup", "mend_orchestrations"];
+const JOBS = ["rescue", "sweep", "cleanup", "repair_orchestrations"];
 
 /** Plays a story to its end, and the jobs after it; what it leaves behind. */
 export async function play(story: Story, plan?: Plan): Promise<Outcome> {

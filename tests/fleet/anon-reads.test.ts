@@ -28,7 +28,7 @@ beforeAll(async () => {
 afterAll(() => allow(false));
 
 async function allow(isAllowed: boolean): Promise<void> {
-  await admin()`select queue.allow_anon_reads(${isAllowed})`;
+  await admin()`select fairlane_core.allow_anon_reads(${isAllowed})`;
 }
 
 /** What the main loop of a deployed worker reads, by the contract's letters. */
@@ -79,7 +79,7 @@ describe("a worker that has only the anon key", () => {
     expect(reply.json).toMatchObject({ code: "42501" });
   });
 
-  describe("after queue.allow_anon_reads(true)", () => {
+  describe("after fairlane_core.allow_anon_reads(true)", () => {
     beforeAll(() => allow(true));
 
     it.each(Object.keys(READS))("reads %s", async (name) => {
@@ -108,8 +108,8 @@ describe("a worker that has only the anon key", () => {
     });
   });
 
-  describe("after queue.allow_anon_deletes(true)", () => {
-    beforeAll(() => admin()`select queue.allow_anon_deletes(true)`);
+  describe("after fairlane_core.allow_anon_deletes(true)", () => {
+    beforeAll(() => admin()`select fairlane_core.allow_anon_deletes(true)`);
 
     it("H: deletes a duplicate child, and counts the row that comes back", async () => {
       const duplicate = await createTask(owner, {

@@ -42,7 +42,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await admin()`select queue.allow_anon_reads(false)`;
+  await admin()`select fairlane_core.allow_anon_reads(false)`;
 });
 
 describe("a worker of banodoco", () => {
@@ -131,7 +131,7 @@ describe.each(Object.keys(PLACES))("the JWT %s in the params", (place) => {
   });
 
   it("is in no row that the anon key reads, where that is open", async () => {
-    await admin()`select queue.allow_anon_reads(true)`;
+    await admin()`select fairlane_core.allow_anon_reads(true)`;
     const query = { select: "id,params" };
     const { json, text } = await rest("GET", "tasks", query, {
       key: stack().anonKey,

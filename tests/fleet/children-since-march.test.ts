@@ -68,7 +68,7 @@ describe.each([
         task_type,
         project_id: owner.projectId,
         dependant_on: first,
-        standing: first === null ? "ready" : "dependency_pending",
+        readiness: first === null ? "ready" : "dependency_pending",
         status: "Queued",
       });
       expect((await dependenciesOf(task_id)).sort())
@@ -171,7 +171,7 @@ describe("create-task with family and input", () => {
       const one = child(parent, family, {}, null);
       expect(await createSinceMarch(wire, one)).toMatchObject({ status: 200 });
       expect(await readTask(one.task_id))
-        .toMatchObject({ task_type: family, pool: "gpu", standing: "ready" });
+        .toMatchObject({ task_type: family, pool: "gpu", readiness: "ready" });
     },
   );
 
@@ -229,7 +229,7 @@ async function tasksOfOwner(): Promise<string[]> {
 
 async function dependenciesOf(task: string): Promise<string[]> {
   const rows = await admin()<{ id: string }[]>`
-    select depends_on as id from queue.task_dependencies where task_id = ${task}
+    select depends_on as id from fairlane_core.task_dependencies where task_id = ${task}
   `;
   return rows.map(({ id }) => id);
 }

@@ -86,13 +86,13 @@ describe("when a child has failed for good", () => {
       count("status = 'Queued' and user_id = " + `'${owner.id}'`);
     expect(await open()).toBe(403);
     for (let left = 403; left > 0; left = await open()) {
-      await admin()`select queue.settle_deferred()`;
+      await admin()`select fairlane_core.settle_deferred()`;
       expect(left - await open()).toBeGreaterThan(0);
       expect(left - await open()).toBeLessThanOrEqual(100);
     }
     const words = `Cascaded failed from related task ${at(0)}`;
     expect(await count(`error_message like '${words}%'`)).toBe(404);
-    expect(await admin()`select from queue.drift()`).toHaveLength(0);
+    expect(await admin()`select from fairlane_core.drift()`).toHaveLength(0);
   });
 
   it("a sibling that somebody holds is not waited for, and follows", async () => {
@@ -102,7 +102,7 @@ describe("when a child has failed for good", () => {
     await holder`rollback`;
     expect(await readTask(at(2))).toMatchObject({ status: "Queued" });
     expect(await readTask(at(3))).toMatchObject({ status: "Failed" });
-    await admin()`select queue.settle_deferred()`;
+    await admin()`select fairlane_core.settle_deferred()`;
     expect(await readTask(at(2))).toMatchObject({ status: "Failed" });
   });
 
@@ -117,7 +117,7 @@ describe("when a child has failed for good", () => {
     await admin()`
       select public.requeue_tasks(${[at(2)]}::uuid[])
     `;
-    await admin()`select queue.mend_orchestrations()`;
+    await admin()`select fairlane_core.repair_orchestrations()`;
     expect(await readTask(at(1))).toMatchObject({ status: "Failed" });
     expect(await readTask(at(2))).toMatchObject({ status: "Queued" });
   });
@@ -125,11 +125,11 @@ describe("when a child has failed for good", () => {
 
 describe("where a guest has fails_siblings off", () => {
   beforeEach(async () => {
-    await admin()`update queue.settings set fails_siblings = false`;
+    await admin()`update fairlane_core.settings set fails_siblings = false`;
   });
   // As it ships.
   afterEach(async () => {
-    await admin()`update queue.settings set fails_siblings = default`;
+    await admin()`update fairlane_core.settings set fails_siblings = default`;
   });
 
   it("siblings of a failed child go on", async () => {

@@ -156,5 +156,5 @@ function report(output_location: string) {
 }
 
 async function drift(): Promise<unknown[]> {
-  return [...await admin()`select * from queue.drift()`];
+  return [...await admin()`select * from fairlane_core.drift()`];
 }

@@ -114,7 +114,7 @@ describe("the GPU orchestrator's questions about tasks", () => {
       "generation_started_at",
       // The proof of the start that is over, and where the task stands now.
       "lease_token",
-      "standing",
+      "readiness",
       "status",
       "updated_at",
       "worker_id",

@@ -23,14 +23,14 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await resetClock();
-  await admin()`select queue.allow_anon_reads(false)`;
+  await admin()`select fairlane_core.allow_anon_reads(false)`;
 });
 
 it.each(["closed", "allow_anon_reads", "allow_anon_deletes"])(
   "a travel job ends with its segments, each made once: %s",
   async (position) => {
     if (position !== "closed") {
-      await admin().unsafe(`select queue.${position}(true)`);
+      await admin().unsafe(`select fairlane_core.${position}(true)`);
     }
     const id = await createJob();
     await fleet().runUntil(() => hasEnded(id));
@@ -56,7 +56,7 @@ it(
     await workers.skip(601);
     await workers.runUntil(async () => (await children(id)).length > 4);
     // The one after that can, and finds each of them twice.
-    await admin()`select queue.allow_anon_deletes(true)`;
+    await admin()`select fairlane_core.allow_anon_deletes(true)`;
     isDeadly = true;
     await workers.runUntil(() => Promise.resolve(deaths === 2));
     await workers.skip(601);

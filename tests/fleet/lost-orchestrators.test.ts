@@ -55,7 +55,7 @@ describe("an orchestrator whose claim got no reply", () => {
       expect(again?.lease_token).not.toBe(first?.lease_token);
       expect(await readTask(orchestrator)).toMatchObject({
         attempts: 1,
-        free_returns: i,
+        uncounted_releases: i,
       });
     }
     expect((await storyOf(orchestrator)).at(-1))

@@ -88,6 +88,6 @@ async function workFor(
     await stepClock("1 minute");
     const beat = await curl(BEAT, beatBody(W, logs(minute)));
     expect(beat.json, beat.text).toMatchObject({ success: true });
-    await admin()`select queue.rescue()`;
+    await admin()`select fairlane_core.rescue()`;
   }
 }

@@ -96,7 +96,7 @@ describe("the startup script", () => {
     await passPreflight(script, read);
     await beatOn(guardian, W);
     expect(await isOpen(script)).toBe(true);
-    expect(await guardian`select worker_id from queue.noted_beats`)
+    expect(await guardian`select worker_id from fairlane_core.noted_beats`)
       .toEqual([{ worker_id: W }]);
     await script`commit`;
     expect(await readMetadata()).toEqual({

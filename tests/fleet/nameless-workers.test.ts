@@ -81,7 +81,7 @@ describe("machines without a name", () => {
       await stepClock("1 minute");
       await curl(BEAT, beatBody("local-worker"));
     }
-    await admin()`select queue.rescue()`;
+    await admin()`select fairlane_core.rescue()`;
     expect(taskOf(await claimOfApril(wire, "local-worker"))).toBe(lost);
     expect(await readTask(lost ?? "")).toMatchObject({ attempts: 1 });
   });

@@ -54,7 +54,8 @@ const THEIRS = {
 } as const;
 
 const OURS = {
-  "the rescue": (sql: Connection) => sql`select queue.run_job('rescue')`,
+  "the rescue": (sql: Connection) =>
+    sql`select fairlane_core.run_job('rescue')`,
   "a last beat, crashed": (sql: Connection) =>
     beatOn(sql, W, { status_param: "crashed" }),
   "a last beat, terminated": (sql: Connection) => beatOn(sql, W, GOODBYE),

@@ -93,7 +93,7 @@ describe.each(REASONS)("sent home as in %s", (_who, why) => {
       status: "Queued",
       worker_id: null,
       attempts: 0,
-      free_returns: 1,
+      uncounted_releases: 1,
     });
     const ends = (await storyOf(task)).filter((line) =>
       line.startsWith("In Progress ->")
@@ -150,7 +150,7 @@ describe("a start counts all the same", () => {
     expect(await readTask(task)).toMatchObject({
       status: "Queued",
       attempts: 1,
-      free_returns: 0,
+      uncounted_releases: 0,
     });
     expect(await failedWorkers()).toEqual([W]);
   });

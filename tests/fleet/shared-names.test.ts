@@ -89,7 +89,9 @@ describe("of two machines under one name", () => {
     await minutes(60, () => beat([two]));
     expect(await readTask(two))
       .toMatchObject({ status: "In Progress", attempts: 1 });
-    expect(await admin()`select from queue.noted_beats`).toHaveLength(0);
+    expect(await admin()`select from fairlane_core.noted_beats`).toHaveLength(
+      0,
+    );
   });
 
   it("the one that dies whole is not shielded by the beats of the other", async () => {

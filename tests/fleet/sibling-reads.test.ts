@@ -192,7 +192,7 @@ async function record(
     values (
       ${id}, ${projectId}, 'video', ${location}, ${parentId}, ${place},
       ${parentId !== null},
-      queue.now() - interval '1 hour' + make_interval(secs => ${second++})
+      fairlane_core.now() - interval '1 hour' + make_interval(secs => ${second++})
     )
     returning id
   `;

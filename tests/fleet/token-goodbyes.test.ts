@@ -148,6 +148,6 @@ describe.each(FAREWELLS)(
 /** What was left to the rescue is forgotten with the start that it was about. */
 async function nothingIsNoted(): Promise<void> {
   await runJob("rescue");
-  const noted = await admin()`select from queue.noted_beats`;
+  const noted = await admin()`select from fairlane_core.noted_beats`;
   expect([...noted]).toEqual([]);
 }

@@ -145,7 +145,7 @@ it("of many, those that run are left and all others follow", async () => {
   for (const worker of ["g1", "g2", "g3"]) await claimOfApril(wire, worker);
   await setPool("api");
   for (let piece = 1; piece <= 3; piece++) {
-    await admin()`select queue.settle_deferred()`;
+    await admin()`select fairlane_core.settle_deferred()`;
   }
   expect(
     await admin()`
@@ -156,7 +156,9 @@ it("of many, those that run are left and all others follow", async () => {
     { status: "In Progress", pool: "gpu", count: 3 },
     { status: "Queued", pool: "api", count: 147 },
   ]);
-  expect(await admin()`select from queue.deferred_work`).toHaveLength(0);
+  expect(await admin()`select from fairlane_core.deferred_work`).toHaveLength(
+    0,
+  );
   expect(await counterDrift()).toEqual([]);
 });
 

@@ -37,7 +37,7 @@ describe.each([
     await createTasks(owner, CROWD, { [column]: value });
     running = await createTask(honest);
     await startTask(running);
-    await admin()`analyze queue.task_dependencies, queue.subtasks`;
+    await admin()`analyze fairlane_core.task_dependencies, fairlane_core.subtasks`;
   });
 
   it("another owner's insert reads none of them", async () => {

@@ -163,7 +163,7 @@ async function started(owner: Owner, count: number): Promise<string[]> {
       worker_id = 'worker-of-many',
       lease_token = gen_random_uuid(),
       attempts = attempts + 1,
-      claimed_at = queue.now()
+      claimed_at = fairlane_core.now()
     where id = any (${ids}::uuid[])
   `;
   return ids;

@@ -47,7 +47,7 @@ async function changesOfTheFamily(count: number): Promise<number> {
     sql`delete from public.tasks where id = any (${ids}::uuid[])`
   );
   const [family] = await admin()`
-    select open_count from queue.orchestrations where orchestrator_id = ${orchestrator}
+    select open_count from fairlane_core.orchestrations where orchestrator_id = ${orchestrator}
   `;
   expect(family).toEqual({ open_count: 0 });
   return nodes.filter(({ type, table }) =>

@@ -43,13 +43,13 @@ describe("a bulk insert by a user looks at no more rows for all that is queued",
     });
     await startTask(orchestrator);
     const params = { orchestrator_task_id: orchestrator };
-    await admin()`update queue.settings set max_queued_per_user = 10`;
+    await admin()`update fairlane_core.settings set max_queued_per_user = 10`;
     try {
       const before = await rowsReadBy(params);
       await createTasks(owner, QUEUED);
       expect(await rowsReadBy(params)).toBeLessThanOrEqual(2 * before);
     } finally {
-      await admin()`update queue.settings set max_queued_per_user = default`;
+      await admin()`update fairlane_core.settings set max_queued_per_user = default`;
     }
     expect(await counterDrift()).toEqual([]);
   });

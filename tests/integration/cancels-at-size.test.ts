@@ -93,7 +93,11 @@ describe(`${CROWD} queued tasks`, () => {
 describe("what an orchestrator leaves to later", () => {
   // Autovacuum that looks while the children are being stored finds pages
   // without rows, and plans go by that.
-  const tables = ["public.tasks", "queue.subtasks", "queue.orchestrations"];
+  const tables = [
+    "public.tasks",
+    "fairlane_core.subtasks",
+    "fairlane_core.orchestrations",
+  ];
   const set = async (words: string) => {
     for (const table of tables) {
       await admin().unsafe(`alter table ${table} ${words}`);
@@ -124,7 +128,7 @@ describe("what an orchestrator leaves to later", () => {
         );
         const piece = await touchedBy(
           sessions[1],
-          (sql) => sql`select queue.settle_deferred()`,
+          (sql) => sql`select fairlane_core.settle_deferred()`,
         );
         read.push(first.read, piece.read);
         // A piece is done, and the rest is left.
@@ -149,7 +153,7 @@ async function emptyFamilies(): Promise<void> {
   const gone = await createTask(owner, { task_type: "film_orchestrator" });
   await createTasks(owner, 100, { params: childOf(gone) });
   await admin()`delete from public.tasks`;
-  await admin()`analyze queue.subtasks, queue.orchestrations`;
+  await admin()`analyze fairlane_core.subtasks, fairlane_core.orchestrations`;
 }
 
 /** Calls until nothing is left: each within its bounds. */

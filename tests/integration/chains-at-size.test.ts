@@ -44,7 +44,7 @@ afterAll(() => session.end());
 
 it("a chain that comes as one statement is looked through once", async () => {
   const rows = await rowsOf((sql) =>
-    sql`select queue.refuse_cycles(${chain}::uuid[])`
+    sql`select fairlane_core.refuse_cycles(${chain}::uuid[])`
   );
   expect(rows).toBeLessThan(A_LINK * LENGTH);
 }, 120_000);

@@ -12,7 +12,7 @@ import {
   reset,
 } from "../support/world.ts";
 
-/** How often a start is free (queue.settings.max_free_returns). */
+/** How often a start is free (fairlane_core.settings.max_uncounted_releases). */
 const FREE = 10;
 const STARTS = 3;
 

@@ -65,7 +65,7 @@ describe("claim_next_task() while others hold locks", () => {
       update public.tasks
       set
         status = 'In Progress', worker_id = 'other', attempts = 1,
-        lease_token = gen_random_uuid(), claimed_at = queue.now()
+        lease_token = gen_random_uuid(), claimed_at = fairlane_core.now()
       where id = ${taken}
     `;
 
@@ -154,7 +154,7 @@ async function holdUser(owner: Owner) {
   const sql = adminConnection();
   await sql`begin`;
   await sql`
-    select from queue.user_slots where user_id = ${owner.id} for no key update
+    select from fairlane_core.user_slots where user_id = ${owner.id} for no key update
   `;
   return sql;
 }

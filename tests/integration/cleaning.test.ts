@@ -23,7 +23,7 @@ import {
   startTask,
 } from "../support/world.ts";
 
-/** As many as queue.run_batch changes in one transaction. */
+/** As many as fairlane_core.run_batch changes in one transaction. */
 const BATCH = 50;
 
 beforeEach(reset);
@@ -34,7 +34,7 @@ afterEach(closeConnections);
 afterEach(resetClock);
 afterEach(async () => {
   await admin()`
-    update queue.settings
+    update fairlane_core.settings
     set finished_task_retention = null, event_retention = null
   `;
 });
@@ -154,17 +154,17 @@ describe("a job that cleans", () => {
     await admin()`update public.tasks set status = 'Complete'`;
     await admin()`
       insert into public.system_logs ("timestamp", source_type, log_level, message)
-      select queue.now(), 'worker', 'INFO', 'Step ' || n
+      select fairlane_core.now(), 'worker', 'INFO', 'Step ' || n
       from generate_series(1, 2500) as n
     `;
     await stepClock("100 days");
     await createTask(owner);
     await admin()`
-      update queue.settings
+      update fairlane_core.settings
       set finished_task_retention = '90 days', event_retention = '90 days'
     `;
 
-    await runAsScheduled(admin(), "queue-purge");
+    await runAsScheduled(admin(), "fairlane-purge");
 
     expect(await jobRun("purge")).toMatchObject({
       result: { tasks: 2 * BATCH + 1, logs: 2500, events: 3 * (2 * BATCH + 1) },
@@ -186,9 +186,10 @@ async function ownersInOrder(): Promise<[Owner, Owner]> {
 
 /** Tasks that are due to be cancelled. */
 async function oldTasks(owner: Owner, count: number): Promise<string[]> {
-  const [row] = await admin()`select queue.now() - interval '8 days' as at`;
+  const [row] =
+    await admin()`select fairlane_core.now() - interval '8 days' as at`;
   const ids = await createTasks(owner, count, { created_at: row?.["at"] });
-  await admin()`select queue.sweep()`;
+  await admin()`select fairlane_core.sweep()`;
   return ids;
 }
 
@@ -197,13 +198,13 @@ async function holdCounters(owner: Owner): Promise<Connection> {
   const holder = adminConnection();
   await holder`begin`;
   await holder`
-    select from queue.blocked_tasks where user_id = ${owner.id} for update
+    select from fairlane_core.blocked_tasks where user_id = ${owner.id} for update
   `;
   return holder;
 }
 
 async function cleanUp(sql: Connection): Promise<void> {
-  await runAsScheduled(sql, "queue-cleanup");
+  await runAsScheduled(sql, "fairlane-cleanup");
 }
 
 async function cancelled(owner: Owner): Promise<number> {
@@ -216,14 +217,14 @@ async function cancelled(owner: Owner): Promise<number> {
 
 async function jobRun(job: string) {
   const [run] = await admin()`
-    select result, error from queue.job_runs where job = ${job}
+    select result, error from fairlane_core.job_runs where job = ${job}
   `;
   return run;
 }
 
 async function lateJobs(): Promise<string[]> {
   const jobs = await admin()<{ job: string }[]>`
-    select job from queue.late_jobs() where is_failing
+    select job from fairlane_core.late_jobs() where is_failing
   `;
   return jobs.map(({ job }) => job);
 }

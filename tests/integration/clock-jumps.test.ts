@@ -106,10 +106,10 @@ describe.skipIf(noFakeClock !== undefined)(
     }
 
     async function look(): Promise<number> {
-      const [row] = await sql<{ result: { put_back: number } }[]>`
-        select queue.run_job('rescue') as result
+      const [row] = await sql<{ result: { requeue_lost: number } }[]>`
+        select fairlane_core.run_job('rescue') as result
       `;
-      return row?.result.put_back ?? -1;
+      return row?.result.requeue_lost ?? -1;
     }
 
     async function beat(id: string): Promise<void> {

@@ -125,7 +125,7 @@ describe("complete_task() at once with", () => {
       async (sql) => {
         // Reading under the user's lock is where a claim would wait.
         await sql`
-          select from queue.user_slots
+          select from fairlane_core.user_slots
           where user_id = ${owner.id}
           for no key update
         `;

@@ -35,7 +35,7 @@ afterEach(resetLockWait);
 // A transaction that a failed test left open would block the next reset.
 afterEach(async () => {
   await closeConnections();
-  await admin()`update queue.settings set max_queued_per_user = default`;
+  await admin()`update fairlane_core.settings set max_queued_per_user = default`;
 });
 
 describe("create_task() twice at once", () => {
@@ -127,7 +127,7 @@ describe("create_task() at once with the end of", () => {
       (sql) => create(sql, { task_id: ID, depends_on: [done, running] }),
       (sql) => complete(sql, running),
     );
-    expect(await readTask(ID)).toMatchObject({ standing: "ready" });
+    expect(await readTask(ID)).toMatchObject({ readiness: "ready" });
   });
 
   it("a second dependency, which comes first: it is ready too", async () => {
@@ -138,7 +138,7 @@ describe("create_task() at once with the end of", () => {
       (sql) => complete(sql, running),
       (sql) => create(sql, { task_id: ID, depends_on: [done, running] }),
     );
-    expect(await readTask(ID)).toMatchObject({ standing: "ready" });
+    expect(await readTask(ID)).toMatchObject({ readiness: "ready" });
   });
 });
 
@@ -146,7 +146,7 @@ describe("the bound", () => {
   it.each(["create_task()", "plain inserts"])(
     "is exact with 8 sessions of %s",
     async (way) => {
-      await admin()`update queue.settings set max_queued_per_user = 10`;
+      await admin()`update fairlane_core.settings set max_queued_per_user = 10`;
       const caller = { kind: "user", user_id: owner.id };
       const sessions = Array.from(
         { length: 8 },

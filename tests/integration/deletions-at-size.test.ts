@@ -72,7 +72,7 @@ describe.each(["users", "projects"])(
       const pieces: number[] = [];
       let rest = await left();
       while (rest.work > 0) {
-        await admin()`select queue.settle_deferred()`;
+        await admin()`select fairlane_core.settle_deferred()`;
         const after = await left();
         // A piece is results, tasks, or what is left when neither is.
         if (after.tasks < rest.tasks) pieces.push(rest.tasks - after.tasks);
@@ -116,7 +116,7 @@ describe.each(["users", "projects"])(
       expect(await left()).toEqual({ rows: 1, tasks: 0, results: 0, work: 1 });
       // Who is tried goes to the back of the line.
       const before = await place();
-      await admin()`select queue.settle_deferred()`;
+      await admin()`select fairlane_core.settle_deferred()`;
       expect(await place()).toBe(before + 1);
       expect(await isOpen(holder)).toBe(true);
       await holder`rollback`;
@@ -128,7 +128,7 @@ describe.each(["users", "projects"])(
       await remove(admin());
       const before = await left();
       for (let i = 0; i < 20; i++) {
-        await admin()`update public.tasks set status = 'Cancelled' where standing = 'ready'`;
+        await admin()`update public.tasks set status = 'Cancelled' where readiness = 'ready'`;
         await claim(as("service_role"), "idle-worker");
       }
       const after = await left();
@@ -144,7 +144,7 @@ describe.each(["users", "projects"])(
     /** Where in line the work is. */
     async function place(): Promise<number> {
       const [work] = await admin()<{ id: number }[]>`
-      select id::integer from queue.deferred_work
+      select id::integer from fairlane_core.deferred_work
     `;
       return work!.id;
     }
@@ -159,7 +159,7 @@ describe.each(["users", "projects"])(
       } where id = ${id})::integer as rows,
         (select count(*) from public.tasks)::integer as tasks,
         (select count(*) from public.generations)::integer as results,
-        (select count(*) from queue.deferred_work)::integer as work
+        (select count(*) from fairlane_core.deferred_work)::integer as work
     `;
       return counts!;
     }
@@ -225,7 +225,7 @@ async function complete(count: number): Promise<void> {
   await admin()`
     update public.tasks
     set status = 'In Progress', worker_id = 'gpu-of-old',
-      lease_token = gen_random_uuid(), claimed_at = queue.now()
+      lease_token = gen_random_uuid(), claimed_at = fairlane_core.now()
     where id = any (${ids}::uuid[])
   `;
   await admin()`

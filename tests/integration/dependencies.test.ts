@@ -15,13 +15,13 @@ beforeEach(reset);
 // A transaction that a failed test left open would block the next reset.
 afterEach(closeConnections);
 
-describe("a dependant", () => {
+describe("a dependent", () => {
   it("is ready once when its two parents finish together", async () => {
     const owner = await createOwner();
     const [left, right] = [await started(owner), await started(owner)];
     const child = await createTask(owner, { dependant_on: left });
     await admin()`
-      insert into queue.task_dependencies values (${child}, ${right})
+      insert into fairlane_core.task_dependencies values (${child}, ${right})
     `;
 
     await interleave(
@@ -29,7 +29,7 @@ describe("a dependant", () => {
       (sql) => complete(sql, right),
     );
 
-    expect((await readTask(child))["standing"]).toBe("ready");
+    expect((await readTask(child))["readiness"]).toBe("ready");
     expect(await claimAll()).toEqual([child]);
   });
 
@@ -55,8 +55,8 @@ describe("a dependant", () => {
 
   it.each([
     // Whoever sees the other one settles it.
-    { order: "before", end: { status: "Failed", standing: null } },
-    { order: "after", end: { status: "Queued", standing: "dependency_lost" } },
+    { order: "before", end: { status: "Failed", readiness: null } },
+    { order: "after", end: { status: "Queued", readiness: "dependency_lost" } },
   ])(
     "never runs when it was inserted just $order its parent failed",
     async ({ order, end }) => {
@@ -69,7 +69,7 @@ describe("a dependant", () => {
 
       expect(
         await admin()`
-          select status, standing from public.tasks
+          select status, readiness from public.tasks
           where dependant_on = ${parent}
         `,
       ).toEqual([end]);
@@ -111,7 +111,7 @@ describe("a dependant", () => {
 
     await expect(interleave(insert(one, other), insert(other, one)))
       .rejects.toMatchObject({ code: "PT400", detail: "DEPENDENCY_CYCLE" });
-    expect((await readTask(one))["standing"]).toBe("dependency_lost");
+    expect((await readTask(one))["readiness"]).toBe("dependency_lost");
   });
 });
 

@@ -24,7 +24,7 @@ import { enqueuePlenty, FIGHTER, fightThrough } from "./under-fire.ts";
 
 const LIMIT = 4;
 
-describe("queue.drift() finds nothing after", () => {
+describe("fairlane_core.drift() finds nothing after", () => {
   beforeEach(reset);
 
   it("a session was ended between its changes and its commit", async () => {
@@ -61,7 +61,7 @@ describe("queue.drift() finds nothing after", () => {
   });
 });
 
-describe("queue.drift() finds nothing after Postgres itself", () => {
+describe("fairlane_core.drift() finds nothing after Postgres itself", () => {
   // A stack of its own: one killed process makes Postgres restart as a whole.
   const stateDir = join(checkoutDir, ".stack", "test-kill");
   let target: Stack;
@@ -103,7 +103,7 @@ describe("queue.drift() finds nothing after Postgres itself", () => {
 /** By the queue's own account, and counted anew by other means. */
 async function drift(sql: Connection): Promise<unknown[]> {
   return [
-    ...await sql`select * from queue.drift()`,
+    ...await sql`select * from fairlane_core.drift()`,
     ...await counterDrift(sql),
   ];
 }

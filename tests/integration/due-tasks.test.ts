@@ -104,7 +104,7 @@ describe(`with ${MANY} due tasks of one user`, () => {
 /** Tasks that were to wait until a moment ago. */
 async function createDue(owner: Owner, tasks: number): Promise<void> {
   const [row] = await admin()<{ at: string }[]>`
-    select (queue.now() + interval '1 minute')::text as at
+    select (fairlane_core.now() + interval '1 minute')::text as at
   `;
   await createTasks(owner, tasks, { available_at: row?.at });
   await stepClock("2 minutes");

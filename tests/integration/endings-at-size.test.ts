@@ -89,7 +89,7 @@ describe(`a task that ${CROWD} wait for`, () => {
 
   it("may be put back before they have gone with it", async () => {
     await report(as("service_role"), ended, "Failed");
-    await admin()`select queue.settle_deferred(100)`;
+    await admin()`select fairlane_core.settle_deferred(100)`;
     await admin()`select public.requeue_tasks(array[${ended}::uuid])`;
     await settleAll();
     expect(await countByState()).toEqual({
@@ -144,7 +144,7 @@ describe(`an orchestrator with ${CROWD} children`, () => {
 
   it("loses a child of many in constant time", async () => {
     const [child] = await admin()<{ id: string }[]>`
-      select task_id as id from queue.subtasks limit 1
+      select task_id as id from fairlane_core.subtasks limit 1
     `;
     await startTask(child!.id, "worker-of-the-child");
     const rows = await writtenBy(
@@ -159,7 +159,7 @@ describe(`an orchestrator with ${CROWD} children`, () => {
       p_output_location: "Successfully enqueued all of them",
     });
     const [child] = await admin()<{ id: string }[]>`
-      select task_id as id from queue.subtasks limit 1
+      select task_id as id from fairlane_core.subtasks limit 1
     `;
     await startTask(child!.id, "worker-of-the-child");
     await endsWithChildren((sql) => report(sql, child!.id, "Failed"));

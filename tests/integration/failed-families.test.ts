@@ -30,7 +30,7 @@ beforeEach(async () => {
 afterEach(async () => {
   await closeConnections();
   await resetLockWait();
-  await admin()`update queue.settings set fails_siblings = default`;
+  await admin()`update fairlane_core.settings set fails_siblings = default`;
 });
 
 describe("a child in line whose sibling fails", () => {
@@ -96,14 +96,14 @@ it("families that fail beside claims, results and jobs lock nobody out", async (
     ),
     (async () => {
       for (let i = 0; i < 6; i++) {
-        await job`select queue.settle_deferred()`;
-        await job`select queue.mend_orchestrations()`;
+        await job`select fairlane_core.settle_deferred()`;
+        await job`select fairlane_core.repair_orchestrations()`;
       }
     })(),
   ]);
-  await admin()`select queue.settle_deferred()`;
-  await admin()`select queue.mend_orchestrations()`;
-  await admin()`select queue.settle_deferred()`;
+  await admin()`select fairlane_core.settle_deferred()`;
+  await admin()`select fairlane_core.repair_orchestrations()`;
+  await admin()`select fairlane_core.settle_deferred()`;
   expect(await statuses(families.map(({ id }) => id))).toEqual(["Failed"]);
   // A claim may have taken a child before its family failed: it runs on, and
   // what waits for it goes on waiting.

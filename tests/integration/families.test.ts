@@ -123,7 +123,7 @@ async function costOfLastEnds(
   const children = await insertJoins(owner, orchestrator, size);
   await moveAll(children, "In Progress");
   await moveAll(children.slice(0, -MEASURED), "Complete");
-  await admin()`analyze public.tasks, queue.subtasks, queue.orchestrations`;
+  await admin()`analyze public.tasks, fairlane_core.subtasks, fairlane_core.orchestrations`;
 
   let cost = 0;
   for (const id of children.slice(-MEASURED)) {
@@ -141,7 +141,7 @@ async function moveAll(ids: readonly string[], status: string): Promise<void> {
     set
       status = ${status},
       lease_token = id,
-      claimed_at = queue.now(),
+      claimed_at = fairlane_core.now(),
       output_location = 'https://files.test/' || id
     where id = any (${[...ids]}::uuid[])
   `;
@@ -192,5 +192,5 @@ async function statusOf(id: string): Promise<unknown> {
 }
 
 async function drift(): Promise<unknown[]> {
-  return [...await admin()`select * from queue.drift()`];
+  return [...await admin()`select * from fairlane_core.drift()`];
 }

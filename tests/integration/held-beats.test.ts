@@ -174,7 +174,7 @@ describe("a rescue beside a beat", () => {
     await pauseAt("gpu-1");
     const rescuer = adminConnection();
     const pid = await pidOf(rescuer);
-    const pending = rescuer`select queue.rescue()`.execute();
+    const pending = rescuer`select fairlane_core.rescue()`.execute();
     await untilBlocked(pid);
     await beat("gpu-2");
     await gate`commit`;
@@ -214,7 +214,7 @@ async function sendBeat(
 async function rescue(): Promise<void> {
   const sql = adminConnection();
   await sql`set statement_timeout = '20s'`;
-  await sql`select queue.rescue()`;
+  await sql`select fairlane_core.rescue()`;
 }
 
 async function statusOf(worker: string): Promise<unknown> {

@@ -26,12 +26,12 @@ describe("a job while somebody's transaction holds an owner", () => {
     const back = await startedOnDeadWorker(free, "gpu-2");
     const holder = await holdOwner(busy);
 
-    await run("select queue.rescue()");
+    await run("select fairlane_core.rescue()");
     expect(await isOpen(holder)).toBe(true);
     expect(await readTask(left)).toMatchObject({ status: "In Progress" });
     expect(await readTask(back)).toMatchObject({ status: "Queued" });
     await holder`rollback`;
-    await run("select queue.rescue()");
+    await run("select fairlane_core.rescue()");
     expect(await readTask(left)).toMatchObject({ status: "Queued" });
     expect(await counterDrift()).toEqual([]);
   });
@@ -45,7 +45,7 @@ describe("a job while somebody's transaction holds an owner", () => {
     const back = await startedOnDeadWorker(free, "gpu-last");
     const holder = await holdOwner(busy);
 
-    await run("select queue.rescue(2)");
+    await run("select fairlane_core.rescue(2)");
     expect(await isOpen(holder)).toBe(true);
     expect(await readTask(back)).toMatchObject({ status: "Queued" });
     for (const id of left) {
@@ -58,10 +58,10 @@ describe("a job while somebody's transaction holds an owner", () => {
     const { left, done, holder } = await twoOwners({ available_at });
     await stepClock("2 minutes");
 
-    await run("select queue.sweep()");
+    await run("select fairlane_core.sweep()");
     expect(await isOpen(holder)).toBe(true);
-    expect(await readTask(left)).toMatchObject({ standing: "not_yet" });
-    expect(await readTask(done)).toMatchObject({ standing: "ready" });
+    expect(await readTask(left)).toMatchObject({ readiness: "not_yet" });
+    expect(await readTask(done)).toMatchObject({ readiness: "ready" });
   });
 
   it("that cleans cancels what is old of the others", async () => {
@@ -70,7 +70,7 @@ describe("a job while somebody's transaction holds an owner", () => {
     });
     await stepClock("8 days");
 
-    await run("select queue.cleanup()");
+    await run("select fairlane_core.cleanup()");
     expect(await isOpen(holder)).toBe(true);
     expect(await readTask(left)).toMatchObject({ status: "Queued" });
     expect(await readTask(done)).toMatchObject({ status: "Cancelled" });
@@ -95,7 +95,7 @@ describe("a change of many users", () => {
     for (let round = 0; round < 20; round++) {
       await Promise.all([
         app`update public.users set credits = ${round % 2}`,
-        web`update public.tasks set priority = ${round}, standing = null`,
+        web`update public.tasks set priority = ${round}, readiness = null`,
         web`
           update public.tasks
           set available_at = case when available_at is null then now() + interval '1 day' end
@@ -115,7 +115,7 @@ describe("a change of many users", () => {
       sql`update public.users set credits = credits + 1`
     );
     const free = await admin()<{ user_id: string }[]>`
-      select user_id from queue.user_slots for no key update skip locked
+      select user_id from fairlane_core.user_slots for no key update skip locked
     `;
     expect(free.map((row) => row.user_id)).toEqual([rich.id]);
     expect(poor.id).not.toBe(rich.id);
@@ -129,12 +129,12 @@ async function startedOnDeadWorker(
 ): Promise<string> {
   const id = await createTask(owner);
   await startTask(id, worker);
-  await admin()`set queue.mode = 'rescues'`;
+  await admin()`set fairlane_core.mode = 'rescues'`;
   await admin()`
     insert into public.workers (id, status) values (${worker}, 'active')
   `;
   await admin()`update public.workers set status = 'error' where id = ${worker}`;
-  await admin()`reset queue.mode`;
+  await admin()`reset fairlane_core.mode`;
   return id;
 }
 

@@ -30,17 +30,17 @@ describe("a slot that is held because others ended its task", () => {
     const app = adminConnection();
     await app`begin`;
     await app`
-      select from queue.user_slots where user_id = ${held.id} for no key update
+      select from fairlane_core.user_slots where user_id = ${held.id} for no key update
     `;
     expect((await claim(worker, "gpu-1"))?.task_id).toBe(next);
     const [slots] = await app`
-      select running from queue.user_slots where user_id = ${held.id}
+      select running from fairlane_core.user_slots where user_id = ${held.id}
     `;
     expect(slots).toEqual({ running: 1 });
     await app`rollback`;
 
     // Then the next claim frees it, or the job.
-    await admin()`select queue.rescue()`;
+    await admin()`select fairlane_core.rescue()`;
     await admin()`
       update public.tasks set status = 'Complete' where id = ${next ?? null}
     `;
@@ -70,7 +70,7 @@ describe("a slot that is held because others ended its task", () => {
     }
     expect(busy.size).toBe(2);
     expect(await counterDrift()).toEqual([]);
-    expect(await admin()`select * from queue.drift()`).toHaveLength(0);
+    expect(await admin()`select * from fairlane_core.drift()`).toHaveLength(0);
   });
 });
 

@@ -20,7 +20,7 @@ describe("the plain case of a hot call", () => {
     const task = await createTask(await createOwner());
     const ran = await ranBy(CLAIM, ["claim-1"]);
     expect(ran).toContain("claim_next_task");
-    expect(ran).not.toContain("claim_with_care");
+    expect(ran).not.toContain("claim_general");
     expect(await claimIdOf(task)).toBe("claim-1");
     expect(await ranBy(CLAIM, ["claim-1"])).toContain("repeat_claim");
   });
@@ -69,7 +69,7 @@ async function ranBy(call: string, args: (string | null)[]): Promise<string[]> {
       Calls.parse(
         await sql`
           select funcname as name, calls from pg_stat_xact_user_functions
-          where schemaname = 'queue'`,
+          where schemaname = 'fairlane_core'`,
       );
     await sql`set local track_functions = 'all'`;
     // A session may not have reported its last transactions yet.

@@ -96,7 +96,7 @@ async function changedRows(): Promise<unknown> {
       sum(n_tup_upd)::text as updated,
       sum(n_tup_del)::text as deleted
     from pg_catalog.pg_stat_all_tables
-    where schemaname in ('public', 'queue', 'pg_catalog')
+    where schemaname in ('public', 'fairlane_core', 'pg_catalog')
   `;
   return row;
 }

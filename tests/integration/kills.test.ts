@@ -42,7 +42,7 @@ describe("a queue that drains while its processes are killed", () => {
       expect(lateRescues(rescues.map((it) => ({ ...it, seconds: 181 }))))
         .toHaveLength(rescues.length);
       await sql`delete from public.generations`;
-      await sql`update queue.user_slots set running = 1`;
+      await sql`update fairlane_core.user_slots set running = 1`;
       expect((await wrongs(sql, TASKS, ledger)).length).toBeGreaterThan(100);
     } finally {
       await sql.end({ timeout: 5 });

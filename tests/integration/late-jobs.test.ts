@@ -4,8 +4,8 @@ import { stack } from "../support/stack.ts";
 
 // Whoever owns pg_cron takes it away; health runs as the queue's owner.
 const lateSweep = `
-  update queue.job_runs
-  set period = '1 minute', ran_at = queue.now() - interval '10 minutes',
+  update fairlane_core.job_runs
+  set period = '1 minute', ran_at = fairlane_core.now() - interval '10 minutes',
     failed_at = null
   where job = 'sweep'
 `;

@@ -171,7 +171,7 @@ async function wornOutWorker(
 }
 
 async function setApiTasksPerWorker(limit: number | null): Promise<void> {
-  await admin()`update queue.settings set api_tasks_per_worker = ${limit}`;
+  await admin()`update fairlane_core.settings set api_tasks_per_worker = ${limit}`;
 }
 
 /** A transaction that serves this user and has not ended. */
@@ -179,7 +179,7 @@ async function holdUser(owner: Owner): Promise<Connection> {
   const sql = adminConnection();
   await sql`begin`;
   await sql`
-    select from queue.user_slots where user_id = ${owner.id} for no key update
+    select from fairlane_core.user_slots where user_id = ${owner.id} for no key update
   `;
   return sql;
 }

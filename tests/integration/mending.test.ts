@@ -11,7 +11,7 @@ import {
 } from "../support/world.ts";
 import { ExplainedSession } from "./explained-session.ts";
 
-/** As many owners as queue.run_batch counts again in one transaction. */
+/** As many owners as fairlane_core.run_batch counts again in one transaction. */
 const BATCH = 5;
 const OWNERS = 2 * BATCH + 1;
 const MANY = size(2_000, 20_000);
@@ -23,21 +23,21 @@ afterEach(closeConnections);
 describe("the job that mends drift", () => {
   it("commits after every few owners, and says how many they were", async () => {
     for (let i = 0; i < OWNERS; i++) await createTask(await createOwner());
-    await admin()`update queue.user_slots set running = 7`;
+    await admin()`update fairlane_core.user_slots set running = 7`;
     expect(await counterDrift()).not.toEqual([]);
 
-    await runAsScheduled(admin(), "queue-reconcile");
+    await runAsScheduled(admin(), "fairlane-reconcile");
 
     expect(await counterDrift()).toEqual([]);
     const [found] = await admin()`
       select count(*)::integer as owners,
         -- Which transaction wrote the row.
         count(distinct s.xmin::text)::integer as batches
-      from queue.user_slots as s
+      from fairlane_core.user_slots as s
     `;
     expect(found).toEqual({ owners: OWNERS, batches: 3 });
     const [run] = await admin()`
-      select result, error from queue.job_runs where job = 'reconcile'
+      select result, error from fairlane_core.job_runs where job = 'reconcile'
     `;
     expect(run).toMatchObject({ result: { mended: OWNERS } });
   });
@@ -49,7 +49,7 @@ describe("the job that mends drift", () => {
     const tasksReadBeside = async (count: number) => {
       await createTasks(other, count, { run_type: null });
       const { nodes } = await session.explain((sql) =>
-        sql`select queue.reconcile_owners(array[${owner.id}]::uuid[])`
+        sql`select fairlane_core.reconcile_owners(array[${owner.id}]::uuid[])`
       );
       // Not pages: those that tell what the tables are come and go with the
       // session's memory of them.
@@ -65,17 +65,18 @@ describe("the job that mends drift", () => {
   it("leaves an owner who is being served for the next time", async () => {
     const [busy, other] = [await createOwner(), await createOwner()];
     for (const owner of [busy, other]) await createTask(owner);
-    await admin()`update queue.user_slots set running = 7`;
+    await admin()`update fairlane_core.user_slots set running = 7`;
 
     const holder = adminConnection();
     await holder`begin`;
     await holder`
-      select from queue.user_slots where user_id = ${busy.id} for update
+      select from fairlane_core.user_slots where user_id = ${busy.id} for update
     `;
-    await runAsScheduled(admin(), "queue-reconcile");
+    await runAsScheduled(admin(), "fairlane-reconcile");
     await holder`rollback`;
 
-    const drifting = await admin()`select distinct user_id from queue.drift()`;
+    const drifting =
+      await admin()`select distinct user_id from fairlane_core.drift()`;
     expect([...drifting]).toEqual([{ user_id: busy.id }]);
   });
 });

@@ -143,7 +143,7 @@ describe(`with ${MANY} stale tasks of one owner, and fresh ones`, () => {
     await begin();
     await stepClock("8 days");
     await admin()`
-      update public.tasks set available_at = queue.now()
+      update public.tasks set available_at = fairlane_core.now()
       where user_id = ${owner.id}
         and id <> (
           select id from public.tasks where user_id = ${owner.id}
@@ -157,17 +157,17 @@ describe(`with ${MANY} stale tasks of one owner, and fresh ones`, () => {
     const claimed = await session.explain((sql) => claim(sql, "w"));
     expect(claimed.result?.task_id).toBe(second?.id);
     expectFew(claimed);
-    const standings = await admin()<{ standing: string; count: number }[]>`
-      select standing, count(*)::integer as count
+    const standings = await admin()<{ readiness: string; count: number }[]>`
+      select readiness, count(*)::integer as count
       from public.tasks
       where user_id = ${owner.id}
       group by 1
       order by 1
     `;
     expect([...standings]).toEqual([
-      { standing: "active", count: 1 },
-      { standing: "ready", count: MANY - 2 },
-      { standing: "stale", count: 1 },
+      { readiness: "active", count: 1 },
+      { readiness: "ready", count: MANY - 2 },
+      { readiness: "stale", count: 1 },
     ]);
   });
 });
@@ -175,7 +175,7 @@ describe(`with ${MANY} stale tasks of one owner, and fresh ones`, () => {
 describe(`with ${MANY} tasks of one owner that fall due at once`, () => {
   it("explain_task and explain_worker look at ten thousand", async () => {
     const [row] = await admin()<{ at: string }[]>`
-      select (queue.now() + interval '1 minute')::text as at
+      select (fairlane_core.now() + interval '1 minute')::text as at
     `;
     await begin({ available_at: row?.at });
     await stepClock("2 minutes");

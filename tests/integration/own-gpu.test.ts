@@ -163,7 +163,7 @@ describe.each(["an old session", "a new session"])("in %s", (kind) => {
 });
 
 async function pause(pools: string): Promise<void> {
-  await admin()`update queue.settings set paused_pools = ${pools}::text[]`;
+  await admin()`update fairlane_core.settings set paused_pools = ${pools}::text[]`;
 }
 
 /** How many tasks all statements of a call together looked at. */

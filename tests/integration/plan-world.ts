@@ -9,12 +9,24 @@ import {
 } from "../support/world.ts";
 
 /** The tables whose size and statistics a claim's plans depend on. */
-const TABLES = ["public.tasks", "queue.user_lines", "queue.user_slots"];
+const TABLES = [
+  "public.tasks",
+  "fairlane_core.user_queues",
+  "fairlane_core.user_slots",
+];
 
 const DRAINED = [
   ...TABLES,
-  ...["public.task_events", "queue.blocked_tasks", "queue.task_dependencies"],
-  ...["queue.subtasks", "queue.orchestrations", "queue.held_slots"],
+  ...[
+    "public.task_events",
+    "fairlane_core.blocked_tasks",
+    "fairlane_core.task_dependencies",
+  ],
+  ...[
+    "fairlane_core.subtasks",
+    "fairlane_core.orchestrations",
+    "fairlane_core.held_slots",
+  ],
 ];
 
 /** So often do sessions do something before their plans are looked at. */

@@ -30,7 +30,7 @@ const CALLS = {
   "task_counts of both pools": (sql: Connection) =>
     rpc(sql, "task_counts", { p_include_active: false }),
   "worker_health": (sql: Connection) =>
-    sql`select queue.worker_health(${'{"kind":"service"}'}::text::jsonb, null)`,
+    sql`select fairlane_core.worker_health(${'{"kind":"service"}'}::text::jsonb, null)`,
   "health": (sql: Connection) => rpc(sql, "health", {}),
   "explain_worker": (sql: Connection) =>
     rpc(sql, "explain_worker", { p_worker_id: "w", p_run_type: "gpu" }),
@@ -40,7 +40,7 @@ const CALLS = {
     const p_caller = tokenCaller(await createToken(await createOwner()));
     return rpc(sql, "claim_next_task", { p_caller, p_worker_id: "w" });
   },
-  "the sweep": (sql: Connection) => sql`select queue.sweep()`,
+  "the sweep": (sql: Connection) => sql`select fairlane_core.sweep()`,
 };
 type Call = keyof typeof CALLS;
 const NAMES = Object.keys(CALLS) as Call[];
@@ -75,10 +75,10 @@ describe.each<{ statistics: Statistics; params: string }>([
   // A sweep that comes half a minute after the last sample takes one, for which
   // it reads what has come since: here that would be everything.
   beforeEach(async () => {
-    await admin()`delete from queue.minute_samples`;
+    await admin()`delete from fairlane_core.minute_samples`;
     await admin()`
-      insert into queue.minute_samples (sampled_at, pool, claimable, arrivals, completions, last_event_id)
-      select queue.now(), p.pool, 0, 0, 0, (select max(e.id) from public.task_events as e)
+      insert into fairlane_core.minute_samples (sampled_at, pool, claimable, arrivals, completions, last_event_id)
+      select fairlane_core.now(), p.pool, 0, 0, 0, (select max(e.id) from public.task_events as e)
       from unnest(array['gpu', 'api']) as p (pool)
     `;
   });

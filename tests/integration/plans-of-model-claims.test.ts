@@ -41,7 +41,7 @@ describe.each<Statistics>([
       const reads = many.nodes.filter(({ table }) => table === "tasks");
       expect(reads.filter(({ type }) => type === "Seq Scan")).toEqual([]);
       const indexes = reads.map(({ index }) => index);
-      expect(indexes).toContain("tasks_line_by_model");
+      expect(indexes).toContain("tasks_ready_by_model");
       expect(reads.filter(({ rows }) => rows > ONE_BY_ONE)).toEqual([]);
     });
 

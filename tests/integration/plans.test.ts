@@ -21,7 +21,8 @@ const MANY = size(5_000, 20_000);
 const ONE_BY_ONE = 10;
 
 /** Each of them finds what a claim wants without passing over other rows. */
-const NARROW = /_pkey$|^tasks_(line|line_by_model|not_yet|running_by_worker)$/;
+const NARROW =
+  /_pkey$|^tasks_(ready|ready_by_model|not_yet|running_by_worker)$/;
 /** This one, too, but by worker and state: by worker alone it has all it ever did. */
 const BY_WORKER = "tasks_by_worker";
 
@@ -48,11 +49,11 @@ describe.each<Statistics>([
     it("a claim takes from the lines through their indexes", () => {
       const reads = many.claims.nodes
         .filter(({ table, index }) => table === "tasks" && index !== undefined);
-      expect(reads.map(({ index }) => index)).toContain("tasks_line");
+      expect(reads.map(({ index }) => index)).toContain("tasks_ready");
       expect(reads.filter((read) => !isNarrow(read))).toEqual([]);
       expect(reads.filter(({ rows }) => rows > ONE_BY_ONE)).toEqual([]);
       expect(many.claims.nodes.map(({ index }) => index))
-        .toContain("user_lines_turns");
+        .toContain("user_queues_turns");
     });
 
     it.each(["claims", "completes"] as const)(

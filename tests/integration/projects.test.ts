@@ -64,5 +64,5 @@ async function expectAllWith({ id }: Owner): Promise<void> {
     select user_id from public.task_events
   `;
   expect(owners.map((row) => row.user_id)).toEqual([id]);
-  expect([...await admin()`select * from queue.drift()`]).toEqual([]);
+  expect([...await admin()`select * from fairlane_core.drift()`]).toEqual([]);
 }

@@ -10,7 +10,7 @@ import {
   startTask,
 } from "../support/world.ts";
 
-/** As many as queue.run_batch has put back in one transaction. */
+/** As many as fairlane_core.run_batch has put back in one transaction. */
 const BATCH = 100;
 const LOST = 2 * BATCH + 50;
 
@@ -25,7 +25,7 @@ describe("the rescue of more than one batch", () => {
     const holder = adminConnection();
     await holder`begin`;
     await holder`select from public.tasks where id = ${held} for update`;
-    await runAsScheduled(admin(), "queue-rescue");
+    await runAsScheduled(admin(), "fairlane-rescue");
     await holder`rollback`;
     const left = await admin()`
       select id from public.tasks where status = 'In Progress'
@@ -36,7 +36,7 @@ describe("the rescue of more than one batch", () => {
   it("has all of it back in one run of the job, a commit for each batch", async () => {
     await loseTasks();
 
-    await runAsScheduled(admin(), "queue-rescue");
+    await runAsScheduled(admin(), "fairlane-rescue");
 
     const [found] = await admin()`
       select
@@ -45,14 +45,14 @@ describe("the rescue of more than one batch", () => {
         -- Which transaction wrote the row.
         count(distinct e.xmin::text)::integer as batches
       from public.task_events as e
-      where e.actor = 'queue.rescue' and e.to_status = 'Queued'
+      where e.actor = 'fairlane_core.rescue' and e.to_status = 'Queued'
     `;
     expect(found).toEqual({ rescued: LOST, tasks: LOST, batches: 3 });
     const [run] = await admin()`
-      select result from queue.job_runs where job = 'rescue'
+      select result from fairlane_core.job_runs where job = 'rescue'
     `;
     expect(run).toMatchObject({
-      result: { put_back: LOST },
+      result: { requeue_lost: LOST },
     });
     expect(await counterDrift()).toEqual([]);
   });

@@ -172,7 +172,7 @@ class Storm {
 
 async function claimable(): Promise<number> {
   const [row] = await admin()<{ count: number }[]>`
-    select queue.claimable_count(('service', null, null)::queue.caller, 'gpu')
+    select fairlane_core.claimable_count(('service', null, null)::fairlane_core.caller, 'gpu')
       as count
   `;
   return row?.count ?? 0;

@@ -20,11 +20,14 @@ it("the sweep reads each new event's task by its key, also under statistics of a
   await createTasks(owner, CROWD);
   await seemDrained(["public.tasks", "public.task_events"]);
   const session = adminConnection();
-  const { read } = await touchedBy(session, (sql) => sql`select queue.sweep()`);
+  const { read } = await touchedBy(
+    session,
+    (sql) => sql`select fairlane_core.sweep()`,
+  );
   await session.end();
   const [{ arrivals } = { arrivals: 0 }] = await admin()<
     { arrivals: number }[]
-  >`select arrivals from queue.minute_samples where pool = 'gpu'`;
+  >`select arrivals from fairlane_core.minute_samples where pool = 'gpu'`;
   expect(arrivals).toBe(CROWD);
   expect(read).toBeLessThan(20 * CROWD);
 });

@@ -28,7 +28,7 @@ beforeEach(async () => {
 afterEach(async () => {
   await reset();
   await admin()`delete from public.task_types where name = ${TYPE}`;
-  await admin()`update queue.settings set default_task_limit = 5`;
+  await admin()`update fairlane_core.settings set default_task_limit = 5`;
   await closeConnections();
 });
 
@@ -80,7 +80,7 @@ describe(`a type with ${CROWD} queued`, () => {
       update public.tasks set status = 'Cancelled' where id = ${other}
     `;
     const [late] = await admin()<{ id: string }[]>`
-      select id from public.tasks where standing = 'type_inactive' limit 1
+      select id from public.tasks where readiness = 'type_inactive' limit 1
     `;
     const told = await rpc(as("service_role"), "explain_task", {
       p_task_id: late!.id,
@@ -101,7 +101,7 @@ describe(`a type with ${CROWD} queued`, () => {
     expect(await claimable("gpu")).toBeLessThanOrEqual(1);
     // As many as claims would get there.
     expect(await claimable("api")).toBe(50);
-    await admin()`select queue.settle_deferred(300)`;
+    await admin()`select fairlane_core.settle_deferred(300)`;
     expect(await claimable("api")).toBe(50);
     const task = await claim(as("service_role"), "gpu-worker");
     expect(task?.task_id ?? other).toBe(other);
@@ -119,13 +119,13 @@ describe(`a type with ${CROWD} queued`, () => {
   it("costs nothing when something else of it changes", async () => {
     expect(await change({ max_attempts: 2 })).toBeLessThanOrEqual(1);
     const [left] =
-      await admin()`select count(*)::integer from queue.deferred_work`;
+      await admin()`select count(*)::integer from fairlane_core.deferred_work`;
     expect(left).toEqual({ count: 0 });
   });
 
   it("may be paused and go on while the first is under way", async () => {
     await change({ is_active: false });
-    await admin()`select queue.settle_deferred(300)`;
+    await admin()`select fairlane_core.settle_deferred(300)`;
     await change({ is_active: true });
     await settleAll();
     expect((await countByState())["Queued ready"]).toBe(CROWD + 1);
@@ -171,12 +171,12 @@ describe("the default limit", () => {
     `;
     const rows = await writtenBy(
       adminConnection(),
-      (sql) => sql`update queue.settings set default_task_limit = 7`,
+      (sql) => sql`update fairlane_core.settings set default_task_limit = 7`,
     );
     expect(rows).toBeLessThan(310);
     await settleAll();
     const limits = await admin()`
-      select task_limit, count(*)::integer from queue.user_slots
+      select task_limit, count(*)::integer from fairlane_core.user_slots
       group by task_limit order by task_limit
     `;
     expect(limits).toEqual([

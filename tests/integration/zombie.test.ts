@@ -37,7 +37,7 @@ describe("a worker that was stopped while others took its task for lost", () => 
       await stop(zombie.pid);
 
       await stepClock("101 seconds");
-      expect(await runJob("rescue")).toMatchObject({ put_back: 1 });
+      expect(await runJob("rescue")).toMatchObject({ requeue_lost: 1 });
       await spawnWorker("gpu-successor");
       await beat("gpu-successor");
       expect((await claimAs("gpu-successor"))?.task_id).toBe(task);
@@ -88,11 +88,11 @@ describe("when the clock goes back by an hour", () => {
       expect(await claimAs(id)).not.toBeNull();
     }
     await stepClock("-1 hour");
-    expect(await runJob("rescue")).toMatchObject({ put_back: 0 });
+    expect(await runJob("rescue")).toMatchObject({ requeue_lost: 0 });
 
     await stepClock("1 hour 101 seconds");
     await beat("gpu-alive");
-    expect(await runJob("rescue")).toMatchObject({ put_back: 1 });
+    expect(await runJob("rescue")).toMatchObject({ requeue_lost: 1 });
     expect(await readTask(lost)).toMatchObject({ status: "Queued" });
   });
 });

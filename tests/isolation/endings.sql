@@ -11,20 +11,20 @@ declare
 begin
   delete from public.workers where true;
   insert into public.workers (id, instance_type, status, last_heartbeat)
-  select w, 'external', 'active', queue.now()
+  select w, 'external', 'active', fairlane_core.now()
   from unnest(array['an-old-worker', 'another-worker']) as w;
 
   insert into public.tasks (id, task_type, project_id, dependant_on, created_at)
   values
-    (isolation.id('lost'), 'clip', v_owner, null, queue.now()),
-    (isolation.id('heir'), 'clip', v_owner, isolation.id('lost'), queue.now()),
-    (isolation.id('aged'), 'clip', v_owner, null, queue.now() - interval '8 days');
+    (isolation.id('lost'), 'clip', v_owner, null, fairlane_core.now()),
+    (isolation.id('heir'), 'clip', v_owner, isolation.id('lost'), fairlane_core.now()),
+    (isolation.id('aged'), 'clip', v_owner, null, fairlane_core.now() - interval '8 days');
   update public.tasks
-  set status = 'In Progress', worker_id = 'a-failed-worker', lease_token = id, attempts = 1, claimed_at = queue.now()
+  set status = 'In Progress', worker_id = 'a-failed-worker', lease_token = id, attempts = 1, claimed_at = fairlane_core.now()
   where id = isolation.id('lost');
   update public.tasks set status = 'Failed', error_message = 'broken' where id = isolation.id('lost');
 
-  update queue.settings set clock_offset = interval '1 hour' where true;
+  update fairlane_core.settings set clock_offset = interval '1 hour' where true;
 end;
 $$;
 

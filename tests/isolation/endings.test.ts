@@ -28,7 +28,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await reset();
   await admin()`
-    update queue.settings
+    update fairlane_core.settings
     set clock_offset = default, max_lock_wait = default, max_report_wait = default
   `;
   await admin()`drop schema if exists isolation cascade`;

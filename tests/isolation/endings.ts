@@ -21,7 +21,7 @@ export const failLost: Operation = {
 /** The job that cancels what will never run. */
 export const cleanUp: Operation = {
   name: "clean up",
-  sql: () => "select queue.cleanup() ->> 'cancelled'",
+  sql: () => "select fairlane_core.cleanup() ->> 'cancelled'",
 };
 
 /** A fresh task that waits for an old one. */
@@ -67,7 +67,10 @@ export const endings: readonly Operation[] = [
     sql: (session) =>
       `select isolation.report('${session}', 'running', 'Cancelled')`,
   },
-  { name: "rescue", sql: () => "select queue.rescue() ->> 'put_back'" },
+  {
+    name: "rescue",
+    sql: () => "select fairlane_core.rescue() ->> 'requeue_lost'",
+  },
   beat,
   {
     name: "end the worker",

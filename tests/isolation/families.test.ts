@@ -54,7 +54,10 @@ const operations: readonly Operation[] = [
     name: "reset a child",
     sql: () => "select isolation.patch('Queued', 'join 0')",
   },
-  { name: "mend", sql: () => "select queue.mend_orchestrations()::text" },
+  {
+    name: "mend",
+    sql: () => "select fairlane_core.repair_orchestrations()::text",
+  },
 ];
 
 beforeAll(async () => {
@@ -67,7 +70,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await reset();
   await admin()`
-    update queue.settings
+    update fairlane_core.settings
     set clock_offset = default, max_lock_wait = default, max_report_wait = default
   `;
   await admin()`drop schema if exists isolation cascade`;

@@ -16,7 +16,7 @@ begin
   from generate_series(0, 1) as n;
 
   update public.tasks
-  set status = 'In Progress', worker_id = 'worker-of-' || task_type, lease_token = id, attempts = 1, claimed_at = queue.now()
+  set status = 'In Progress', worker_id = 'worker-of-' || task_type, lease_token = id, attempts = 1, claimed_at = fairlane_core.now()
   where id in (isolation.id('orchestrator'), isolation.id('join 0'), isolation.id('join 1'));
 end;
 $$;
@@ -45,20 +45,20 @@ declare
   v_orchestrator public.tasks;
   v_statuses text[];
 begin
-  perform queue.mend_orchestrations();
+  perform fairlane_core.repair_orchestrations();
   perform isolation.expect_order();
 
   select t.* into v_orchestrator from public.tasks as t where t.id = isolation.id('orchestrator');
   select array_agg(t.status)
   into v_statuses
-  from queue.subtasks as s
+  from fairlane_core.subtasks as s
     join public.tasks as t on t.id = s.task_id
   where s.orchestrator_id = v_orchestrator.id
     and s.replaced_by is null;
 
   if exists (
     select
-    from queue.subtasks as s
+    from fairlane_core.subtasks as s
     where s.orchestrator_id = v_orchestrator.id
       and s.replaced_by is null
     group by s.part_index
@@ -67,7 +67,7 @@ begin
     raise exception 'invariant: a part is there twice';
   elsif v_orchestrator.status = 'Cancelled' and v_statuses && array['Queued', 'In Progress'] then
     raise exception 'invariant: a child of a cancelled orchestrator is %', v_statuses;
-  elsif v_orchestrator.status = 'In Progress' and queue.needs_no_worker(v_orchestrator) and (
+  elsif v_orchestrator.status = 'In Progress' and fairlane_core.is_waiting_for_children(v_orchestrator) and (
     'Failed' = any (v_statuses) or not v_statuses && array['Queued', 'In Progress']
   ) then
     raise exception 'invariant: an orchestrator still runs, its children are %', v_statuses;

@@ -27,7 +27,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await reset();
   await admin()`
-    update queue.settings
+    update fairlane_core.settings
     set clock_offset = default, max_lock_wait = default, max_report_wait = default
   `;
   await admin()`drop schema if exists isolation cascade`;
@@ -52,7 +52,7 @@ describe.skipIf(!existsSync(ISOLATIONTESTER))(
         { name: "home", acts: [act(claimAtHome, "home")] },
         { name: "another", acts: [act(claim, "another")] },
       ], "select isolation.set_limit(3);")));
-    it("a dependant comes while both of its parents end", () =>
+    it("a dependent comes while both of its parents end", () =>
       expectRulesKept(specification([
         { name: "left", acts: [act(complete, "left")] },
         { name: "right", acts: [act(completeOther, "right")] },

@@ -31,7 +31,7 @@ export const completeOther: Operation = {
 
 /** A task is enqueued that depends on a running one. */
 export const insertDependant: Operation = {
-  name: "insert a dependant",
+  name: "insert a dependent",
   sql: (session) =>
     `select isolation.insert_dependant('child of ${session}', 'running')`,
 };
@@ -77,6 +77,6 @@ export const operations: readonly Operation[] = [
     sql: () => "delete from public.tasks where id = isolation.id('running')",
   },
   { name: "lower the limit", sql: () => "select isolation.set_limit(2)" },
-  { name: "sweep", sql: () => "select queue.sweep() ->> 'released'" },
-  { name: "reconcile", sql: () => "select queue.reconcile()" },
+  { name: "sweep", sql: () => "select fairlane_core.sweep() ->> 'released'" },
+  { name: "reconcile", sql: () => "select fairlane_core.reconcile()" },
 ];

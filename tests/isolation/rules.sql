@@ -3,11 +3,11 @@ create function isolation.broken_rules()
 returns setof text
 language sql
 as $$
-  select 'the counters have drifted: ' || coalesce(d.stored::text, 'nothing') || ' for ' || coalesce(d.counted::text, 'nothing') from queue.drift() as d
+  select 'the counters have drifted: ' || coalesce(d.stored::text, 'nothing') || ' for ' || coalesce(d.counted::text, 'nothing') from fairlane_core.drift() as d
   union all
-  select 'a task stands ' || coalesce(t.standing, 'nowhere') || ' and should stand ' || coalesce(queue.task_standing(t), 'nowhere')
+  select 'a task stands ' || coalesce(t.readiness, 'nowhere') || ' and should stand ' || coalesce(fairlane_core.task_readiness(t), 'nowhere')
   from public.tasks as t
-  where t.standing is distinct from queue.task_standing(t)
+  where t.readiness is distinct from fairlane_core.task_readiness(t)
   union all
   -- Each change begins where the one before it ended: no two can have started from the same state.
   select 'the history tears: ' || coalesce(e.before, 'nothing') || ', then from ' || coalesce(e.from_status, 'nothing') || ' to ' || e.to_status
@@ -59,7 +59,7 @@ as $$
       from public.task_events as e
       where e.task_id = (r.reply ->> 'task_id')::uuid
         and e.to_status = 'In Progress'
-        and queue.sent_name(e.worker_id) = r.session
+        and fairlane_core.sent_name(e.worker_id) = r.session
         and e.attempt = (r.reply ->> 'attempt')::integer
     )
   union all
@@ -76,7 +76,7 @@ as $$
   union all
   select 'a claimer was told of nothing, although something is claimable'
   where exists (select from isolation.replies as r where r.reply is null)
-    and queue.claimable_count(('service', null, null)::queue.caller, 'gpu') > 0
+    and fairlane_core.claimable_count(('service', null, null)::fairlane_core.caller, 'gpu') > 0
   union all
   select 'a task does not have the end that its worker was told: ' || t.status
   from isolation.replies as r
@@ -119,7 +119,7 @@ as $$
     and t.requeue_count = 0
     and exists (
       select
-      from queue.task_dependencies as d
+      from fairlane_core.task_dependencies as d
         join public.tasks as p on p.id = d.depends_on
       where d.task_id = t.id
         and p.status in ('Failed', 'Cancelled')
@@ -135,9 +135,9 @@ as $$
   from public.tasks as t
     full join public.generations as g on g.task_id = t.id
   where (
-    t.status = 'Complete' and g.id is null and queue.creates_generation(t.task_type, t.params)
+    t.status = 'Complete' and g.id is null and fairlane_core.creates_generation(t.task_type, t.params)
     -- A repeated child shows the record of the first one.
-    and not exists (select from queue.subtasks as s where s.task_id = t.id and s.replaced_by is not null)
+    and not exists (select from fairlane_core.subtasks as s where s.task_id = t.id and s.replaced_by is not null)
   )
     or (t.status <> 'Complete' and g.id is not null)
     or g.location <> t.output_location

@@ -12,7 +12,7 @@ export interface Session {
 
 /** For this session alone: others do not see what it has not committed. */
 const HURRY = "set local lock_timeout = '20ms'; " +
-  "update queue.settings set max_lock_wait = '20ms', max_report_wait = '20ms';";
+  "update fairlane_core.settings set max_lock_wait = '20ms', max_report_wait = '20ms';";
 
 /**
  * A specification for isolationtester: every choice of one act per session, in

@@ -41,7 +41,7 @@ begin
   delete from public.users where true;
   delete from public.task_events where true;
   -- Whoever waits waits until the other one ends, unless it hurries.
-  update queue.settings
+  update fairlane_core.settings
   set clock_offset = interval '0', max_lock_wait = interval '2 seconds', max_report_wait = interval '2 seconds'
   where true;
 
@@ -57,21 +57,21 @@ begin
     (isolation.id('other'), 'clip', v_owner, null, 0),
     (isolation.id('rescued'), 'clip', v_owner, null, 10),
     (isolation.id('ready'), 'clip', v_owner, null, 5);
-  insert into queue.task_dependencies values (isolation.id('waiting'), isolation.id('other'));
+  insert into fairlane_core.task_dependencies values (isolation.id('waiting'), isolation.id('other'));
 
   update public.tasks
   set status = 'In Progress',
     worker_id = case id when isolation.id('other') then 'another-worker' else 'an-old-worker' end,
     lease_token = id,
     attempts = 1,
-    claimed_at = queue.now(),
-    generation_started_at = queue.now()
+    claimed_at = fairlane_core.now(),
+    generation_started_at = fairlane_core.now()
   where id in (isolation.id('running'), isolation.id('other'), isolation.id('rescued'));
   update public.tasks set status = 'Queued' where id = isolation.id('rescued');
 end;
 $$;
 
--- A running parent (3), a task beside it (2) and its dependant (1), in the order of their ids.
+-- A running parent (3), a task beside it (2) and its dependent (1), in the order of their ids.
 create function isolation.insert_family()
 returns void
 language sql
@@ -83,7 +83,7 @@ as $$
   from generate_series(1, 3) as n;
 
   update public.tasks
-  set status = 'In Progress', worker_id = 'parents-worker', lease_token = id, attempts = 1, claimed_at = queue.now()
+  set status = 'In Progress', worker_id = 'parents-worker', lease_token = id, attempts = 1, claimed_at = fairlane_core.now()
   where id = '00000000-0000-0000-0000-000000000003';
 $$;
 

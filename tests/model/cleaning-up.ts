@@ -14,16 +14,16 @@ export function cleanUp(state: State): void {
 
 /** Never started, too old, and nothing that is fresh would go along. */
 function isForgotten(state: State, task: Task): boolean {
-  const standing = standingOf(state, task) ?? "";
+  const readiness = standingOf(state, task) ?? "";
   const along = goingAlong(state, task);
-  return standing === "stale" &&
+  return readiness === "stale" &&
     ![...along].some((other) =>
       other !== task && other.owner === task.owner &&
       isFresh(state, other, along)
     );
 }
 
-/** What would be cancelled with it: dependants, children, and so on. */
+/** What would be cancelled with it: dependents, children, and so on. */
 function goingAlong(state: State, task: Task): Set<Task> {
   const along = new Set([task]);
   // A set hands out what is added on the way, too.

@@ -99,7 +99,7 @@ function leave(state: State, task: Task, to: Status): void {
   }
 }
 
-/** What follows for families and dependants from tasks that have moved. */
+/** What follows for families and dependents from tasks that have moved. */
 export function settle(state: State, moved: readonly Moved[]): void {
   if (moved.length === 0) return;
   const parents = moved.filter(({ task }) => task.replacedBy === null)

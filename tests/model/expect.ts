@@ -38,9 +38,9 @@ export function expectAgreement(
   ]);
   expect(found, "tasks").toEqual(tasks);
 
-  for (const [id, , , , , , standing] of seen.tasks) {
+  for (const [id, , , , , , readiness] of seen.tasks) {
     const task = state.tasks.get(placeOf(id) ?? -1);
-    if (task !== undefined) expectStanding(state, task, standing);
+    if (task !== undefined) expectStanding(state, task, readiness);
   }
 
   if (seen.counts === null || asking === undefined) return;
@@ -59,14 +59,14 @@ export function expectAgreement(
 function expectStanding(
   state: State,
   task: Task,
-  standing: string | null,
+  readiness: string | null,
 ): void {
-  const isBehind = standing === "not_yet"
+  const isBehind = readiness === "not_yet"
     ? (task.dueAt ?? 0) <= state.now
-    : standing === "ready";
+    : readiness === "ready";
   const now = standingOf(state, task);
-  if (isBehind && (standing === "not_yet" || now === "stale")) return;
-  expect(standing, `standing of task ${task.id}`).toBe(now);
+  if (isBehind && (readiness === "not_yet" || now === "stale")) return;
+  expect(readiness, `readiness of task ${task.id}`).toBe(now);
 }
 
 const FINAL = ["Complete", "Failed", "Cancelled"];

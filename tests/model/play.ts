@@ -98,28 +98,30 @@ function beginning(): string {
   `);
   const workers = Array.from({ length: numbers.KNOWN_WORKERS }, (_, index) => `
     insert into public.workers (id, instance_type, status, last_heartbeat)
-    values ('${workerName("service", index)}', 'gpu', 'active', queue.now());
+    values ('${
+    workerName("service", index)
+  }', 'gpu', 'active', fairlane_core.now());
   `);
   const { type, maxAttempts, isRetryable, timeout } = KINDS.fragile;
   return `
-    update queue.settings set
+    update fairlane_core.settings set
       -- Nobody is judged by silence right after a start of the database.
       clock_offset = interval '1 day',
       max_attempts = ${numbers.MAX_ATTEMPTS},
-      gpu_silence_limit = ${seconds(numbers.GPU_SILENCE)},
-      api_silence_limit = ${seconds(numbers.API_SILENCE)},
-      token_silence_limit = ${seconds(numbers.TOKEN_SILENCE)},
-      undelivered_limit = ${seconds(numbers.UNDELIVERED)},
+      gpu_heartbeat_timeout = ${seconds(numbers.GPU_SILENCE)},
+      api_heartbeat_timeout = ${seconds(numbers.API_SILENCE)},
+      token_heartbeat_timeout = ${seconds(numbers.TOKEN_SILENCE)},
+      delivery_timeout = ${seconds(numbers.UNDELIVERED)},
       stale_after = ${seconds(numbers.STALE_AFTER)},
       dependency_grace = ${seconds(numbers.DEPENDENCY_GRACE)},
       family_quiet_after = ${seconds(numbers.FAMILY_QUIET)},
       retry_delay = ${seconds(numbers.RETRY_DELAY)},
       max_retry_delay = ${seconds(numbers.RETRY_DELAY)},
-      max_free_returns = ${numbers.MAX_FREE_RETURNS},
+      max_uncounted_releases = ${numbers.MAX_FREE_RETURNS},
       held_slot_limit = ${seconds(numbers.HELD_LIMIT)},
       turn_memory = ${seconds(numbers.TURN_MEMORY)};
     -- Only the command rescues, no claim does.
-    update queue.job_runs set scheduled_at = 'infinity' where job = 'rescue';
+    update fairlane_core.job_runs set scheduled_at = 'infinity' where job = 'rescue';
     insert into public.task_types (name, max_attempts, is_retryable, timeout)
     values ('${type}', ${maxAttempts}, ${isRetryable}, ${
     seconds(timeout ?? 0)

@@ -19,7 +19,7 @@ $$;
 -- The queue's time, so many seconds from now; clients have a clock of their own.
 create function pg_temp.in_seconds(p_seconds integer) returns timestamptz
 language sql security definer as $$
-  select queue.now() + make_interval(secs => p_seconds)
+  select fairlane_core.now() + make_interval(secs => p_seconds)
 $$;
 
 -- One of the tasks in these states, counted round and round; nobody's when there are none.
@@ -52,7 +52,7 @@ begin
 end;
 $$;
 
--- What can be seen of every task: id, status, attempts, worker, output, generations, standing. The worker by the name it
+-- What can be seen of every task: id, status, attempts, worker, output, generations, readiness. The worker by the name it
 -- sends, where the token that stands before it is that of the holder.
 create function pg_temp.see() returns text
 language plpgsql as $$
@@ -62,12 +62,12 @@ begin
       t.id, t.status, t.attempts,
       case
         when t.token_id is null then t.worker_id
-        when starts_with(t.worker_id, 'token:' || t.token_id || ':') then queue.sent_name(t.worker_id)
+        when starts_with(t.worker_id, 'token:' || t.token_id || ':') then fairlane_core.sent_name(t.worker_id)
         else 'without its token: ' || t.worker_id
       end,
       t.output_location,
       (select coalesce(json_agg(g.location), '[]') from public.generations as g where g.task_id = t.id),
-      t.standing
+      t.readiness
     ) order by t.id), '[]')
     from public.tasks as t
   );
@@ -80,11 +80,11 @@ language plpgsql as $$
 begin
   return json_build_object(
     'told', public.task_counts(p_caller, p_pool),
-    'drift', (select coalesce(json_agg(d), '[]') from queue.drift() as d),
+    'drift', (select coalesce(json_agg(d), '[]') from fairlane_core.drift() as d),
     'families', (
       select coalesce(json_agg(o), '[]')
-      from queue.orchestrations as o
-        cross join queue.recount_families(array[o.orchestrator_id]) as r
+      from fairlane_core.orchestrations as o
+        cross join fairlane_core.recount_families(array[o.orchestrator_id]) as r
       where (o.open_count, o.complete_count, o.failed_count, o.cancelled_count, o.part_count, o.final_count, o.ended_as)
         is distinct from (r.open_count, r.complete_count, r.failed_count, r.cancelled_count, r.part_count, r.final_count, r.ended_as)
     )
@@ -112,7 +112,7 @@ begin
     end;
     perform set_config('role', 'postgres', true);
     -- What waits for a child that went with its family follows in its turn, here at once.
-    perform queue.settle_deferred() from queue.deferred_work as w limit 1;
+    perform fairlane_core.settle_deferred() from fairlane_core.deferred_work as w limit 1;
     -- What a transaction of its own would have forgotten.
     perform set_config(s.name, '', true)
     from unnest(array['actor', 'reason', 'details', 'counts_itself', 'forgives_starts', 'rescues', 'let_go', 'bills']) as n (name)

@@ -68,21 +68,23 @@ export function statementOf(step: Step): Statement {
       );
     case "fail siblings":
       return operator(
-        `update queue.settings set fails_siblings = ${command.to} returning null`,
+        `update fairlane_core.settings set fails_siblings = ${command.to} returning null`,
       );
     case "tick":
       return operator(
-        `update queue.settings
+        `update fairlane_core.settings
         set clock_offset = clock_offset + interval '${command.seconds} seconds'
         returning null`,
       );
     case "rescue":
     case "sweep":
-      return operator(`select null from queue.${command.do}()`);
+      return operator(`select null from fairlane_core.${command.do}()`);
     case "cleanup":
-      return operator("select null from queue.sweep(), queue.cleanup()");
+      return operator(
+        "select null from fairlane_core.sweep(), fairlane_core.cleanup()",
+      );
     case "mend families":
-      return operator("select null from queue.mend_orchestrations()");
+      return operator("select null from fairlane_core.repair_orchestrations()");
     default:
       return report(step, command);
   }

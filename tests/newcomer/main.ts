@@ -17,7 +17,7 @@ import {
   type Who,
 } from "./who.ts";
 
-// npm run try-out -- [--as root|user|bare] [--with-test]: what the README tells
+// npm run test:quickstart -- [--as root|user|bare] [--with-test]: what the README tells
 // a newcomer to do, done in a fresh clone of the last commit.
 
 const { values } = parseArgs({

@@ -24,7 +24,7 @@ const SEEDED_TASKS = 4;
 const NPM_START = ["npm", "start"];
 const STACK_TRACE = /^\s+at /m;
 
-/** Refused: one message, whose parts are returned, and exit code 1. */
+/** QueueError: one message, whose parts are returned, and exit code 1. */
 async function expectRefusal(
   copy: CheckoutCopy,
   words: RegExp,

@@ -7,11 +7,11 @@ import { admin } from "./db.ts";
  */
 export async function stepClock(interval: string): Promise<void> {
   await admin()`
-    update queue.settings set clock_offset = clock_offset + ${interval}::interval
+    update fairlane_core.settings set clock_offset = clock_offset + ${interval}::interval
   `;
 }
 
 /** Puts the queue's clock back; call it after each test that moved it. */
 export async function resetClock(): Promise<void> {
-  await admin()`update queue.settings set clock_offset = interval '0'`;
+  await admin()`update fairlane_core.settings set clock_offset = interval '0'`;
 }

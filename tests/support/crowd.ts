@@ -53,16 +53,16 @@ export async function settleAll(): Promise<number> {
     const [piece] = await admin()<{ settled: number; finished: number }[]>`
       select (r ->> 'settled')::integer as settled,
         (r ->> 'finished')::integer as finished
-      from queue.settle_deferred() as r
+      from fairlane_core.settle_deferred() as r
     `;
     if (!piece || piece.settled + piece.finished === 0) return pieces;
   }
 }
 
-/** How many tasks there are per status and standing. */
+/** How many tasks there are per status and readiness. */
 export async function countByState(): Promise<Record<string, number>> {
   const rows = await admin()<{ state: string; count: number }[]>`
-    select concat_ws(' ', status, standing) as state, count(*)::integer
+    select concat_ws(' ', status, readiness) as state, count(*)::integer
     from public.tasks group by 1 order by 1
   `;
   return Object.fromEntries(rows.map((row) => [row.state, row.count]));

@@ -19,7 +19,7 @@ export async function counterDrift(
     with
     task as (
       select
-        t.id, t.user_id, t.pool, t.standing, t.takes_slot, t.lease_token,
+        t.id, t.user_id, t.pool, t.readiness, t.takes_slot, t.lease_token,
         case
           when t.status = 'In Progress' then t.token_id is null
           else t.run_type is distinct from 'local'
@@ -34,30 +34,30 @@ export async function counterDrift(
           (
             select count(*)
             from task as t
-            where t.user_id = s.user_id and t.standing = 'active' and t.takes_slot
+            where t.user_id = s.user_id and t.readiness = 'active' and t.takes_slot
           ) + (
             select count(*)
-            from queue.held_slots as h
+            from fairlane_core.held_slots as h
             where h.user_id = s.user_id and h.takes_slot and h.let_go_at is null
           ),
           (
             select count(*)
             from task as t
-            where t.user_id = s.user_id and t.standing = 'active' and not t.takes_slot
+            where t.user_id = s.user_id and t.readiness = 'active' and not t.takes_slot
               and not exists (
-                select from queue.handovers as o
+                select from fairlane_core.handovers as o
                 where o.orchestrator_id = t.id
                   -- What ran through the upgrade has none.
                   and o.lease_token = coalesce(t.lease_token, '00000000-0000-0000-0000-000000000000')
               )
           ) + (
             select count(*)
-            from queue.held_slots as h
+            from fairlane_core.held_slots as h
             where h.user_id = s.user_id and not h.takes_slot and h.let_go_at is null
           ),
-          (select count(*) from queue.held_slots as h where h.user_id = s.user_id and h.let_go_at is not null)
+          (select count(*) from fairlane_core.held_slots as h where h.user_id = s.user_id and h.let_go_at is not null)
         ]::integer[] as counted
-      from queue.user_slots as s
+      from fairlane_core.user_slots as s
     ),
     line as (
       select
@@ -70,24 +70,24 @@ export async function counterDrift(
           l.active_local, l.active_local_orchestration
         ], array_fill(0, array[8])) as kept,
         coalesce(t.counted, array_fill(0, array[8])) as counted
-      from queue.user_lines as l
+      from fairlane_core.user_queues as l
         full join (
           select
             t.user_id,
             t.pool,
             array[
-              count(*) filter (where t.standing = 'ready' and t.is_cloud and t.takes_slot),
-              count(*) filter (where t.standing = 'ready' and t.is_cloud and not t.takes_slot),
-              count(*) filter (where t.standing = 'ready' and not t.is_cloud and t.takes_slot),
-              count(*) filter (where t.standing = 'ready' and not t.is_cloud and not t.takes_slot),
-              count(*) filter (where t.standing = 'active' and t.is_cloud and t.takes_slot),
-              count(*) filter (where t.standing = 'active' and t.is_cloud and not t.takes_slot),
-              count(*) filter (where t.standing = 'active' and not t.is_cloud and t.takes_slot),
-              count(*) filter (where t.standing = 'active' and not t.is_cloud and not t.takes_slot)
+              count(*) filter (where t.readiness = 'ready' and t.is_cloud and t.takes_slot),
+              count(*) filter (where t.readiness = 'ready' and t.is_cloud and not t.takes_slot),
+              count(*) filter (where t.readiness = 'ready' and not t.is_cloud and t.takes_slot),
+              count(*) filter (where t.readiness = 'ready' and not t.is_cloud and not t.takes_slot),
+              count(*) filter (where t.readiness = 'active' and t.is_cloud and t.takes_slot),
+              count(*) filter (where t.readiness = 'active' and t.is_cloud and not t.takes_slot),
+              count(*) filter (where t.readiness = 'active' and not t.is_cloud and t.takes_slot),
+              count(*) filter (where t.readiness = 'active' and not t.is_cloud and not t.takes_slot)
             ]::integer[] as counted
           from task as t
           where t.user_id is not null
-            and t.standing in ('ready', 'active')
+            and t.readiness in ('ready', 'active')
           group by 1, 2
         ) as t on t.user_id = l.user_id and t.pool = l.pool
     ),
@@ -95,22 +95,22 @@ export async function counterDrift(
       select
         coalesce(b.user_id, t.user_id) as user_id,
         concat_ws(
-          ' ', coalesce(b.pool, t.pool), coalesce(b.reason, t.standing),
+          ' ', coalesce(b.pool, t.pool), coalesce(b.reason, t.readiness),
           case when coalesce(b.is_cloud, t.is_cloud) then 'cloud' else 'local' end
         ) as line,
         coalesce(b.task_count, 0) as kept,
         coalesce(t.counted, 0) as counted
-      from queue.blocked_tasks as b
+      from fairlane_core.blocked_tasks as b
         full join (
           select
             coalesce(t.user_id, '00000000-0000-0000-0000-000000000000') as user_id,
-            t.pool, t.standing, t.is_cloud, count(*) as counted
+            t.pool, t.readiness, t.is_cloud, count(*) as counted
           from task as t
-          where t.standing not in ('ready', 'active')
+          where t.readiness not in ('ready', 'active')
           group by 1, 2, 3, 4
         ) as t on t.user_id = b.user_id
           and t.pool = b.pool
-          and t.standing = b.reason
+          and t.readiness = b.reason
           and t.is_cloud = b.is_cloud
     ),
     -- What a claim goes by: a line that holds something it could take.
@@ -126,12 +126,12 @@ export async function counterDrift(
           s.running, s.running + s.orchestrating + s.remembered,
           greatest(s.orchestration_limit - s.orchestrating, 0)
         ) as counted
-      from queue.user_lines as l
-        join queue.user_slots as s on s.user_id = l.user_id
+      from fairlane_core.user_queues as l
+        join fairlane_core.user_slots as s on s.user_id = l.user_id
       where l.ready_cloud + l.ready_cloud_orchestration > 0
       union all
       select l.user_id, l.pool, 'true', 'false'
-      from queue.user_lines as l
+      from fairlane_core.user_queues as l
       where l.ready_cloud + l.ready_cloud_orchestration = 0
         and l.is_open
     )
@@ -151,11 +151,11 @@ export async function counterDrift(
     from opened
     where kept <> counted
     union all
-    select 'standing of ' || t.id, t.standing, queue.task_standing(t)
+    select 'readiness of ' || t.id, t.readiness, fairlane_core.task_readiness(t)
     from public.tasks as t
-    where t.standing is distinct from queue.task_standing(t)
+    where t.readiness is distinct from fairlane_core.task_readiness(t)
       -- Whose time has come meanwhile is let in by the next claim or sweep.
-      and not (t.standing = 'not_yet' and t.available_at <= queue.now())
+      and not (t.readiness = 'not_yet' and t.available_at <= fairlane_core.now())
   `,
   ];
 }

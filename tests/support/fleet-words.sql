@@ -11,7 +11,7 @@ create function isolation.merge_params(p_orchestrator uuid, p_index integer)
 returns jsonb
 language sql
 as $$
-  select jsonb_build_object(queue.parent_key(), p_orchestrator, 'join_index', p_index)
+  select jsonb_build_object(fairlane_core.parent_key(), p_orchestrator, 'join_index', p_index)
 $$;
 
 create function isolation.merge_type()

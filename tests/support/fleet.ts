@@ -76,7 +76,7 @@ export async function claimAs(workerId: string): Promise<ClaimedTask | null> {
 /** What pg_cron calls each minute, called by hand: tests own the clock. */
 export async function runJob(job: string): Promise<Record<string, unknown>> {
   const [run] = await admin()<{ result: Record<string, unknown> }[]>`
-    select queue.run_job(${job}) as result
+    select fairlane_core.run_job(${job}) as result
   `;
   return run?.result ?? {};
 }

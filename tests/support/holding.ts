@@ -14,7 +14,7 @@ export async function leaveOpen(
 /** A transaction that holds this owner and has not ended. */
 export function holdOwner(owner: Owner): Promise<Connection> {
   return leaveOpen((sql) =>
-    sql`select from queue.user_slots where user_id = ${owner.id} for no key update`
+    sql`select from fairlane_core.user_slots where user_id = ${owner.id} for no key update`
   );
 }
 

@@ -7,7 +7,7 @@ import { admin } from "./db.ts";
  */
 export async function setLockWait(interval = "1 minute"): Promise<void> {
   await admin()`
-    update queue.settings
+    update fairlane_core.settings
     set max_lock_wait = ${interval}::text::interval, max_report_wait = ${interval}::text::interval
   `;
 }
@@ -15,6 +15,6 @@ export async function setLockWait(interval = "1 minute"): Promise<void> {
 /** As shipped. */
 export async function resetLockWait(): Promise<void> {
   await admin()`
-    update queue.settings set max_lock_wait = default, max_report_wait = default
+    update fairlane_core.settings set max_lock_wait = default, max_report_wait = default
   `;
 }

@@ -12,9 +12,9 @@ export async function pauseJobs(adminDbUrl: string): Promise<void> {
     await sql`
       select cron.alter_job(jobid, active := false)
       from cron.job
-      where jobname like 'queue-%'
+      where jobname like 'fairlane-%'
     `;
-    await sql`update queue.job_runs set period = interval '1000 years'`;
+    await sql`update fairlane_core.job_runs set period = interval '1000 years'`;
     // What had begun goes on for a while: tests would meet its locks.
     for (let running = 1; running > 0;) {
       const [row] = await sql<{ running: number }[]>`

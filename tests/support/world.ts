@@ -93,8 +93,8 @@ export async function startTask(
       worker_id = ${workerId},
       lease_token = gen_random_uuid(),
       attempts = attempts + 1,
-      claimed_at = queue.now(),
-      generation_started_at = queue.now()
+      claimed_at = fairlane_core.now(),
+      generation_started_at = fairlane_core.now()
     where id = ${id}
     returning lease_token
   `;
@@ -129,8 +129,8 @@ export function asOwner(owner: Owner): ReturnType<typeof as> {
 
 /** Tables whose rows the migrations ship. */
 const SHIPPED = [
-  ...["public.task_types", "queue.settings", "queue.job_runs"],
-  "queue.family_names",
+  ...["public.task_types", "fairlane_core.settings", "fairlane_core.job_runs"],
+  "fairlane_core.family_names",
 ];
 
 /**
@@ -143,15 +143,15 @@ export async function reset(): Promise<void> {
     select format('%I.%I', n.nspname, c.relname) as name
     from pg_catalog.pg_class as c
       join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-    where n.nspname in ('public', 'queue')
+    where n.nspname in ('public', 'fairlane_core')
       and c.relkind in ('r', 'p')
       and format('%s.%s', n.nspname, c.relname) <> all (${SHIPPED}::text[])
   `;
   const names = tables.map((table) => table.name).join(", ");
   await sql.unsafe(`truncate ${names}`);
   // What ships in tables that tests fill: no database is without it.
-  await sql`insert into queue.clock_watch default values`;
-  await sql`select queue.count_on()`;
+  await sql`insert into fairlane_core.clock_watch default values`;
+  await sql`select fairlane_core.advance_status_totals()`;
 }
 
 function required<T>(value: T | undefined): T {

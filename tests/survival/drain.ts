@@ -115,7 +115,7 @@ function planBlows<Part>(
 }
 
 async function enqueue(sql: Connection, tasks: number): Promise<void> {
-  await sql`update queue.settings set default_task_limit = ${LIMIT}`;
+  await sql`update fairlane_core.settings set default_task_limit = ${LIMIT}`;
   await sql`
     with owner as (
       insert into public.users (id, credits)
@@ -152,13 +152,13 @@ async function countEnded(sql: Connection): Promise<number> {
  */
 async function tick(sql: Connection): Promise<void> {
   await sql`
-    update queue.settings set clock_offset = clock_offset + interval '40 seconds';
-    select queue.run_job('rescue')
+    update fairlane_core.settings set clock_offset = clock_offset + interval '40 seconds';
+    select fairlane_core.run_job('rescue')
   `.simple();
   for (let again = 0; again < MOST_RUNS_PER_TICK; again++) {
-    const lost = await sql`select from queue.lost_tasks() limit 1`;
+    const lost = await sql`select from fairlane_core.stalled_tasks() limit 1`;
     if (lost.length === 0) return;
     await delay(ROUND_MS);
-    await sql`select queue.run_job('rescue')`;
+    await sql`select fairlane_core.run_job('rescue')`;
   }
 }

@@ -30,7 +30,7 @@ export async function rescuesOf(sql: Connection): Promise<Rescue[]> {
         limit 1
       ) as start
       left join public.workers as w on w.id = start.worker_id
-    where e.from_status = 'In Progress' and e.actor = 'queue.rescue'
+    where e.from_status = 'In Progress' and e.actor = 'fairlane_core.rescue'
     order by seconds
   `;
 }

@@ -38,7 +38,7 @@ export async function wrongs(
     union all
     select format('%s was started %s times', t.id, t.attempts)
     from public.tasks as t
-    where t.attempts > (select c.max_attempts from queue.settings as c)
+    where t.attempts > (select c.max_attempts from fairlane_core.settings as c)
     union all
     select format('%s went from %s to %s', e.task_id, e.from_status, e.to_status)
     from public.task_events as e
@@ -49,7 +49,7 @@ export async function wrongs(
     from public.tasks as t
     where t.status = 'Failed' and coalesce(t.error_message, '') = ''
     union all
-    select format('drift: %s', d) from queue.drift() as d
+    select format('drift: %s', d) from fairlane_core.drift() as d
   `;
   found.push(...rows.map((row) => row.what));
 

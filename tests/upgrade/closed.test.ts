@@ -25,11 +25,11 @@ const RIGHTS = `
     select 'function', p.oid::regprocedure::text, p.pronamespace, coalesce(p.proacl, acldefault('f', p.proowner))
     from pg_proc as p
     union all
-    select 'schema', n.nspname::text, n.oid, n.nspacl from pg_namespace as n where n.nspname = 'queue'
+    select 'schema', n.nspname::text, n.oid, n.nspacl from pg_namespace as n where n.nspname = 'fairlane_core'
   ) as o
     cross join lateral aclexplode(o.acl) as a
     left join pg_roles as r on r.oid = a.grantee
-  where o.schema in ('public'::regnamespace, to_regnamespace('queue'))
+  where o.schema in ('public'::regnamespace, to_regnamespace('fairlane_core'))
     and (a.grantee = 0 or r.rolname in ('anon', 'authenticated'))
   order by 1
 `;
@@ -37,7 +37,7 @@ const RIGHTS = `
 const OPEN = `
   select c.oid::regclass::text as name from pg_class as c
   where c.relkind = 'r' and not c.relrowsecurity
-    and c.relnamespace in ('public'::regnamespace, to_regnamespace('queue'))
+    and c.relnamespace in ('public'::regnamespace, to_regnamespace('fairlane_core'))
   order by 1
 `;
 

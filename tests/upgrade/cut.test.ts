@@ -136,7 +136,7 @@ describe("an upgrade", () => {
     const [found] = await sql`
       select count(*)::integer as rows,
         count(*) filter (
-          where status in ('Queued', 'In Progress') and standing is null
+          where status in ('Queued', 'In Progress') and readiness is null
             or user_id is null and project_id is not null
         )::integer as incomplete
       from public.tasks

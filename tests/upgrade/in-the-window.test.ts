@@ -13,7 +13,13 @@ import { oldDatabaseAtSize } from "./old-database-at-size.ts";
 const FUNCTIONS = "20261130001000";
 const SCHEDULE = "20261130001200";
 const JOBS = [
-  ...["rescue", "sweep", "mend_orchestrations", "count_on", "reconcile"],
+  ...[
+    "rescue",
+    "sweep",
+    "repair_orchestrations",
+    "advance_status_totals",
+    "reconcile",
+  ],
   ...["cleanup", "purge", "settle"],
 ];
 
@@ -42,7 +48,7 @@ describe("an owner who comes while an upgrade is halfway", () => {
       await pauseJobs(database.adminUrl);
       for (const job of JOBS) {
         const [ran] = await sql<{ result: { error?: string } }[]>`
-          select queue.run_job(${job}) as result
+          select fairlane_core.run_job(${job}) as result
         `;
         if (ran?.result.error !== undefined) wrong.push({ job, ...ran.result });
       }
@@ -51,7 +57,7 @@ describe("an owner who comes while an upgrade is halfway", () => {
   }, 300_000);
 
   it("leaves numbers that agree, and the schema of a fresh install", async () => {
-    expect(await sql`select * from queue.drift()`).toEqual([]);
+    expect(await sql`select * from fairlane_core.drift()`).toEqual([]);
     expect(await counterDrift(sql)).toEqual([]);
     expect((await differencesFromFresh(database.url)).join("\n")).toBe("");
   });
@@ -82,7 +88,7 @@ describe("an owner who comes while an upgrade is halfway", () => {
       },
     ]);
     const unknown = await sql`
-      select name from queue.unknown_types where name like 'strange_%' order by name
+      select name from fairlane_core.unknown_types where name like 'strange_%' order by name
     `;
     expect(unknown.map((row) => row["name"]))
       .toEqual(["strange_orchestrator", "strange_work"]);
@@ -103,13 +109,13 @@ describe("an owner who comes while an upgrade is halfway", () => {
     const left = () =>
       sql<{ count: number }[]>`
         select count(*)::integer as count from public.tasks
-        where project_id::text like '0f100000-%' and standing = 'ready'
+        where project_id::text like '0f100000-%' and readiness = 'ready'
       `.then(([row]) => row?.count ?? 0);
     const before = await left();
     expect(before).toBeGreaterThan(0);
     await claim("gpu-after-the-window");
     expect(await left()).toBe(before - 1);
-    expect(await sql`select * from queue.drift()`).toEqual([]);
+    expect(await sql`select * from fairlane_core.drift()`).toEqual([]);
     expect(await counterDrift(sql)).toEqual([]);
   });
 

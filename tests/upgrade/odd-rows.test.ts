@@ -19,7 +19,13 @@ import type { Row } from "./rows.ts";
 // end, tasks that wait for themselves. The upgrade takes them, and whatever is queued or runs can still end.
 
 const JOBS = [
-  ...["rescue", "sweep", "mend_orchestrations", "count_on", "reconcile"],
+  ...[
+    "rescue",
+    "sweep",
+    "repair_orchestrations",
+    "advance_status_totals",
+    "reconcile",
+  ],
   ...["cleanup", "purge", "settle"],
 ];
 
@@ -60,7 +66,7 @@ describe("an upgrade of odd rows", () => {
     const live = () =>
       sql<{ status: string }[]>`
         select distinct status::text as status from public.tasks
-        where standing is not null and id::text not like '0b%' order by 1
+        where readiness is not null and id::text not like '0b%' order by 1
       `.then((found) => found.map(({ status }) => status));
     expect(await live()).toEqual(["In Progress", "Queued"]);
     await sql`
@@ -79,7 +85,7 @@ describe("an upgrade of odd rows", () => {
   it("lets every job run, and an owner of odd rows go on", async () => {
     for (const job of JOBS) {
       const [ran] = await sql<{ result: object }[]>`
-        select queue.run_job(${job}) as result
+        select fairlane_core.run_job(${job}) as result
       `;
       expect(ran?.result, job).not.toHaveProperty("error");
     }
@@ -102,15 +108,15 @@ describe("an upgrade of odd rows", () => {
   });
 
   async function expectAgreement(): Promise<void> {
-    expect(await sql`select * from queue.drift()`).toEqual([]);
+    expect(await sql`select * from fairlane_core.drift()`).toEqual([]);
     expect(await counterDrift(sql)).toEqual([]);
   }
 
   async function settleAll(): Promise<void> {
     for (let left = 1; left > 0;) {
-      await sql`select queue.settle_deferred()`;
+      await sql`select fairlane_core.settle_deferred()`;
       const [row] = await sql<{ left: number }[]>`
-        select count(*)::integer as left from queue.deferred_work
+        select count(*)::integer as left from fairlane_core.deferred_work
       `;
       left = row?.left ?? 0;
     }

@@ -21,9 +21,9 @@ export async function readTasks(sql: postgres.Sql): Promise<Row[]> {
 
 /** What pg_cron may write at any full minute. */
 const WRITTEN_BY_JOBS = [
-  "queue.minute_samples",
-  "queue.status_totals",
-  "queue.job_runs",
+  "fairlane_core.minute_samples",
+  "fairlane_core.status_totals",
+  "fairlane_core.job_runs",
 ];
 
 /** Every row of every table, as text. */
@@ -31,7 +31,7 @@ export async function everything(sql: postgres.Sql): Promise<unknown> {
   const tables = await sql<{ name: string }[]>`
     select format('%I.%I', schemaname, tablename) as name
     from pg_catalog.pg_tables
-    where schemaname in ('public', 'queue')
+    where schemaname in ('public', 'fairlane_core')
       and format('%s.%s', schemaname, tablename) <> all (${WRITTEN_BY_JOBS})
     order by 1
   `;

@@ -65,10 +65,10 @@ describe(`an upgrade of ${ROWS} old tasks beside workers that claim`, () => {
         count(*)::integer as rows,
         count(*) filter (where user_id is null and project_id is not null)::integer
           as "withoutOwner",
-        count(*) filter (where status in ('Queued', 'In Progress') and standing is null)::integer
+        count(*) filter (where status in ('Queued', 'In Progress') and readiness is null)::integer
           as "withoutStanding",
         count(*) filter (where status = 'Queued' and dependant_on is not null
-          and not exists (select from queue.task_dependencies as d where d.task_id = t.id))::integer
+          and not exists (select from fairlane_core.task_dependencies as d where d.task_id = t.id))::integer
           as "withoutDependency"
       from public.tasks as t
     `;
@@ -80,7 +80,7 @@ describe(`an upgrade of ${ROWS} old tasks beside workers that claim`, () => {
     });
     const [running] = await sql`
       select count(*)::integer as count
-      from public.tasks where status = 'In Progress' and standing <> 'active'
+      from public.tasks where status = 'In Progress' and readiness <> 'active'
     `;
     expect(running).toEqual({ count: 0 });
   });
@@ -111,7 +111,7 @@ describe(`an upgrade of ${ROWS} old tasks beside workers that claim`, () => {
       select
         count(*)::integer as families,
         count(*) filter (where o.complete_count > 0 and o.open_count + o.complete_count > 2)::integer as "underWay"
-      from queue.orchestrations as o
+      from fairlane_core.orchestrations as o
     `;
     // One in a thousand, less those whose child or parent has no project.
     expect(found?.["families"]).toBeGreaterThan(ROWS / 1000 * 0.8);

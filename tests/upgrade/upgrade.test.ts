@@ -92,7 +92,7 @@ describe.each(Object.entries(VARIANTS))(
       const rows = await sql<Finding[]>`
         select problem, count(*)::integer, min(what_to_do) as "whatToDo",
           min(task_id::text) as first
-        from queue.upgrade_report() group by problem order by problem
+        from fairlane_core.upgrade_report() group by problem order by problem
       `;
       expect(rows.map(({ problem, count }) => [problem, count])).toEqual([
         ["no_generation", 1],
@@ -218,7 +218,7 @@ describe.each(Object.entries(VARIANTS))(
   },
 );
 
-/** One problem of queue.upgrade_report(), summed up. */
+/** One problem of fairlane_core.upgrade_report(), summed up. */
 interface Finding {
   readonly problem: string;
   readonly count: number;

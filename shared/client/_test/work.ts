@@ -1,5 +1,5 @@
 import { vi } from "vitest";
-import { NoAnswer, Refused } from "../errors.ts";
+import { NoResponseError, QueueError } from "../errors.ts";
 import type { Claim } from "../calls.ts";
 import type { QueueClient } from "../queue-client.ts";
 import { runWorker } from "../worker.ts";
@@ -17,8 +17,8 @@ export const TASK: Claim = {
   attempt: 1,
   text: "",
 };
-export const LEASE_LOST = new Refused(409, "LEASE_LOST", "Not yours");
-export const NO_ANSWER = new NoAnswer("x", 1, "lost");
+export const LEASE_LOST = new QueueError(409, "LEASE_LOST", "Not yours");
+export const NO_ANSWER = new NoResponseError("x", 1, "lost");
 
 /** Works on one task until it has ended, then stops; what the queue heard. */
 export async function work(handle: Handler, {

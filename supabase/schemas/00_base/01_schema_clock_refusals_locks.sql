@@ -1,26 +1,26 @@
 -- What everything else stands on: the schema, the one clock, the one way to refuse, and how migrations and callers meet a
 -- table that somebody has locked. Migrations call these before any rule is there.
 
--- Schema `queue` holds the rules and the derived state of the task queue. The Data API does not
+-- Schema `fairlane_core` holds the rules and the derived state of the task queue. The Data API does not
 -- expose it: callers use the short list of functions and the tables in `public`.
-create schema queue;
+create schema fairlane_core;
 
-comment on schema queue is
+comment on schema fairlane_core is
   'Rules and derived state of the task queue. Not exposed by the Data API; callers use the functions in public.';
 
 -- What the platform's defaults would grant on new objects of this schema. Not what Postgres itself grants: execute on a
 -- new function is for everybody, and no default of one schema can take that back. So 91_grants takes all back first;
 -- tests in supabase/tests/schema compare.
-alter default privileges in schema queue revoke all on tables from public, anon, authenticated, service_role;
-alter default privileges in schema queue revoke all on sequences from public, anon, authenticated, service_role;
-alter default privileges in schema queue revoke all on functions from public, anon, authenticated, service_role;
+alter default privileges in schema fairlane_core revoke all on tables from public, anon, authenticated, service_role;
+alter default privileges in schema fairlane_core revoke all on sequences from public, anon, authenticated, service_role;
+alter default privileges in schema fairlane_core revoke all on functions from public, anon, authenticated, service_role;
 
 -- The only clock of the queue, so that a test can move every deadline at once.
 -- Stable within a transaction, like now(): one snapshot, one time.
 -- plpgsql, here and in the other small functions of the hot path: it keeps its plan between calls, while an SQL
 -- function with a pinned search_path can neither be inlined nor keep one.
--- The time every rule of the queue uses: the transaction's clock plus queue.settings.clock_offset.
-create function queue.now()
+-- The time every rule of the queue uses: the transaction's clock plus fairlane_core.settings.clock_offset.
+create function fairlane_core.now()
 returns timestamptz
 language plpgsql
 stable
@@ -28,13 +28,13 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return pg_catalog.now() + (select s.clock_offset from queue.settings as s);
+  return pg_catalog.now() + (select s.clock_offset from fairlane_core.settings as s);
 end;
 $$;
 
 -- Error and progress texts may have any length; rows that are read all day should not.
--- The text, cut with a mark when it is longer than queue.settings.max_text_length characters; null stays null.
-create function queue.cut_text(p_text text)
+-- The text, cut with a mark when it is longer than fairlane_core.settings.max_text_length characters; null stays null.
+create function fairlane_core.cut_text(p_text text)
 returns text
 language plpgsql
 stable
@@ -42,7 +42,7 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_max integer := (select s.max_text_length from queue.settings as s);
+  v_max integer := (select s.max_text_length from fairlane_core.settings as s);
 begin
   if pg_catalog.length(p_text) <= v_max then
     return p_text;
@@ -55,7 +55,7 @@ $$;
 -- A table that somebody has locked (a migration, vacuum full, lock table) must not make every caller wait in line behind
 -- it: they hold the connections that others need. So the functions of the API wait 200 ms for a lock, and then say this.
 -- Refuses a call that got 55P03 (lock_timeout): 503 UNAVAILABLE.
-create function queue.refuse_while_locked()
+create function fairlane_core.refuse_while_locked()
 returns void
 language plpgsql
 volatile
@@ -63,7 +63,7 @@ security definer -- the functions of the API run with their caller's rights
 set search_path = ''
 as $$
 begin
-  perform queue.refuse(
+  perform fairlane_core.refuse(
     503, 'UNAVAILABLE', 'Another session holds what this call needs',
     'Nothing was changed: repeat the same request; health names that session'
   );
@@ -74,7 +74,7 @@ $$;
 -- PostgREST turns SQLSTATE PTnnn into HTTP status nnn and shows detail and hint as they are.
 -- Raises a refusal: SQLSTATE PT<http status>, the sentence as message, the stable code (docs/errors.md) as detail, what
 -- to do as hint.
-create function queue.refuse(p_http_status integer, p_code text, p_message text, p_hint text default null)
+create function fairlane_core.refuse(p_http_status integer, p_code text, p_message text, p_hint text default null)
 returns void
 language plpgsql
 volatile
@@ -92,7 +92,7 @@ $$;
 -- `create index concurrently` that was cut leaves an index that is kept up to date and never used; and the next
 -- `if not exists` takes it for done.
 -- For migrations that build indexes concurrently: drops what a build that was cut has left on these tables.
-create function queue.drop_unfinished_indexes(variadic p_tables regclass[])
+create function fairlane_core.drop_unfinished_indexes(variadic p_tables regclass[])
 returns void
 language plpgsql
 volatile
@@ -108,7 +108,7 @@ begin
     where i.indrelid = any (p_tables)
       and not i.indisvalid
   loop
-    perform queue.lock_tables(variadic p_tables);
+    perform fairlane_core.lock_tables(variadic p_tables);
     execute pg_catalog.format('drop index %s', v_index);
   end loop;
 end;
@@ -119,7 +119,7 @@ $$;
 -- at once or none, in tries that are shorter than anybody minds.
 -- For migrations: takes the tables for the transaction, all or none, without making a claim wait for a second. Raises
 -- 55P03 when they were in use for about a minute.
-create function queue.lock_tables(variadic p_tables regclass[])
+create function fairlane_core.lock_tables(variadic p_tables regclass[])
 returns void
 language plpgsql
 volatile
@@ -159,9 +159,9 @@ $$;
 
 -- How long one may wait for somebody's open transaction is a setting, and each function takes its share of it: several
 -- waits may follow each other, and for a row one may wait twice, in line and for its holder.
--- From here on the calling function waits for a lock at most this share of queue.settings.max_lock_wait. It has a
+-- From here on the calling function waits for a lock at most this share of fairlane_core.settings.max_lock_wait. It has a
 -- lock_timeout of its own (set lock_timeout = ...), which takes this back when it ends.
-create function queue.limit_lock_waits(p_share numeric)
+create function fairlane_core.limit_lock_waits(p_share numeric)
 returns void
 language plpgsql
 volatile
@@ -170,6 +170,6 @@ set search_path = ''
 as $$
 begin
   perform set_config('lock_timeout', ceil(1000 * p_share * extract(epoch from s.max_lock_wait)) || 'ms', true)
-  from queue.settings as s;
+  from fairlane_core.settings as s;
 end;
 $$;

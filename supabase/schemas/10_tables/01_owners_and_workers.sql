@@ -2,7 +2,7 @@
 -- the rows of workers, ends that beats told of, refused claims; who calls (types without rows).
 
 -- The owner of work: what they may spend, what they switched on, how much may run at once.
-create table public.users (
+create table fairlane.owners (
   id uuid not null,
   credits numeric not null default 0,
   settings jsonb,
@@ -14,39 +14,39 @@ create table public.users (
   constraint users_max_orchestrating_is_not_negative check (max_orchestrating >= 0)
 );
 
-comment on table public.users is 'Owners of work; id is the user''s id in auth.users.';
-comment on column public.users.credits is 'Cloud work runs only while this is above 0.';
-comment on column public.users.settings is
-  'What the app keeps of its user. Two switches in it, for cloud and for local work, are the queue''s (queue.switch_path); missing or malformed = on.';
-comment on column public.users.max_in_progress is
-  'How many tasks may be In Progress at once; null = queue.settings.default_task_limit.';
-comment on column public.users.max_orchestrating is
-  'How many orchestration tasks may need a worker at once; null = queue.settings.default_orchestration_limit.';
+comment on table fairlane.owners is 'Owners of work; id is the user''s id in auth.users.';
+comment on column fairlane.owners.credits is 'Cloud work runs only while this is above 0.';
+comment on column fairlane.owners.settings is
+  'What the app keeps of its user. Two switches in it, for cloud and for local work, are the queue''s (fairlane_core.switch_path); missing or malformed = on.';
+comment on column fairlane.owners.max_in_progress is
+  'How many tasks may be In Progress at once; null = fairlane_core.settings.default_task_limit.';
+comment on column fairlane.owners.max_orchestrating is
+  'How many orchestration tasks may need a worker at once; null = fairlane_core.settings.default_orchestration_limit.';
 
-alter table public.users enable row level security;
+alter table fairlane.owners enable row level security;
 
 -- A project groups tasks and says whose they are.
-create table public.projects (
+create table fairlane.projects (
   id uuid not null default gen_random_uuid(),
   user_id uuid not null,
   name text not null default '',
   created_at timestamptz not null default now(),
   deleted_at timestamptz,
   constraint projects_pkey primary key (id),
-  constraint projects_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade
+  constraint projects_belong_to_a_user foreign key (user_id) references fairlane.owners (id) on delete cascade
 );
 
-create index projects_by_user on public.projects (user_id);
+create index projects_by_user on fairlane.projects (user_id);
 
-comment on table public.projects is 'Groups tasks; a task''s owner is its project''s owner.';
-comment on column public.projects.deleted_at is
+comment on table fairlane.projects is 'Groups tasks; a task''s owner is its project''s owner.';
+comment on column fairlane.projects.deleted_at is
   'Since when the project is deleted, while its tasks and results go piece by piece; the row goes last.';
 
-alter table public.projects enable row level security;
+alter table fairlane.projects enable row level security;
 
 -- Personal access tokens of users' own machines. Only a hash is stored: the table's contents let
 -- nobody in.
-create table public.user_api_tokens (
+create table fairlane.user_api_tokens (
   id uuid not null default gen_random_uuid(),
   user_id uuid not null,
   label text not null default '',
@@ -58,34 +58,34 @@ create table public.user_api_tokens (
   constraint user_api_tokens_pkey primary key (id),
   constraint user_api_tokens_hash_is_unique unique (token_hash),
   constraint user_api_tokens_hash_is_sha256_hex check (token_hash ~ '^[0-9a-f]{64}$'),
-  constraint user_api_tokens_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade
+  constraint user_api_tokens_belong_to_a_user foreign key (user_id) references fairlane.owners (id) on delete cascade
 );
 
-create index user_api_tokens_by_user on public.user_api_tokens (user_id);
+create index user_api_tokens_by_user on fairlane.user_api_tokens (user_id);
 
-comment on table public.user_api_tokens is 'Personal access tokens, as SHA-256 hashes: 244 random bits need no slow hash.';
-comment on column public.user_api_tokens.token_hash is 'SHA-256 of the token, hex.';
-comment on column public.user_api_tokens.token_prefix is 'The first characters, so that the owner recognises it.';
-comment on column public.user_api_tokens.expires_at is 'Not accepted from this time on; null = no end.';
-comment on column public.user_api_tokens.revoked_at is 'Set when the owner takes it back; effective at the next call.';
+comment on table fairlane.user_api_tokens is 'Personal access tokens, as SHA-256 hashes: 244 random bits need no slow hash.';
+comment on column fairlane.user_api_tokens.token_hash is 'SHA-256 of the token, hex.';
+comment on column fairlane.user_api_tokens.token_prefix is 'The first characters, so that the owner recognises it.';
+comment on column fairlane.user_api_tokens.expires_at is 'Not accepted from this time on; null = no end.';
+comment on column fairlane.user_api_tokens.revoked_at is 'Set when the owner takes it back; effective at the next call.';
 
-alter table public.user_api_tokens enable row level security;
+alter table fairlane.user_api_tokens enable row level security;
 
 -- Users who were deleted, until the history has forgotten them, too. Everything else of theirs goes with their row.
-create table queue.deleted_users (
+create table fairlane_core.deleted_users (
   user_id uuid not null,
   deleted_at timestamptz not null,
   constraint deleted_users_pkey primary key (user_id)
 );
 
-comment on table queue.deleted_users is
-  'Users who were deleted and of whom public.task_events still tell, until queue.settings.deleted_user_retention has passed.';
-comment on column queue.deleted_users.deleted_at is 'When the row of public.users was deleted, or when that was first noticed.';
+comment on table fairlane_core.deleted_users is
+  'Users who were deleted and of whom fairlane.task_events still tell, until fairlane_core.settings.deleted_user_retention has passed.';
+comment on column fairlane_core.deleted_users.deleted_at is 'When the row of fairlane.owners was deleted, or when that was first noticed.';
 
-alter table queue.deleted_users enable row level security;
+alter table fairlane_core.deleted_users enable row level security;
 
 -- Machines that announced themselves. API workers and users' own machines may never appear here.
-create table public.workers (
+create table fairlane.workers (
   id text not null,
   instance_type text not null default 'external',
   status text not null default 'inactive',
@@ -103,37 +103,37 @@ create table public.workers (
 );
 
 -- Rows from before this rule are not asked again.
-alter table public.workers
+alter table fairlane.workers
   add constraint workers_times_are_finite check (isfinite(last_heartbeat) and isfinite(created_at)) not valid;
 
 -- The list of every orchestrator's cycle, newest first. A beat changes nothing in it.
-create index workers_by_age on public.workers (created_at);
+create index workers_by_age on fairlane.workers (created_at);
 
-comment on table public.workers is 'Machines that announced themselves, by the id they send with every call.';
-comment on column public.workers.status is
+comment on table fairlane.workers is 'Machines that announced themselves, by the id they send with every call.';
+comment on column fairlane.workers.status is
   'inactive, spawning, active, terminating, terminated, error or crashed; other values are stored as they come. terminating, terminated and error get no work.';
-comment on column public.workers.last_heartbeat is 'Server time of the last beat. In no index: it changes every 20 seconds.';
-comment on column public.workers.current_model is 'The model the worker has loaded.';
-comment on column public.workers.metadata is 'What the orchestrator and the beats know of the machine; always an object.';
-comment on column public.workers.reaped_at is
+comment on column fairlane.workers.last_heartbeat is 'Server time of the last beat. In no index: it changes every 20 seconds.';
+comment on column fairlane.workers.current_model is 'The model the worker has loaded.';
+comment on column fairlane.workers.metadata is 'What the orchestrator and the beats know of the machine; always an object.';
+comment on column fairlane.workers.reaped_at is
   'When the queue itself set the worker to error for its silence; null as soon as anybody else says the status. No API role writes it.';
-comment on column public.workers.failed_at is
+comment on column fairlane.workers.failed_at is
   'When the worker failed: it crashed, was silent or never beat when it was set aside, or ended with work in its hands. Decided once, when the status changes; null once it lives again. Written by a trigger.';
-comment on column public.workers.goodbye_at is
+comment on column fairlane.workers.goodbye_at is
   'When the worker said itself, with a last beat, that it ends; null once it beats or claims again, or anybody else says the status. No API role writes it.';
-comment on column public.workers.ended_at is
+comment on column fairlane.workers.ended_at is
   'Since when the worker is terminated, crashed or in error; null while it is not. Written by a trigger.';
-comment on column public.workers.kept_at is
-  'Since when public.keep_worker keeps this machine: while it beats, no orchestrator sets it aside. No API role writes it.';
+comment on column fairlane.workers.kept_at is
+  'Since when fairlane.keep_worker keeps this machine: while it beats, no orchestrator sets it aside. No API role writes it.';
 
-alter table public.workers set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
+alter table fairlane.workers set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
 
-alter table public.workers enable row level security;
+alter table fairlane.workers enable row level security;
 
 -- Beats that could not be written into the row of their worker, because another transaction holds it; of users' own
 -- machines, which have no row, only ends: while another transaction holds a task that they run, or its owner. And ends of
 -- machines under a name that several share: whose a task was shows later, when nobody names it again.
-create table queue.noted_beats (
+create table fairlane_core.noted_beats (
   worker_id text not null,
   beat_at timestamptz not null,
   status text, -- an end that is still to be applied
@@ -142,23 +142,23 @@ create table queue.noted_beats (
   constraint noted_beats_pkey primary key (worker_id, beat_at)
 );
 
-comment on table queue.noted_beats is
-  'Beats of workers whose row another transaction held: signs of life for queue.lost_tasks, deleted by the rescue an hour later; and ends, of users'' machines while another transaction held what they run, and of machines under a name that several share, deleted with the last of these starts.';
+comment on table fairlane_core.noted_beats is
+  'Beats of workers whose row another transaction held: signs of life for fairlane_core.stalled_tasks, deleted by the rescue an hour later; and ends, of users'' machines while another transaction held what they run, and of machines under a name that several share, deleted with the last of these starts.';
 
-comment on column queue.noted_beats.status is
+comment on column fairlane_core.noted_beats.status is
   'The end that the beat told of (terminated, crashed), until the rescue could write it into the worker''s row.';
 
-comment on column queue.noted_beats.leases is
+comment on column fairlane_core.noted_beats.leases is
   'The starts (tasks.lease_token) that the end leaves to the rescue; null where the end is that of one worker of the fleet.';
 
-comment on column queue.noted_beats.doubtful_leases is
+comment on column fairlane_core.noted_beats.doubtful_leases is
   'The starts that were under way under the shared name of a machine which ended: which of them were its own, those show that no machine names again.';
 
-alter table queue.noted_beats enable row level security;
+alter table fairlane_core.noted_beats enable row level security;
 
 -- Workers whose claims were refused because of what their row says. A refusal itself rolls back, so it is noted by a
 -- second call, at most once a minute and worker.
-create table queue.claim_refusals (
+create table fairlane_core.claim_refusals (
   worker_id text not null,
   status text not null,
   first_at timestamptz not null,
@@ -166,29 +166,29 @@ create table queue.claim_refusals (
   constraint claim_refusals_pkey primary key (worker_id)
 );
 
-comment on table queue.claim_refusals is 'Per worker, claims refused with WORKER_NOT_ELIGIBLE; kept for a week.';
-comment on column queue.claim_refusals.status is 'The worker''s status at the last one.';
-comment on column queue.claim_refusals.first_at is 'When its claims began to be refused.';
-comment on column queue.claim_refusals.last_at is 'The last one noted; exact to a minute.';
+comment on table fairlane_core.claim_refusals is 'Per worker, claims refused with WORKER_NOT_ELIGIBLE; kept for a week.';
+comment on column fairlane_core.claim_refusals.status is 'The worker''s status at the last one.';
+comment on column fairlane_core.claim_refusals.first_at is 'When its claims began to be refused.';
+comment on column fairlane_core.claim_refusals.last_at is 'The last one noted; exact to a minute.';
 
-alter table queue.claim_refusals enable row level security;
+alter table fairlane_core.claim_refusals enable row level security;
 
 -- Who is calling, once the credential was checked.
-create type queue.caller as (
+create type fairlane_core.caller as (
   kind text,
   user_id uuid,
   token_id uuid
 );
 
-comment on type queue.caller is
+comment on type fairlane_core.caller is
   'Who is calling: kind service (user_id null), token or user (user_id set).';
 
 -- What a caller would rather run.
-create type queue.affinity as (
+create type fairlane_core.affinity as (
   model text,
   is_required boolean,
   waited_since timestamptz
 );
 
-comment on type queue.affinity is
+comment on type fairlane_core.affinity is
   'What a caller would rather run: tasks of the model it has loaded (null = no preference), if is_required also those of users whose turn comes later; tasks that were enqueued before waited_since come in their turn.';

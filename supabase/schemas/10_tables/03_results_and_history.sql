@@ -1,7 +1,7 @@
 -- What is left of a task: its result record, its history, logs, and what is added up of them.
 
 -- The result records: what a user has to show for a task. At most one per task, by constraint.
-create table public.generations (
+create table fairlane.generations (
   id uuid not null default gen_random_uuid(),
   project_id uuid,
   type text,
@@ -17,32 +17,32 @@ create table public.generations (
   based_on uuid,
   constraint generations_pkey primary key (id),
   constraint generations_are_one_per_task unique (task_id),
-  constraint generations_belong_to_a_project foreign key (project_id) references public.projects (id) on delete cascade,
-  constraint generations_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade,
-  constraint generations_come_from_a_task foreign key (task_id) references public.tasks (id) on delete set null
+  constraint generations_belong_to_a_project foreign key (project_id) references fairlane.projects (id) on delete cascade,
+  constraint generations_belong_to_a_user foreign key (user_id) references fairlane.owners (id) on delete cascade,
+  constraint generations_come_from_a_task foreign key (task_id) references fairlane.tasks (id) on delete set null
 );
 
-create index generations_by_project on public.generations (project_id);
-create index generations_by_user on public.generations (user_id);
+create index generations_by_project on fairlane.generations (project_id);
+create index generations_by_user on fairlane.generations (user_id);
 -- What stands at a place of a parent record, the newest last.
-create index generations_by_parent on public.generations (parent_generation_id, child_order, created_at, id)
+create index generations_by_parent on fairlane.generations (parent_generation_id, child_order, created_at, id)
   where parent_generation_id is not null;
 
-comment on table public.generations is 'Result records; exactly one per completed task of a type that creates them.';
-comment on column public.generations.type is 'image or video, from the task''s type.';
-comment on column public.generations.location is 'Where the result is; null when the worker reported none. The task''s output_location, unless the app has moved it.';
-comment on column public.generations.params is 'The task''s params at completion.';
-comment on column public.generations.task_id is 'The task it came from; null when that task was deleted, or on rows from before the column existed.';
-comment on column public.generations.parent_generation_id is 'The generation this one is a part of.';
-comment on column public.generations.child_order is 'Its place among the parent''s parts.';
-comment on column public.generations.is_child is 'True for a part of another generation.';
-comment on column public.generations.based_on is 'The generation this one was made from.';
+comment on table fairlane.generations is 'Result records; exactly one per completed task of a type that creates them.';
+comment on column fairlane.generations.type is 'image or video, from the task''s type.';
+comment on column fairlane.generations.location is 'Where the result is; null when the worker reported none. The task''s output_location, unless the app has moved it.';
+comment on column fairlane.generations.params is 'The task''s params at completion.';
+comment on column fairlane.generations.task_id is 'The task it came from; null when that task was deleted, or on rows from before the column existed.';
+comment on column fairlane.generations.parent_generation_id is 'The generation this one is a part of.';
+comment on column fairlane.generations.child_order is 'Its place among the parent''s parts.';
+comment on column fairlane.generations.is_child is 'True for a part of another generation.';
+comment on column fairlane.generations.based_on is 'The generation this one was made from.';
 
-alter table public.generations enable row level security;
+alter table fairlane.generations enable row level security;
 
 -- The story of every task, in order, append only. Ids are taken under the owner's lock, so the order
 -- of ids is the order in which things became true for that owner.
-create table public.task_events (
+create table fairlane.task_events (
   id bigint generated always as identity,
   task_id uuid not null,
   user_id uuid,
@@ -57,26 +57,26 @@ create table public.task_events (
   constraint task_events_pkey primary key (id)
 );
 
-create index task_events_by_task on public.task_events (task_id, id);
-create index task_events_by_user on public.task_events (user_id, id);
+create index task_events_by_task on fairlane.task_events (task_id, id);
+create index task_events_by_user on fairlane.task_events (user_id, id);
 -- Starts that came to nothing: the only trace of a worker that gave back all it ever had. Few, so that claims and
 -- completions pay nothing.
-create index task_events_by_worker on public.task_events (worker_id)
+create index task_events_by_worker on fairlane.task_events (worker_id)
   where from_status = 'In Progress' and to_status in ('Queued', 'Failed');
 
-comment on table public.task_events is 'Append-only history: every change of state of every task, and what was reported but changed nothing.';
-comment on column public.task_events.task_id is 'The task; kept when the task is deleted.';
-comment on column public.task_events.user_id is 'The task''s owner at the time.';
-comment on column public.task_events.from_status is 'Null when the task was created; equal to to_status when nothing changed and the report was only recorded.';
-comment on column public.task_events.attempt is 'Which start of the task this belongs to; 0 before the first.';
-comment on column public.task_events.actor is 'Who did it, as far as known: service, token:<id>, user:<id>, or the database role of a direct change.';
-comment on column public.task_events.reason is 'Why, in words.';
-comment on column public.task_events.details is 'What else was reported, for example the full error text.';
+comment on table fairlane.task_events is 'Append-only history: every change of state of every task, and what was reported but changed nothing.';
+comment on column fairlane.task_events.task_id is 'The task; kept when the task is deleted.';
+comment on column fairlane.task_events.user_id is 'The task''s owner at the time.';
+comment on column fairlane.task_events.from_status is 'Null when the task was created; equal to to_status when nothing changed and the report was only recorded.';
+comment on column fairlane.task_events.attempt is 'Which start of the task this belongs to; 0 before the first.';
+comment on column fairlane.task_events.actor is 'Who did it, as far as known: service, token:<id>, user:<id>, or the database role of a direct change.';
+comment on column fairlane.task_events.reason is 'Why, in words.';
+comment on column fairlane.task_events.details is 'What else was reported, for example the full error text.';
 
-alter table public.task_events enable row level security;
+alter table fairlane.task_events enable row level security;
 
 -- Log lines of workers and orchestrators, kept for two days.
-create table public.system_logs (
+create table fairlane.system_logs (
   id bigint generated by default as identity,
   "timestamp" timestamptz not null default now(),
   source_type text not null,
@@ -90,34 +90,34 @@ create table public.system_logs (
   constraint system_logs_pkey primary key (id)
 );
 
-create index system_logs_by_time on public.system_logs ("timestamp");
-create index system_logs_by_worker on public.system_logs (worker_id, "timestamp");
-create index system_logs_by_task on public.system_logs (task_id, "timestamp");
+create index system_logs_by_time on fairlane.system_logs ("timestamp");
+create index system_logs_by_worker on fairlane.system_logs (worker_id, "timestamp");
+create index system_logs_by_task on fairlane.system_logs (task_id, "timestamp");
 -- The cycles of an orchestrator; lines of workers have none and pay nothing.
-create index system_logs_by_cycle on public.system_logs (cycle_number) where cycle_number is not null;
+create index system_logs_by_cycle on fairlane.system_logs (cycle_number) where cycle_number is not null;
 
-comment on table public.system_logs is 'Log lines of workers and orchestrators.';
-comment on column public.system_logs.source_type is 'orchestrator_gpu, orchestrator_api, worker, edge_function, ...';
-comment on column public.system_logs.task_id is 'Text, because clients also log about ids that are not UUIDs.';
+comment on table fairlane.system_logs is 'Log lines of workers and orchestrators.';
+comment on column fairlane.system_logs.source_type is 'orchestrator_gpu, orchestrator_api, worker, edge_function, ...';
+comment on column fairlane.system_logs.task_id is 'Text, because clients also log about ids that are not UUIDs.';
 
-alter table public.system_logs enable row level security;
+alter table fairlane.system_logs enable row level security;
 
 -- How many tasks have ended, without counting a million rows: the history is counted on, a piece a minute. No task
 -- writes here, so no two of them wait for each other.
-create table queue.status_totals (
+create table fairlane_core.status_totals (
   status text not null,
   task_count bigint not null,
   last_event_id bigint not null,
   constraint status_totals_pkey primary key (status)
 );
 
-comment on table queue.status_totals is 'Tasks per final status, as of an event.';
-comment on column queue.status_totals.last_event_id is 'The last event that was counted; later ones are counted when somebody asks.';
+comment on table fairlane_core.status_totals is 'Tasks per final status, as of an event.';
+comment on column fairlane_core.status_totals.last_event_id is 'The last event that was counted; later ones are counted when somebody asks.';
 
-alter table queue.status_totals enable row level security;
+alter table fairlane_core.status_totals enable row level security;
 
 -- What is usual: how long the last tasks of each type ran. A start that runs much longer is worth a look.
-create table queue.type_durations (
+create table fairlane_core.type_durations (
   task_type text not null,
   durations integer[] not null,
   usual interval not null,
@@ -125,15 +125,15 @@ create table queue.type_durations (
   constraint type_durations_pkey primary key (task_type)
 );
 
-comment on table queue.type_durations is
-  'Per type how long its last completed tasks ran, from claim to completion; brought up to date by the job count_on. Derived.';
-comment on column queue.type_durations.durations is 'Seconds that each of the last 50 took, the newest last.';
-comment on column queue.type_durations.usual is 'Nine of ten of them took no longer.';
+comment on table fairlane_core.type_durations is
+  'Per type how long its last completed tasks ran, from claim to completion; brought up to date by the job advance_status_totals. Derived.';
+comment on column fairlane_core.type_durations.durations is 'Seconds that each of the last 50 took, the newest last.';
+comment on column fairlane_core.type_durations.usual is 'Nine of ten of them took no longer.';
 
-alter table queue.type_durations enable row level security;
+alter table fairlane_core.type_durations enable row level security;
 
 -- What the sweep saw each minute, per pool: with it a count can tell a jump from growth.
-create table queue.minute_samples (
+create table fairlane_core.minute_samples (
   sampled_at timestamptz not null,
   pool text not null,
   claimable integer not null,
@@ -143,10 +143,10 @@ create table queue.minute_samples (
   constraint minute_samples_pkey primary key (sampled_at, pool)
 );
 
-comment on table queue.minute_samples is 'One row per minute and pool, kept for a day.';
-comment on column queue.minute_samples.claimable is 'Tasks that workers with the service key could claim.';
-comment on column queue.minute_samples.arrivals is 'Tasks enqueued since the sample before.';
-comment on column queue.minute_samples.completions is 'Tasks completed since the sample before.';
-comment on column queue.minute_samples.last_event_id is 'The last event that was counted.';
+comment on table fairlane_core.minute_samples is 'One row per minute and pool, kept for a day.';
+comment on column fairlane_core.minute_samples.claimable is 'Tasks that workers with the service key could claim.';
+comment on column fairlane_core.minute_samples.arrivals is 'Tasks enqueued since the sample before.';
+comment on column fairlane_core.minute_samples.completions is 'Tasks completed since the sample before.';
+comment on column fairlane_core.minute_samples.last_event_id is 'The last event that was counted.';
 
-alter table queue.minute_samples enable row level security;
+alter table fairlane_core.minute_samples enable row level security;

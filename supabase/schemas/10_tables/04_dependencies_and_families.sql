@@ -2,28 +2,28 @@
 
 -- Which task waits for which. No foreign key on depends_on: a dependency may be missing, and the
 -- waiting task then says so (dependency_lost) instead of being refused.
-create table queue.task_dependencies (
+create table fairlane_core.task_dependencies (
   task_id uuid not null,
   depends_on uuid not null,
   constraint task_dependencies_pkey primary key (task_id, depends_on),
-  constraint task_dependencies_belong_to_a_task foreign key (task_id) references public.tasks (id) on delete cascade,
+  constraint task_dependencies_belong_to_a_task foreign key (task_id) references fairlane.tasks (id) on delete cascade,
   constraint task_dependencies_are_on_another_task check (task_id <> depends_on)
 );
 
-create index task_dependencies_by_dependency on queue.task_dependencies (depends_on, task_id);
+create index task_dependencies_by_dependency on fairlane_core.task_dependencies (depends_on, task_id);
 
 -- For the planner. Where ten thousand wait for one task, the measured number says that each task has as many, and whoever
 -- inserts or ends one of his own would read them all.
-alter table queue.task_dependencies alter column depends_on set (n_distinct = -1);
+alter table fairlane_core.task_dependencies alter column depends_on set (n_distinct = -1);
 
-comment on table queue.task_dependencies is 'task_id may run once depends_on is Complete.';
+comment on table fairlane_core.task_dependencies is 'task_id may run once depends_on is Complete.';
 
-alter table queue.task_dependencies enable row level security;
+alter table fairlane_core.task_dependencies enable row level security;
 
--- Which task is a part of which. One row per task whose params name an orchestrator (queue.parent_task_id), also while
+-- Which task is a part of which. One row per task whose params name an orchestrator (fairlane_core.parent_task_id), also while
 -- that orchestrator is not there yet or belongs to somebody else: then nothing follows from it. No foreign keys: the
 -- trigger that follows a delete must still see the row it takes away.
-create table queue.subtasks (
+create table fairlane_core.subtasks (
   task_id uuid not null,
   orchestrator_id uuid not null,
   user_id uuid not null,
@@ -36,25 +36,25 @@ create table queue.subtasks (
 );
 
 -- The final child first; the children of one part side by side, in the order in which they came.
-create index subtasks_by_part on queue.subtasks (orchestrator_id, user_id, final_rank desc, part_index desc nulls last, seq desc)
+create index subtasks_by_part on fairlane_core.subtasks (orchestrator_id, user_id, final_rank desc, part_index desc nulls last, seq desc)
   where replaced_by is null;
-create index subtasks_by_orchestrator on queue.subtasks (orchestrator_id, task_id);
-alter table queue.subtasks alter column orchestrator_id set (n_distinct = -1); -- as above
-create index subtasks_replaced on queue.subtasks (replaced_by) where replaced_by is not null;
+create index subtasks_by_orchestrator on fairlane_core.subtasks (orchestrator_id, task_id);
+alter table fairlane_core.subtasks alter column orchestrator_id set (n_distinct = -1); -- as above
+create index subtasks_replaced on fairlane_core.subtasks (replaced_by) where replaced_by is not null;
 
-comment on table queue.subtasks is 'task_id is a part of orchestrator_id, as its params say.';
-comment on column queue.subtasks.user_id is 'The owner of the task; only an orchestrator of the same owner is its parent.';
-comment on column queue.subtasks.final_rank is
-  'Whose output is that of the family: 3 the final child, 2 one that merges parts, 1 a part, 0 any other (queue.part_of). The highest counts, then the highest part_index.';
-comment on column queue.subtasks.part_index is 'Which part of its rank; 0 for the final child, of which there is one; null = not a numbered part.';
-comment on column queue.subtasks.replaced_by is 'The child that counts instead of this one, which is the same part under another id; null = this one counts.';
-comment on column queue.subtasks.seq is 'The order in which children came.';
+comment on table fairlane_core.subtasks is 'task_id is a part of orchestrator_id, as its params say.';
+comment on column fairlane_core.subtasks.user_id is 'The owner of the task; only an orchestrator of the same owner is its parent.';
+comment on column fairlane_core.subtasks.final_rank is
+  'Whose output is that of the family: 3 the final child, 2 one that merges parts, 1 a part, 0 any other (fairlane_core.part_of). The highest counts, then the highest part_index.';
+comment on column fairlane_core.subtasks.part_index is 'Which part of its rank; 0 for the final child, of which there is one; null = not a numbered part.';
+comment on column fairlane_core.subtasks.replaced_by is 'The child that counts instead of this one, which is the same part under another id; null = this one counts.';
+comment on column fairlane_core.subtasks.seq is 'The order in which children came.';
 
-alter table queue.subtasks enable row level security;
+alter table fairlane_core.subtasks enable row level security;
 
 -- One small row per orchestrator with children: how they stand. Counted in the transaction of each change under the
 -- owner's lock, so that the last of 1,000 children costs no more than the first.
-create table queue.orchestrations (
+create table fairlane_core.orchestrations (
   orchestrator_id uuid not null,
   user_id uuid not null,
   open_count integer not null default 0,
@@ -70,46 +70,46 @@ create table queue.orchestrations (
   constraint orchestrations_pkey primary key (orchestrator_id)
 );
 
--- Families whose orchestrator may have to end, or whose children may have to: what queue.mend_orchestrations looks at.
-create index orchestrations_to_mend on queue.orchestrations (changed_at)
+-- Families whose orchestrator may have to end, or whose children may have to: what fairlane_core.repair_orchestrations looks at.
+create index orchestrations_to_mend on fairlane_core.orchestrations (changed_at)
   where (
     ended_as is null
     and (failed_count > 0 or (open_count = 0 and complete_count + cancelled_count > 0))
   ) or (ended_as = 'Cancelled' and open_count > 0);
 
--- The same where the children of a failed one fail with it (queue.settings.fails_siblings).
-create index orchestrations_failed_with_open_children on queue.orchestrations (orchestrator_id)
+-- The same where the children of a failed one fail with it (fairlane_core.settings.fails_siblings).
+create index orchestrations_failed_with_open_children on fairlane_core.orchestrations (orchestrator_id)
   where ended_as = 'Failed' and open_count > 0;
 
-comment on table queue.orchestrations is
+comment on table fairlane_core.orchestrations is
   'Per orchestrator: how its children stand, those that were replaced left out. Derived, kept in the transaction of each change.';
-comment on column queue.orchestrations.open_count is 'Children that are Queued or In Progress.';
-comment on column queue.orchestrations.part_count is 'Children of final_rank 1, whatever their state; the next two count ranks 2 and 3.';
-comment on column queue.orchestrations.enqueued_attempt is
+comment on column fairlane_core.orchestrations.open_count is 'Children that are Queued or In Progress.';
+comment on column fairlane_core.orchestrations.part_count is 'Children of final_rank 1, whatever their state; the next two count ranks 2 and 3.';
+comment on column fairlane_core.orchestrations.enqueued_attempt is
   'The start in which the orchestrator reported that it has enqueued its children; null = it has not.';
-comment on column queue.orchestrations.ended_as is 'How the orchestrator ended; null = it is Queued or In Progress.';
-comment on column queue.orchestrations.changed_at is 'When one of the counts last changed.';
+comment on column fairlane_core.orchestrations.ended_as is 'How the orchestrator ended; null = it is Queued or In Progress.';
+comment on column fairlane_core.orchestrations.changed_at is 'When one of the counts last changed.';
 
-alter table queue.orchestrations set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
-alter table queue.orchestrations enable row level security;
+alter table fairlane_core.orchestrations set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
+alter table fairlane_core.orchestrations enable row level security;
 
 -- Running orchestration tasks that have enqueued everything, or whose workers claim again, and need no worker any more:
 -- they take no place among those that do. Remembered for the start it was said in; what happens to the children later does
 -- not take it back.
-create table queue.handovers (
+create table fairlane_core.handovers (
   orchestrator_id uuid not null,
   lease_token uuid not null,
   constraint handovers_pkey primary key (orchestrator_id)
 );
 
-comment on table queue.handovers is 'Orchestration tasks In Progress that need no worker, because all of their children are enqueued.';
-comment on column queue.handovers.lease_token is 'The start in which they were enqueued; zeros for one from before leases.';
+comment on table fairlane_core.handovers is 'Orchestration tasks In Progress that need no worker, because all of their children are enqueued.';
+comment on column fairlane_core.handovers.lease_token is 'The start in which they were enqueued; zeros for one from before leases.';
 
-alter table queue.handovers enable row level security;
+alter table fairlane_core.handovers enable row level security;
 
 -- What a client's create-task means by a family that is no type of its own. Looked up only where a body says family, once for
 -- each such task; no row: the family is the type.
-create table queue.family_names (
+create table fairlane_core.family_names (
   family text not null,
   parent_type text not null default '',
   having_param text not null default '',
@@ -117,16 +117,16 @@ create table queue.family_names (
   constraint family_names_pkey primary key (family, parent_type, having_param)
 );
 
-comment on table queue.family_names is
+comment on table fairlane_core.family_names is
   'Families of create-task that stand for another type: the type that such a task is stored with.';
-comment on column queue.family_names.parent_type is 'Only for parts of an orchestrator of this type; empty = whatever it is a part of.';
-comment on column queue.family_names.having_param is 'Only where its params have this member; empty = whatever they have.';
-comment on column queue.family_names.task_type is 'The type of the task.';
+comment on column fairlane_core.family_names.parent_type is 'Only for parts of an orchestrator of this type; empty = whatever it is a part of.';
+comment on column fairlane_core.family_names.having_param is 'Only where its params have this member; empty = whatever they have.';
+comment on column fairlane_core.family_names.task_type is 'The type of the task.';
 
-alter table queue.family_names enable row level security;
+alter table fairlane_core.family_names enable row level security;
 
 -- By how much one statement changed how the children of an orchestrator stand.
-create type queue.family_change as (
+create type fairlane_core.family_change as (
   orchestrator_id uuid,
   open integer,
   complete integer,
@@ -134,16 +134,16 @@ create type queue.family_change as (
   cancelled integer
 );
 
-comment on type queue.family_change is
+comment on type fairlane_core.family_change is
   'By how much one statement changed the numbers of an orchestrator''s children that are open, Complete, Failed and Cancelled.';
 
 -- How a task ended, for those that go with it.
-create type queue.task_end as (
+create type fairlane_core.task_end as (
   task_id uuid,
   user_id uuid,
   status text,
   reason text
 );
 
-comment on type queue.task_end is
+comment on type fairlane_core.task_end is
   'The end of a task, or its deletion (status deleted), as the tasks that depend on it need to know it.';

@@ -1,11 +1,11 @@
 -- The derived state of owners, on which claims and counts go: slots, lines, what waits for which reason, held slots.
--- Everything here can be counted again from the tasks (queue.recount).
+-- Everything here can be counted again from the tasks (fairlane_core.recount).
 
 -- One small row per user: what runs and what may. Locking this row is what makes a user's limit exact:
 -- every claim for the user, in any pool and by any kind of caller, takes it first. No checks here and on the other
--- derived tables: a counter that has drifted must be seen and mended (queue.drift), not stop work; and a check is parsed
+-- derived tables: a counter that has drifted must be seen and mended (fairlane_core.drift), not stop work; and a check is parsed
 -- anew by every statement, which is felt on the hottest rows there are.
-create table queue.user_slots (
+create table fairlane_core.user_slots (
   user_id uuid not null,
   running integer not null default 0,
   task_limit integer not null,
@@ -13,7 +13,7 @@ create table queue.user_slots (
   cloud_on boolean not null,
   local_on boolean not null,
   settings_malformed boolean not null default false,
-  -- The owner's half of the one rule; queue.slots_of derives it. Not generated columns: every statement that moves
+  -- The owner's half of the one rule; fairlane_core.slots_of derives it. Not generated columns: every statement that moves
   -- running would parse their expressions anew. Who moves running, moves user_at_limit.
   cloud_reason text,
   local_reason text,
@@ -21,27 +21,27 @@ create table queue.user_slots (
   orchestration_limit integer not null default 0,
   remembered integer not null default 0,
   constraint user_slots_pkey primary key (user_id),
-  constraint user_slots_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade
+  constraint user_slots_belong_to_a_user foreign key (user_id) references fairlane.owners (id) on delete cascade
 );
 
-comment on table queue.user_slots is
-  'Per user: tasks In Progress that take a slot, and a copy of what the user row allows. Kept in the transaction of each change; derived, so queue.reconcile can rebuild it.';
-comment on column queue.user_slots.running is 'Tasks In Progress that take a slot (orchestration takes none), and slots that queue.held_slots keeps.';
-comment on column queue.user_slots.orchestrating is
+comment on table fairlane_core.user_slots is
+  'Per user: tasks In Progress that take a slot, and a copy of what the user row allows. Kept in the transaction of each change; derived, so fairlane_core.reconcile can rebuild it.';
+comment on column fairlane_core.user_slots.running is 'Tasks In Progress that take a slot (orchestration takes none), and slots that fairlane_core.held_slots keeps.';
+comment on column fairlane_core.user_slots.orchestrating is
   'The same for orchestration tasks, which take places of their own: those that still need a worker.';
-comment on column queue.user_slots.orchestration_limit is 'How many of these there may be.';
-comment on column queue.user_slots.remembered is
+comment on column fairlane_core.user_slots.orchestration_limit is 'How many of these there may be.';
+comment on column fairlane_core.user_slots.remembered is
   'Starts that others than their holders ended, whose holders have let go since: they count for the turn for turn_memory.';
-comment on column queue.user_slots.cloud_reason is 'Why the fleet may run none of the user''s tasks now; null = it may.';
-comment on column queue.user_slots.local_reason is 'Why the user''s own machines may run none of them now; null = they may.';
-comment on column queue.user_slots.settings_malformed is 'A switch in users.settings is not a boolean and is read as on.';
+comment on column fairlane_core.user_slots.cloud_reason is 'Why the fleet may run none of the user''s tasks now; null = it may.';
+comment on column fairlane_core.user_slots.local_reason is 'Why the user''s own machines may run none of them now; null = they may.';
+comment on column fairlane_core.user_slots.settings_malformed is 'A switch in users.settings is not a boolean and is read as on.';
 
-alter table queue.user_slots set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
-alter table queue.user_slots enable row level security;
+alter table fairlane_core.user_slots set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
+alter table fairlane_core.user_slots enable row level security;
 
 -- One small row per user and pool with live work: how much is ready, how much is running, and whose
 -- turn it is. A claim walks the open lines through one index and never looks at a closed one.
-create table queue.user_lines (
+create table fairlane_core.user_queues (
   user_id uuid not null,
   pool text not null,
   ready_cloud integer not null default 0,
@@ -54,43 +54,43 @@ create table queue.user_lines (
   active_local_orchestration integer not null default 0,
   running integer not null default 0,
   is_open boolean not null default false,
-  turn_at timestamptz not null,
+  last_served_at timestamptz not null,
   task_limit integer not null default 0,
   closed_by text,
   turn_load integer not null default 0,
   orchestration_room integer not null default 0,
-  constraint user_lines_pkey primary key (user_id, pool),
-  constraint user_lines_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade
+  constraint user_queues_pkey primary key (user_id, pool),
+  constraint user_queues_belong_to_a_user foreign key (user_id) references fairlane.owners (id) on delete cascade
 );
 
 -- Whose turn it is: fewest starts first (running, orchestrating, just ended by others), then who has waited longest since
--- the last turn. Lines that were opened by one statement have the same turn_at; an entry for many of them could only be
+-- the last turn. Lines that were opened by one statement have the same last_served_at; an entry for many of them could only be
 -- marked dead when all of them are.
-create index user_lines_turns on queue.user_lines (pool, turn_load, turn_at) with (deduplicate_items = off)
+create index user_queues_turns on fairlane_core.user_queues (pool, turn_load, last_served_at) with (deduplicate_items = off)
   where is_open;
 
-comment on table queue.user_lines is
-  'Per user and pool: counts of ready and running tasks, and the place in the turn of users. Kept in the transaction of each change; derived, so queue.reconcile can rebuild it.';
-comment on column queue.user_lines.ready_cloud is 'Ready tasks with run_type cloud that take a slot; the next three columns likewise.';
-comment on column queue.user_lines.active_cloud is 'Tasks In Progress held with the service key that take a slot; active_local: held with a personal token.';
-comment on column queue.user_lines.running is 'Copy of user_slots.running.';
-comment on column queue.user_lines.is_open is 'A worker with the service key could take a task from this line now.';
-comment on column queue.user_lines.turn_at is 'When the user was last served in this pool, or when the line began to fill, whichever is later.';
-comment on column queue.user_lines.task_limit is 'Copy of user_slots.task_limit, so that counting reads the lines alone.';
-comment on column queue.user_lines.closed_by is
+comment on table fairlane_core.user_queues is
+  'Per user and pool: counts of ready and running tasks, and the place in the turn of users. Kept in the transaction of each change; derived, so fairlane_core.reconcile can rebuild it.';
+comment on column fairlane_core.user_queues.ready_cloud is 'Ready tasks with run_type cloud that take a slot; the next three columns likewise.';
+comment on column fairlane_core.user_queues.active_cloud is 'Tasks In Progress held with the service key that take a slot; active_local: held with a personal token.';
+comment on column fairlane_core.user_queues.running is 'Copy of user_slots.running.';
+comment on column fairlane_core.user_queues.is_open is 'A worker with the service key could take a task from this line now.';
+comment on column fairlane_core.user_queues.last_served_at is 'When the user was last served in this pool, or when the line began to fill, whichever is later.';
+comment on column fairlane_core.user_queues.task_limit is 'Copy of user_slots.task_limit, so that counting reads the lines alone.';
+comment on column fairlane_core.user_queues.closed_by is
   'no_credits or cloud_disabled, as in user_slots.cloud_reason; null = nothing but the limit can hold the line back. A copy, as above.';
 
-comment on column queue.user_lines.turn_load is
+comment on column fairlane_core.user_queues.turn_load is
   'user_slots.running, orchestrating and remembered together: who has the fewest is served first.';
-comment on column queue.user_lines.orchestration_room is
+comment on column fairlane_core.user_queues.orchestration_room is
   'How many more orchestration tasks the owner may start: user_slots.orchestration_limit less orchestrating, at least 0.';
 
-alter table queue.user_lines set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
-alter table queue.user_lines enable row level security;
+alter table fairlane_core.user_queues set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
+alter table fairlane_core.user_queues enable row level security;
 
 -- How many queued tasks wait, per owner, pool and reason of their own, so that counting them costs the same
 -- however many there are.
-create table queue.blocked_tasks (
+create table fairlane_core.blocked_tasks (
   user_id uuid not null,
   pool text not null,
   reason text not null,
@@ -100,20 +100,20 @@ create table queue.blocked_tasks (
 );
 
 -- Whose tasks wait for a time: when many are due, claims ask these owners.
-create index blocked_tasks_not_yet on queue.blocked_tasks (pool, user_id) where reason = 'not_yet' and is_cloud;
+create index blocked_tasks_not_yet on fairlane_core.blocked_tasks (pool, user_id) where reason = 'not_yet' and is_cloud;
 
-comment on table queue.blocked_tasks is
+comment on table fairlane_core.blocked_tasks is
   'Counts of queued tasks that are not ready, per owner, pool and reason. Derived, kept in the transaction of each change.';
-comment on column queue.blocked_tasks.user_id is 'The owner; 00000000-0000-0000-0000-000000000000 for tasks without one.';
-comment on column queue.blocked_tasks.is_cloud is 'False for run_type local.';
+comment on column fairlane_core.blocked_tasks.user_id is 'The owner; 00000000-0000-0000-0000-000000000000 for tasks without one.';
+comment on column fairlane_core.blocked_tasks.is_cloud is 'False for run_type local.';
 
-alter table queue.blocked_tasks set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
-alter table queue.blocked_tasks enable row level security;
+alter table fairlane_core.blocked_tasks set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
+alter table fairlane_core.blocked_tasks enable row level security;
 
 -- Starts that another than their holder ended, by cancelling, completing, deleting, for as long as they count. A machine
 -- may still be at work on each: until it lets go its slot is not free, and after that the start counts for its owner's
 -- turn for a while. Who cancels all day runs no more machines than who does not, and is served no more often.
-create table queue.held_slots (
+create table fairlane_core.held_slots (
   id bigint generated always as identity,
   task_id uuid not null,
   user_id uuid not null,
@@ -128,41 +128,41 @@ create table queue.held_slots (
   held_until timestamptz not null,
   let_go_at timestamptz,
   constraint held_slots_pkey primary key (id),
-  constraint held_slots_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade
+  constraint held_slots_belong_to_a_user foreign key (user_id) references fairlane.owners (id) on delete cascade
 );
 
-create index held_slots_by_task on queue.held_slots (task_id);
-create index held_slots_by_user on queue.held_slots (user_id);
-create index held_slots_by_worker on queue.held_slots (worker_id) where let_go_at is null;
-create index held_slots_by_end on queue.held_slots (held_until);
+create index held_slots_by_task on fairlane_core.held_slots (task_id);
+create index held_slots_by_user on fairlane_core.held_slots (user_id);
+create index held_slots_by_worker on fairlane_core.held_slots (worker_id) where let_go_at is null;
+create index held_slots_by_end on fairlane_core.held_slots (held_until);
 
-comment on table queue.held_slots is
+comment on table fairlane_core.held_slots is
   'Starts that another than their holder ended: they keep their slot until the holder lets go, and count for the turn until held_until.';
-comment on column queue.held_slots.task_id is 'The task, which may be gone.';
-comment on column queue.held_slots.takes_slot is 'False: it holds one of its owner''s places for orchestration.';
-comment on column queue.held_slots.worker_id is 'Who held the task, with the token in token_id (null = the service key).';
-comment on column queue.held_slots.billed_from is
+comment on column fairlane_core.held_slots.task_id is 'The task, which may be gone.';
+comment on column fairlane_core.held_slots.takes_slot is 'False: it holds one of its owner''s places for orchestration.';
+comment on column fairlane_core.held_slots.worker_id is 'Who held the task, with the token in token_id (null = the service key).';
+comment on column fairlane_core.held_slots.billed_from is
   'Start of the billed part of a start that the owner has ended while the fleet ran it; null = nothing is left to be billed.';
-comment on column queue.held_slots.held_until is 'After this it holds and counts for nothing.';
-comment on column queue.held_slots.let_go_at is 'When the holder let go: it claimed again, reported, ended or fell silent; null = not yet.';
+comment on column fairlane_core.held_slots.held_until is 'After this it holds and counts for nothing.';
+comment on column fairlane_core.held_slots.let_go_at is 'When the holder let go: it claimed again, reported, ended or fell silent; null = not yet.';
 
-alter table queue.held_slots enable row level security;
+alter table fairlane_core.held_slots enable row level security;
 
 -- By how much a statement changed one counter of the derived state.
-create type queue.load_change as (
+create type fairlane_core.counter_delta as (
   user_id uuid,
   pool text,
   is_cloud boolean,
   takes_slot boolean,
-  standing text,
+  readiness text,
   delta integer
 );
 
-comment on type queue.load_change is
-  'By how much one statement changed the number of tasks of an owner with the same pool, kind and standing.';
+comment on type fairlane_core.counter_delta is
+  'By how much one statement changed the number of tasks of an owner with the same pool, kind and readiness.';
 
 -- What one user has in the queue, as a caller would find it.
-create type queue.user_load_row as (
+create type fairlane_core.user_load_row as (
   user_id uuid,
   reason text,
   ready integer,
@@ -172,14 +172,14 @@ create type queue.user_load_row as (
   active_elsewhere integer,
   running integer,
   task_limit integer,
-  turn_at timestamptz
+  last_served_at timestamptz
 );
 
-comment on type queue.user_load_row is
+comment on type fairlane_core.user_load_row is
   'What one user has in the queue: why none of it may run now (null = may), ready tasks, tasks claimable one after another, active ones (elsewhere: on the user''s own machines), slots in use, the limit, since when the turn is awaited.';
 
 -- What a caller's view of the queue adds up to.
-create type queue.load_summary as (
+create type fairlane_core.load_summary as (
   claimable integer,
   owners integer,
   users integer,
@@ -190,10 +190,10 @@ create type queue.load_summary as (
   no_credits integer,
   cloud_disabled integer,
   local_disabled integer,
-  apart queue.user_load_row[],
-  overtaken queue.load_change[],
+  apart fairlane_core.user_load_row[],
+  overtaken fairlane_core.counter_delta[],
   pool_paused integer
 );
 
-comment on type queue.load_summary is
+comment on type fairlane_core.load_summary is
   'Sums over users: tasks claimable one after another, owners of such tasks, users with live work, active tasks as in user_load_row, ready tasks held back by each reason of an owner; the users that had to be looked at one by one; what only time has changed since tasks were written; ready tasks of pools that are paused.';

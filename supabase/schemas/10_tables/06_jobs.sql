@@ -2,7 +2,7 @@
 
 -- When each job of the queue last ran and what came of it. Watched by health and task_counts: a job that fails or does
 -- not run is as bad as none.
-create table queue.job_runs (
+create table fairlane_core.job_runs (
   job text not null,
   period interval not null,
   scheduled_at timestamptz not null default now(),
@@ -15,20 +15,20 @@ create table queue.job_runs (
   constraint job_runs_pkey primary key (job)
 );
 
-comment on table queue.job_runs is 'One row per job of pg_cron that belongs to the queue.';
-comment on column queue.job_runs.period is 'How often it is to run; two periods without a run are late.';
-comment on column queue.job_runs.scheduled_at is 'Since when it is to run.';
-comment on column queue.job_runs.ran_at is 'When it last ran to its end.';
-comment on column queue.job_runs.took is 'How long that took.';
-comment on column queue.job_runs.result is 'What that run did.';
-comment on column queue.job_runs.failed_at is 'When it last failed; earlier than ran_at = it has run since.';
-comment on column queue.job_runs.error is 'Why it failed then.';
-comment on column queue.job_runs.stood_in_at is 'When a claim last did its work, because it was late.';
+comment on table fairlane_core.job_runs is 'One row per job of pg_cron that belongs to the queue.';
+comment on column fairlane_core.job_runs.period is 'How often it is to run; two periods without a run are late.';
+comment on column fairlane_core.job_runs.scheduled_at is 'Since when it is to run.';
+comment on column fairlane_core.job_runs.ran_at is 'When it last ran to its end.';
+comment on column fairlane_core.job_runs.took is 'How long that took.';
+comment on column fairlane_core.job_runs.result is 'What that run did.';
+comment on column fairlane_core.job_runs.failed_at is 'When it last failed; earlier than ran_at = it has run since.';
+comment on column fairlane_core.job_runs.error is 'Why it failed then.';
+comment on column fairlane_core.job_runs.stood_in_at is 'When a claim last did its work, because it was late.';
 
-alter table queue.job_runs enable row level security;
+alter table fairlane_core.job_runs enable row level security;
 
--- What the queue has seen of the clock under the database. Written by each rescue (queue.watch_clock).
-create table queue.clock_watch (
+-- What the queue has seen of the clock under the database. Written by each rescue (fairlane_core.watch_clock).
+create table fairlane_core.clock_watch (
   is_only_row boolean not null default true,
   looked_at timestamptz,
   is_steady boolean not null default false,
@@ -43,26 +43,26 @@ create table queue.clock_watch (
   constraint clock_watch_has_one_row check (is_only_row)
 );
 
-comment on table queue.clock_watch is 'Since when the clock can be trusted to have measured every silence; exactly one row.';
-comment on column queue.clock_watch.is_only_row is 'Always true: the key that keeps this table at one row.';
-comment on column queue.clock_watch.looked_at is 'The machine''s own time at the last look, without queue.settings.clock_offset.';
-comment on column queue.clock_watch.is_steady is 'Whether the last look came in time, and a full gpu_silence_limit has been judged since the last gap.';
-comment on column queue.clock_watch.trusted_since is
+comment on table fairlane_core.clock_watch is 'Since when the clock can be trusted to have measured every silence; exactly one row.';
+comment on column fairlane_core.clock_watch.is_only_row is 'Always true: the key that keeps this table at one row.';
+comment on column fairlane_core.clock_watch.looked_at is 'The machine''s own time at the last look, without fairlane_core.settings.clock_offset.';
+comment on column fairlane_core.clock_watch.is_steady is 'Whether the last look came in time, and a full gpu_heartbeat_timeout has been judged since the last gap.';
+comment on column fairlane_core.clock_watch.trusted_since is
   'The first look after a gap: no silence and no run is taken to be longer than since then. -infinity = there was no gap.';
-comment on column queue.clock_watch.set_back_at is 'The first look after the clock had last gone back; null = it never has.';
-comment on column queue.clock_watch.set_back_until is 'What the clock had shown before that: until it shows this again, rows carry times yet to come.';
-comment on column queue.clock_watch.away_after is 'A gap between two looks that is longer than this counts as an outage.';
-comment on column queue.clock_watch.away_until is 'The end of the last outage; null = there was none. Work grows no older in one (queue.stale_before).';
-comment on column queue.clock_watch.away_for is 'How long that outage was, with those before it whose end is not yet stale_after ago.';
-comment on column queue.clock_watch.timeline is 'The timeline of the server at the last look. Another one: a standby was promoted, which counts as a start.';
+comment on column fairlane_core.clock_watch.set_back_at is 'The first look after the clock had last gone back; null = it never has.';
+comment on column fairlane_core.clock_watch.set_back_until is 'What the clock had shown before that: until it shows this again, rows carry times yet to come.';
+comment on column fairlane_core.clock_watch.away_after is 'A gap between two looks that is longer than this counts as an outage.';
+comment on column fairlane_core.clock_watch.away_until is 'The end of the last outage; null = there was none. Work grows no older in one (fairlane_core.stale_before).';
+comment on column fairlane_core.clock_watch.away_for is 'How long that outage was, with those before it whose end is not yet stale_after ago.';
+comment on column fairlane_core.clock_watch.timeline is 'The timeline of the server at the last look. Another one: a standby was promoted, which counts as a start.';
 
-alter table queue.clock_watch enable row level security;
+alter table fairlane_core.clock_watch enable row level security;
 
-insert into queue.clock_watch (is_only_row) values (true);
+insert into fairlane_core.clock_watch (is_only_row) values (true);
 
 -- What a change has left to do, because more hangs on its row than one transaction should touch. Written in that
--- transaction, so nothing is lost; worked off piece by piece afterwards (queue.settle_deferred), so nothing waits for it.
-create table queue.deferred_work (
+-- transaction, so nothing is lost; worked off piece by piece afterwards (fairlane_core.settle_deferred), so nothing waits for it.
+create table fairlane_core.deferred_work (
   id bigint generated always as identity,
   kind text not null,
   task_id uuid,
@@ -78,29 +78,29 @@ create table queue.deferred_work (
   constraint deferred_work_pkey primary key (id)
 );
 
-create index deferred_work_by_task on queue.deferred_work (task_id) where task_id is not null;
-create index deferred_work_by_type on queue.deferred_work (task_type) where task_type is not null;
-create index deferred_work_by_deletion on queue.deferred_work (deleted_id) where deleted_id is not null;
+create index deferred_work_by_task on fairlane_core.deferred_work (task_id) where task_id is not null;
+create index deferred_work_by_type on fairlane_core.deferred_work (task_type) where task_type is not null;
+create index deferred_work_by_deletion on fairlane_core.deferred_work (deleted_id) where deleted_id is not null;
 
-comment on table queue.deferred_work is
+comment on table fairlane_core.deferred_work is
   'What changes have left to do: one row per task, type, setting, user or project on which more hangs than one transaction touches.';
-comment on column queue.deferred_work.kind is
-  'dependants: tasks that wait for task_id are to be looked at again. lost: they end with root_id. children: the open children of task_id are to be cancelled. siblings: its queued ones are to fail, because of root_id. type: live tasks of task_type are to be derived again. limits: users without a limit of their own get the default one. stale: tasks that are no longer stale are to be let go. user, project: deleted_id is to be deleted with all that is theirs.';
-comment on column queue.deferred_work.user_id is 'The owner of task_id and of all that follows from it.';
-comment on column queue.deferred_work.status is 'How task_id ended: Complete, Failed, Cancelled or deleted; of lost, how root_id did.';
-comment on column queue.deferred_work.root_id is 'The task whose end is the cause, at the head of a chain.';
-comment on column queue.deferred_work.reason is 'Why it ended so; of a deletion, who deleted.';
-comment on column queue.deferred_work.after_id is 'How far it has come: all up to this id are done.';
-comment on column queue.deferred_work.only_id is 'Only this one is left: somebody held it when it was its turn.';
-comment on column queue.deferred_work.since is 'Since when it is to be done.';
-comment on column queue.deferred_work.deleted_id is 'The user or project that was deleted; the row itself goes last.';
+comment on column fairlane_core.deferred_work.kind is
+  'dependents: tasks that wait for task_id are to be looked at again. lost: they end with root_id. children: the open children of task_id are to be cancelled. siblings: its queued ones are to fail, because of root_id. type: live tasks of task_type are to be derived again. limits: users without a limit of their own get the default one. stale: tasks that are no longer stale are to be let go. user, project: deleted_id is to be deleted with all that is theirs.';
+comment on column fairlane_core.deferred_work.user_id is 'The owner of task_id and of all that follows from it.';
+comment on column fairlane_core.deferred_work.status is 'How task_id ended: Complete, Failed, Cancelled or deleted; of lost, how root_id did.';
+comment on column fairlane_core.deferred_work.root_id is 'The task whose end is the cause, at the head of a chain.';
+comment on column fairlane_core.deferred_work.reason is 'Why it ended so; of a deletion, who deleted.';
+comment on column fairlane_core.deferred_work.after_id is 'How far it has come: all up to this id are done.';
+comment on column fairlane_core.deferred_work.only_id is 'Only this one is left: somebody held it when it was its turn.';
+comment on column fairlane_core.deferred_work.since is 'Since when it is to be done.';
+comment on column fairlane_core.deferred_work.deleted_id is 'The user or project that was deleted; the row itself goes last.';
 
-alter table queue.deferred_work set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
-alter table queue.deferred_work enable row level security;
+alter table fairlane_core.deferred_work set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
+alter table fairlane_core.deferred_work enable row level security;
 
--- Types without a row in public.task_types that tasks were enqueued with. Written by the sweep, once a minute and type
+-- Types without a row in fairlane.task_types that tasks were enqueued with. Written by the sweep, once a minute and type
 -- at most, so that enqueuing pays nothing for it.
-create table queue.unknown_types (
+create table fairlane_core.unknown_types (
   name text not null,
   task_count bigint not null,
   first_seen_at timestamptz not null,
@@ -108,17 +108,17 @@ create table queue.unknown_types (
   constraint unknown_types_pkey primary key (name)
 );
 
-comment on table queue.unknown_types is
-  'Types without a row in public.task_types that tasks were enqueued with in the last 30 days; at most 1000. public.unknown_task_types() says what they were taken for.';
-comment on column queue.unknown_types.task_count is 'How many were enqueued since first_seen_at.';
-comment on column queue.unknown_types.first_seen_at is 'When the first one was enqueued.';
-comment on column queue.unknown_types.last_seen_at is 'When the last one was enqueued.';
+comment on table fairlane_core.unknown_types is
+  'Types without a row in fairlane.task_types that tasks were enqueued with in the last 30 days; at most 1000. fairlane.unknown_task_types() says what they were taken for.';
+comment on column fairlane_core.unknown_types.task_count is 'How many were enqueued since first_seen_at.';
+comment on column fairlane_core.unknown_types.first_seen_at is 'When the first one was enqueued.';
+comment on column fairlane_core.unknown_types.last_seen_at is 'When the last one was enqueued.';
 
-alter table queue.unknown_types enable row level security;
+alter table fairlane_core.unknown_types enable row level security;
 
 -- What clients send and the queue does not use: a program that takes itself to be understood, and is not, would be
 -- noticed by its results alone.
-create table queue.unused_fields (
+create table fairlane_core.unused_fields (
   endpoint text not null,
   field text not null,
   calls bigint not null,
@@ -128,13 +128,13 @@ create table queue.unused_fields (
   constraint unused_fields_are_short check (length(endpoint) <= 63 and length(field) <= 63)
 );
 
-comment on table queue.unused_fields is
-  'Fields of requests that this queue does not use, by endpoint: how often and when they came. At most 500 rows, kept for 30 days after the last call; queue.health tells of those of the last week.';
+comment on table fairlane_core.unused_fields is
+  'Fields of requests that this queue does not use, by endpoint: how often and when they came. At most 500 rows, kept for 30 days after the last call; fairlane_core.health tells of those of the last week.';
 
-alter table queue.unused_fields enable row level security;
+alter table fairlane_core.unused_fields enable row level security;
 
 -- A running task that nobody can be expected to finish.
-create type queue.lost_task as (
+create type fairlane_core.lost_task as (
   task_id uuid,
   lease_token uuid,
   reported_at timestamptz,
@@ -143,11 +143,11 @@ create type queue.lost_task as (
   reason text
 );
 
-comment on type queue.lost_task is
+comment on type fairlane_core.lost_task is
   'A running task to be put back: its present start (lease_token, reported_at), who held it, the cause (worker_ended, terminated or crashed as a machine said, worker_silent, caller_silent, unassigned, unnamed, timed_out, never_delivered, failure_told, token_ended, enqueued_nothing, left_behind) and the same in words.';
 
 -- A run of a job that works in batches, between two of them.
-create type queue.batch_run as (
+create type fairlane_core.batch_run as (
   job text,
   due uuid[],
   done_count integer,
@@ -157,5 +157,5 @@ create type queue.batch_run as (
   is_over boolean
 );
 
-comment on type queue.batch_run is
+comment on type fairlane_core.batch_run is
   'A run of cleanup, purge, reconcile, rescue or settle: the tasks or owners that were due when it began, how many of them it has come to, what came of it so far, how long to leave the machine to others now.';

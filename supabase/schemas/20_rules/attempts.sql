@@ -4,7 +4,7 @@
 
 -- How often this very task may be started before it ends Failed: its own limit (which a requeue raises), else its type's,
 -- else the settings'.
-create function queue.starts_allowed(p_task public.tasks)
+create function fairlane_core.starts_allowed(p_task fairlane.tasks)
 returns integer
 language plpgsql
 stable
@@ -12,12 +12,12 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return coalesce(p_task.max_attempts, queue.max_attempts(p_task.task_type));
+  return coalesce(p_task.max_attempts, fairlane_core.max_attempts(p_task.task_type));
 end;
 $$;
 
 -- How often a task of this type may be started before it ends Failed.
-create function queue.max_attempts(p_task_type text)
+create function fairlane_core.max_attempts(p_task_type text)
 returns integer
 language plpgsql
 stable
@@ -26,14 +26,14 @@ set search_path = ''
 as $$
 begin
   return coalesce(
-    (select y.max_attempts from public.task_types as y where y.name = p_task_type),
-    (select s.max_attempts from queue.settings as s)
+    (select y.max_attempts from fairlane.task_types as y where y.name = p_task_type),
+    (select s.max_attempts from fairlane_core.settings as s)
   );
 end;
 $$;
 
 -- Whether a reported failure of a type of task is worth another try. Unknown types are.
-create function queue.is_retryable(p_task_type text)
+create function fairlane_core.is_retryable(p_task_type text)
 returns boolean
 language plpgsql
 stable
@@ -41,14 +41,14 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return coalesce((select y.is_retryable from public.task_types as y where y.name = p_task_type), true);
+  return coalesce((select y.is_retryable from fairlane.task_types as y where y.name = p_task_type), true);
 end;
 $$;
 
--- How long a task waits after its n-th failed start: queue.settings.retry_delay * 2^(n-1), at most max_retry_delay,
+-- How long a task waits after its n-th failed start: fairlane_core.settings.retry_delay * 2^(n-1), at most max_retry_delay,
 -- less up to a quarter at random, so that tasks that failed together (a provider was down) do not all come back
 -- together.
-create function queue.retry_wait(p_attempts integer)
+create function fairlane_core.retry_wait(p_attempts integer)
 returns interval
 language plpgsql
 volatile -- random
@@ -56,9 +56,9 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_settings queue.settings;
+  v_settings fairlane_core.settings;
 begin
-  select s.* into v_settings from queue.settings as s;
+  select s.* into v_settings from fairlane_core.settings as s;
   return least(
     v_settings.max_retry_delay,
     -- Doubling stops where any delay has long reached its limit.
@@ -70,8 +70,8 @@ $$;
 -- A late result is that of the last start, which the task has forgotten by then. The history knows it: also what somebody
 -- else said of it meanwhile, to no effect, so whose start it was is asked of the claim.
 -- This task with worker_id, token_id and attempts of its last start, if the history has one.
-create function queue.with_its_last_start(p_task public.tasks)
-returns public.tasks
+create function fairlane_core.with_its_last_start(p_task fairlane.tasks)
+returns fairlane.tasks
 language plpgsql
 stable
 security invoker
@@ -82,10 +82,10 @@ declare
 begin
   select e.worker_id, e.attempt, substring(h.actor from '^token:([0-9a-f-]{36})$')::uuid as token_id
   into v_start
-  from public.task_events as e
+  from fairlane.task_events as e
     cross join lateral (
       select o.actor
-      from public.task_events as o
+      from fairlane.task_events as o
       where o.task_id = e.task_id
         and o.id <= e.id
         and o.from_status = 'Queued'
@@ -108,7 +108,7 @@ $$;
 
 -- A failure of the present start that was told and not applied, because a former holder might have been speaking. When the
 -- task ends for want of a result all the same, that is what there is to say of it.
-create function queue.told_reason(p_task public.tasks)
+create function fairlane_core.told_reason(p_task fairlane.tasks)
 returns text
 language plpgsql
 stable
@@ -117,8 +117,8 @@ set search_path = ''
 as $$
 begin
   return (
-    select e.details ->> 'held_back' -- queue.fail_task
-    from public.task_events as e
+    select e.details ->> 'held_back' -- fairlane_core.fail_task
+    from fairlane.task_events as e
     where e.task_id = p_task.id
       and e.from_status = 'In Progress'
       and e.to_status = 'In Progress'
@@ -127,7 +127,7 @@ begin
       and e.details ? 'held_back'
       and e.id > (
         select max(s.id)
-        from public.task_events as s
+        from fairlane.task_events as s
         where s.task_id = p_task.id
           and s.to_status = 'In Progress'
           and s.from_status is distinct from 'In Progress'
@@ -141,7 +141,7 @@ $$;
 -- Whether a report of a failed start, which names the start by its number, is the one that has ended an earlier start: its
 -- reply was lost, it was sent again, and meanwhile somebody else has the task. A worker that has the task again speaks of
 -- its present start, whatever number it sends.
-create function queue.is_told_again(p_task public.tasks, p_attempts integer, p_reason text)
+create function fairlane_core.is_told_again(p_task fairlane.tasks, p_attempts integer, p_reason text)
 returns boolean
 language plpgsql
 stable
@@ -153,7 +153,7 @@ begin
     and coalesce(p_attempts between 1 and p_task.attempts - 1, false)
     and exists (
       select
-      from public.task_events as e
+      from fairlane.task_events as e
       where e.task_id = p_task.id
         and e.from_status = 'In Progress'
         and e.to_status = 'Queued'
@@ -161,7 +161,7 @@ begin
         and e.reason = p_reason
         and (
           e.worker_id is distinct from p_task.worker_id
-          or exists (select from queue.settings as s where queue.sent_name(p_task.worker_id) = any (s.shared_worker_ids))
+          or exists (select from fairlane_core.settings as s where fairlane_core.sent_name(p_task.worker_id) = any (s.shared_worker_ids))
         )
     );
 end;

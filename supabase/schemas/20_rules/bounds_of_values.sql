@@ -7,7 +7,7 @@
 -- from before these bounds it keeps: it must still be possible to end it.
 -- Raises 400 INVALID_ARGUMENT when a value that is new in this version of a task is out of its bounds: times, priority,
 -- limits, names; or when its run_type does not exist.
-create function queue.refuse_impossible_values(p_task public.tasks, p_old public.tasks default null)
+create function fairlane_core.refuse_impossible_values(p_task fairlane.tasks, p_old fairlane.tasks default null)
 returns void
 language plpgsql
 immutable
@@ -38,40 +38,40 @@ begin
       where v.new_time is distinct from v.old_time
         and not (v.new_time >= v_first and v.new_time < v_end)
     ) then
-      perform queue.refuse(400, 'INVALID_ARGUMENT', 'A time of a task must be in the years 2000 to 2100', 'Send a date, not infinity');
+      perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'A time of a task must be in the years 2000 to 2100', 'Send a date, not infinity');
     end if;
   end if;
 
   if p_task.priority not between -1000 and 1000 and p_task.priority is distinct from p_old.priority then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT', pg_catalog.format('The priority must be from -1000 to 1000, not %s', p_task.priority)
     );
   elsif length(p_task.task_type) not between 1 and 200 and p_task.task_type is distinct from p_old.task_type then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The task_type must have 1 to 200 characters');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'The task_type must have 1 to 200 characters');
   elsif length(p_task.idempotency_key) not between 1 and 255
     and p_task.idempotency_key is distinct from p_old.idempotency_key then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The idempotency_key must have 1 to 255 characters');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'The idempotency_key must have 1 to 255 characters');
   elsif length(p_task.worker_id) > 255 and p_task.worker_id is distinct from p_old.worker_id then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The worker_id must have at most 255 characters');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'The worker_id must have at most 255 characters');
   elsif p_task.attempts not between 0 and 1000 and p_old.id is null then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The attempts must be from 0 to 1000, not %s', p_task.attempts));
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The attempts must be from 0 to 1000, not %s', p_task.attempts));
   elsif p_task.max_attempts is distinct from p_old.max_attempts
     -- A requeue grants as many starts again as the type allows.
     and p_task.max_attempts not between 1 and coalesce(p_old.attempts, 0) + 1000 then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'max_attempts must be from 1 to 1000', 'Leave it out for the type''s');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'max_attempts must be from 1 to 1000', 'Leave it out for the type''s');
   elsif p_task.timeout is distinct from p_old.timeout
     and not (p_task.timeout > interval '0' and p_task.timeout <= interval '30 days') then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT', 'The timeout must be more than 0 and at most 30 days', 'Leave it out for the type''s'
     );
   elsif p_task.run_type not in ('cloud', 'local') then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be cloud or local, not %s', left(p_task.run_type, 100)));
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be cloud or local, not %s', left(p_task.run_type, 100)));
   end if;
 end;
 $$;
 
--- Raises 413 PARAMS_TOO_LARGE when the value is out of the bounds of queue.json_fault.
-create function queue.refuse_large_json(p_value jsonb, p_name text)
+-- Raises 413 PARAMS_TOO_LARGE when the value is out of the bounds of fairlane_core.json_fault.
+create function fairlane_core.refuse_large_json(p_value jsonb, p_name text)
 returns void
 language plpgsql
 immutable
@@ -79,10 +79,10 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_fault text := queue.json_fault(p_value);
+  v_fault text := fairlane_core.json_fault(p_value);
 begin
   if v_fault is not null then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       413, 'PARAMS_TOO_LARGE', pg_catalog.format('The %s are too large: %s', p_name, v_fault),
       'Store what is large as a file, and send its URL'
     );
@@ -92,9 +92,9 @@ $$;
 
 -- What a worker reports beside its words is never a reason to refuse the report: what is too large to be kept as data is
 -- kept as text, as far as it goes.
--- The data; of what is out of the bounds of queue.json_fault the reason (not_kept) and both ends of its text, if that can
+-- The data; of what is out of the bounds of fairlane_core.json_fault the reason (not_kept) and both ends of its text, if that can
 -- be written at all.
-create function queue.bounded_data(p_data jsonb)
+create function fairlane_core.bounded_data(p_data jsonb)
 returns jsonb
 language plpgsql
 immutable
@@ -102,7 +102,7 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_fault text := queue.json_fault(p_data);
+  v_fault text := fairlane_core.json_fault(p_data);
   -- Many rows of one statement may bring such data, so a text that is out of all proportion to what was sent is not
   -- written at all.
   v_most integer := least(16777216, 65536 + 8 * pg_column_size(p_data || jsonb_build_object())::bigint);
@@ -112,7 +112,7 @@ begin
   end if;
   return jsonb_build_object(
     'not_kept', v_fault,
-    'result_data', case when queue.written_length(p_data, v_most) is not null then queue.cut_ends(p_data::text) end
+    'result_data', case when fairlane_core.written_length(p_data, v_most) is not null then fairlane_core.cut_ends(p_data::text) end
   );
 end;
 $$;
@@ -120,7 +120,7 @@ $$;
 -- Why a JSON value that somebody wants to store is too large, as the end of a sentence: more than 1 MiB written out,
 -- 100 levels, 200,000 values, or a number of more than 400 characters; null when it is not. One place for all ways in:
 -- a value that one way takes and the next cannot read stops everybody who reads it.
-create function queue.json_fault(p_value jsonb)
+create function fairlane_core.json_fault(p_value jsonb)
 returns text
 language plpgsql
 immutable
@@ -140,14 +140,14 @@ begin
     select
     from jsonb_array_elements(jsonb_path_query_array(p_value, 'strict $.** ? (@.type() == "number")')) as n (number)
     where (abs(n.number::numeric) >= 1e199 or scale(n.number::numeric) > 198)
-      and queue.number_length(n.number::numeric) > 400
+      and fairlane_core.number_length(n.number::numeric) > 400
   ) then
     return 'a number in it takes more than 400 characters, written out';
   elsif pg_column_size(p_value || jsonb_build_object()) <= 2048 then
     return null; -- with numbers of 400 characters at most, that cannot be long
   end if;
 
-  v_length := queue.written_length(p_value, v_most);
+  v_length := fairlane_core.written_length(p_value, v_most);
   if v_length is null and p_value is not null then
     return pg_catalog.format('written out, it has more than %s characters', v_most);
   elsif v_length <= 200000 then
@@ -168,7 +168,7 @@ $$;
 
 -- Whether a task's params can be handed out: take at most 8 MiB written out. What came in since they have a bound has
 -- it (has_bounded_params); a row from before is measured, for it may hold what nobody can write out.
-create function queue.fits_a_reply(p_has_bounded_params boolean, p_params jsonb)
+create function fairlane_core.fits_a_reply(p_has_bounded_params boolean, p_params jsonb)
 returns boolean
 language plpgsql
 immutable
@@ -176,7 +176,7 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return p_has_bounded_params or queue.written_length(p_params, 8388608) is not null;
+  return p_has_bounded_params or fairlane_core.written_length(p_params, 8388608) is not null;
 end;
 $$;
 
@@ -184,7 +184,7 @@ $$;
 -- jsonb keeps 1e131071 in a dozen bytes, and a row compresses what repeats: what is small on disk may take gigabytes to
 -- write. So the long numbers are added up by their places first, and the whole is written only when it is known to be
 -- harmless.
-create function queue.written_length(p_value jsonb, p_most integer)
+create function fairlane_core.written_length(p_value jsonb, p_most integer)
 returns integer
 language plpgsql
 immutable
@@ -207,7 +207,7 @@ begin
     from jsonb_array_elements(jsonb_path_query_array(v_value, 'strict $.** ? (@.type() == "number")')) as n (number)
     where abs(n.number::numeric) >= 1e100 or scale(n.number::numeric) > 100
   loop
-    v_numbers := v_numbers + queue.number_length(v_number);
+    v_numbers := v_numbers + fairlane_core.number_length(v_number);
     if v_numbers > p_most then
       return null;
     end if;
@@ -223,7 +223,7 @@ $$;
 -- How long a number is once it is written out, found out without writing it: 1e131071 takes eight characters to send and
 -- 131,072 to write, and one request may hold 90,000 of them. Exact up to 400 characters; above, at least the length that
 -- is given and less than five times as much.
-create function queue.number_length(p_number numeric)
+create function fairlane_core.number_length(p_number numeric)
 returns integer
 language plpgsql
 immutable
@@ -247,7 +247,7 @@ $$;
 
 -- What a worker says has any length. The beginning says what it is about, the end what happened last.
 -- The text; of one that is longer than 80 KiB the first 64 KiB, its length and the last 16 KiB. Null stays null.
-create function queue.cut_ends(p_text text)
+create function fairlane_core.cut_ends(p_text text)
 returns text
 language plpgsql
 immutable
@@ -268,7 +268,7 @@ end;
 $$;
 
 -- Whether a text is written as a UUID is.
-create function queue.is_uuid(p_text text)
+create function fairlane_core.is_uuid(p_text text)
 returns boolean
 language plpgsql
 immutable

@@ -5,27 +5,27 @@
 -- transaction as the work, so that revoking one is effective at the next call.
 -- The caller that {"kind":"service"}, {"kind":"token","hash":…} or {"kind":"user","user_id":…} names; refuses unknown
 -- tokens (403 UNKNOWN_TOKEN) and kinds that are not allowed (403 FORBIDDEN).
-create function queue.resolve_caller(p_caller jsonb, p_allowed text[])
-returns queue.caller
+create function fairlane_core.resolve_caller(p_caller jsonb, p_allowed text[])
+returns fairlane_core.caller
 language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
 declare
-  v_caller queue.caller;
+  v_caller fairlane_core.caller;
 begin
   v_caller.kind := p_caller ->> 'kind';
 
   if v_caller.kind = 'token' then
     select k.user_id, k.id
     into v_caller.user_id, v_caller.token_id
-    from public.user_api_tokens as k
+    from fairlane.user_api_tokens as k
     where k.token_hash = p_caller ->> 'hash'
       and k.revoked_at is null
-      and (k.expires_at is null or k.expires_at > queue.now());
+      and (k.expires_at is null or k.expires_at > fairlane_core.now());
     if v_caller.token_id is null then
-      perform queue.refuse(403, 'UNKNOWN_TOKEN', 'This token is unknown, expired or revoked', 'Create a new token');
+      perform fairlane_core.refuse(403, 'UNKNOWN_TOKEN', 'This token is unknown, expired or revoked', 'Create a new token');
     end if;
   elsif v_caller.kind = 'user' then
     v_caller.user_id := (p_caller ->> 'user_id')::uuid;
@@ -33,7 +33,7 @@ begin
 
   if v_caller.kind is null or not v_caller.kind = any (p_allowed)
     or (v_caller.kind <> 'service' and v_caller.user_id is null) then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       403, 'FORBIDDEN',
       pg_catalog.format('A caller of kind %s may not do this', coalesce(v_caller.kind, 'unknown')),
       pg_catalog.format('Call with: %s', array_to_string(p_allowed, ', '))
@@ -46,7 +46,7 @@ $$;
 
 -- Whether a user is behind the current change, signed in or by a personal token, and not the service key or an
 -- operator: users are bound by rules that those are not.
-create function queue.acts_for_a_user()
+create function fairlane_core.acts_for_a_user()
 returns boolean
 language plpgsql
 stable
@@ -54,93 +54,93 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return queue.actor() ~ '^(authenticated$|user:|token:)';
+  return fairlane_core.actor() ~ '^(authenticated$|user:|token:)';
 end;
 $$;
 
 -- A new personal access token. The only moment at which the token itself exists: it is answered and forgotten.
--- See public.create_api_token.
-create function queue.create_api_token(p_label text, p_expires_at timestamptz)
+-- See fairlane.create_api_token.
+create function fairlane_core.create_api_token(p_label text, p_expires_at timestamptz)
 returns text
 language plpgsql
 volatile
 security definer -- signed-in users may not write the table
 set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
+set lock_timeout = '200ms' -- fairlane_core.refuse_while_locked
 as $$
 declare
   v_user_id uuid := (select auth.uid());
   v_token text;
 begin
   if v_user_id is null then
-    perform queue.refuse(403, 'FORBIDDEN', 'Only a signed-in user can create a token', 'Sign in');
-  elsif p_expires_at <= queue.now() then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The time expires_at must be in the future');
+    perform fairlane_core.refuse(403, 'FORBIDDEN', 'Only a signed-in user can create a token', 'Sign in');
+  elsif p_expires_at <= fairlane_core.now() then
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'The time expires_at must be in the future');
   elsif p_expires_at >= '2101-01-01 00:00:00+00' then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The time expires_at must be before the year 2101', 'Leave it out for no end');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'The time expires_at must be before the year 2101', 'Leave it out for no end');
   elsif length(p_label) > 255 then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The label must have at most 255 characters');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'The label must have at most 255 characters');
   end if;
 
-  lock table public.user_api_tokens in row exclusive mode;
-  lock table public.users in row share mode;
+  lock table fairlane.user_api_tokens in row exclusive mode;
+  lock table fairlane.owners in row share mode;
   -- From here on only the user's own other requests are waited for, and those not for ever: who waits holds a connection.
-  perform queue.limit_lock_waits(2);
+  perform fairlane_core.limit_lock_waits(2);
   -- Two requests at once: the second counts the token of the first.
-  perform pg_advisory_xact_lock(hashtextextended('queue.tokens:' || v_user_id, 0));
-  perform queue.register_owner(v_user_id);
+  perform pg_advisory_xact_lock(hashtextextended('fairlane_core.tokens:' || v_user_id, 0));
+  perform fairlane_core.register_owner(v_user_id);
   -- A deletion that is under way is waited for, and one that comes later waits, and takes this token along.
-  perform from public.users as u where u.id = v_user_id for key share;
-  if queue.is_being_deleted(v_user_id) then
-    perform queue.refuse(403, 'FORBIDDEN', 'This user is being deleted');
+  perform from fairlane.owners as u where u.id = v_user_id for key share;
+  if fairlane_core.is_being_deleted(v_user_id) then
+    perform fairlane_core.refuse(403, 'FORBIDDEN', 'This user is being deleted');
   end if;
   if (
     select count(*)
-    from public.user_api_tokens as k
+    from fairlane.user_api_tokens as k
     where k.user_id = v_user_id
       and k.revoked_at is null
-      and (k.expires_at is null or k.expires_at > queue.now())
+      and (k.expires_at is null or k.expires_at > fairlane_core.now())
   ) >= 20 then
-    perform queue.refuse(409, 'TOO_MANY_TOKENS', 'A user has at most 20 tokens, all of yours are in use', 'Revoke one first');
+    perform fairlane_core.refuse(409, 'TOO_MANY_TOKENS', 'A user has at most 20 tokens, all of yours are in use', 'Revoke one first');
   end if;
 
   -- Two version 4 UUIDs hold 244 random bits.
   v_token := 'tq_' || replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '');
 
-  insert into public.user_api_tokens (user_id, label, token_hash, token_prefix, expires_at, created_at)
+  insert into fairlane.user_api_tokens (user_id, label, token_hash, token_prefix, expires_at, created_at)
   values (
     v_user_id, coalesce(p_label, ''), encode(sha256(convert_to(v_token, 'UTF8')), 'hex'), left(v_token, 8),
-    p_expires_at, queue.now()
+    p_expires_at, fairlane_core.now()
   );
   return v_token;
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
 
 -- Takes a personal access token back, effective at its next use. What its machine holds is put back by the trigger.
--- See public.revoke_api_token.
-create function queue.revoke_api_token(p_token_id uuid)
+-- See fairlane.revoke_api_token.
+create function fairlane_core.revoke_api_token(p_token_id uuid)
 returns boolean
 language plpgsql
 volatile
 security definer -- signed-in users may not write the table
 set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
+set lock_timeout = '200ms' -- fairlane_core.refuse_while_locked
 as $$
 begin
   -- Its machine's work goes back with it.
-  lock table public.user_api_tokens in row exclusive mode;
-  perform queue.open_tables(false);
-  update public.user_api_tokens as k
-  set revoked_at = queue.now()
+  lock table fairlane.user_api_tokens in row exclusive mode;
+  perform fairlane_core.open_tables(false);
+  update fairlane.user_api_tokens as k
+  set revoked_at = fairlane_core.now()
   where k.id = p_token_id
     and k.user_id = (select auth.uid())
     and k.revoked_at is null;
   return found;
 exception when lock_not_available then
-  perform queue.refuse_while_locked();
+  perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
@@ -149,7 +149,7 @@ $$;
 -- service key, which may not begin with token: (400 INVALID_ARGUMENT). Owners see the ids of the fleet's workers, so a
 -- token's worker has its token before its name: nobody else can hold anything under that, and it can hold nothing under
 -- anybody else's.
-create function queue.holder_name(p_caller queue.caller, p_worker_id text)
+create function fairlane_core.holder_name(p_caller fairlane_core.caller, p_worker_id text)
 returns text
 language plpgsql
 immutable
@@ -158,15 +158,15 @@ set search_path = ''
 as $$
 begin
   if p_caller.kind = 'token' then
-    return queue.caller_name(p_caller) || ':' || p_worker_id;
+    return fairlane_core.caller_name(p_caller) || ':' || p_worker_id;
   end if;
-  perform queue.refuse_name_of_a_token(p_worker_id);
+  perform fairlane_core.refuse_name_of_a_token(p_worker_id);
   return p_worker_id;
 end;
 $$;
 
 -- How the history names a caller (task_events.actor): service, token:<token id> or user:<user id>.
-create function queue.caller_name(p_caller queue.caller)
+create function fairlane_core.caller_name(p_caller fairlane_core.caller)
 returns text
 language plpgsql
 immutable
@@ -183,7 +183,7 @@ end;
 $$;
 
 -- The names that users' own machines hold tasks under are nobody else's: 400 INVALID_ARGUMENT for one that begins so.
-create function queue.refuse_name_of_a_token(p_worker_id text)
+create function fairlane_core.refuse_name_of_a_token(p_worker_id text)
 returns void
 language plpgsql
 immutable
@@ -192,7 +192,7 @@ set search_path = ''
 as $$
 begin
   if starts_with(p_worker_id, 'token:') then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT',
       pg_catalog.format('A worker of the fleet may not be called %s: names that begin with token: are reserved for tokens', left(p_worker_id, 100)),
       'Send another worker_id'
@@ -201,9 +201,9 @@ begin
 end;
 $$;
 
--- A worker's name as it was sent, without the token that queue.holder_name has put before it, for replies and texts
+-- A worker's name as it was sent, without the token that fairlane_core.holder_name has put before it, for replies and texts
 -- that its owner reads.
-create function queue.sent_name(p_worker_id text)
+create function fairlane_core.sent_name(p_worker_id text)
 returns text
 language plpgsql
 immutable
@@ -218,8 +218,8 @@ $$;
 -- One thing at a time under one name: the same request sent twice, two claims of one worker. The second waits for the
 -- first, which is over at once unless its transaction is left open; then nothing is known, and the caller repeats.
 -- Takes the advisory lock of this name for the transaction; 503 UNAVAILABLE when another transaction holds it for longer
--- than queue.settings.max_lock_wait. p_what says who is being answered there.
-create function queue.wait_for_name(p_name text, p_what text)
+-- than fairlane_core.settings.max_lock_wait. p_what says who is being answered there.
+create function fairlane_core.wait_for_name(p_name text, p_what text)
 returns void
 language plpgsql
 volatile
@@ -228,10 +228,10 @@ set search_path = ''
 set lock_timeout = '240ms' -- taken back when the function ends; what counts is the setting below
 as $$
 begin
-  perform queue.limit_lock_waits(1);
+  perform fairlane_core.limit_lock_waits(1);
   perform pg_advisory_xact_lock(hashtextextended(p_name, 0));
 exception when lock_not_available then
-  perform queue.refuse(
+  perform fairlane_core.refuse(
     503, 'UNAVAILABLE', pg_catalog.format('%s is still being answered by a transaction that does not end', p_what),
     'Repeat the same request'
   );

@@ -2,7 +2,7 @@
 
 -- Keeps the state machine whatever the way in. Deployed clients PATCH many rows at once while tasks finish in
 -- between, so an illegal row is left as it is (and not returned) and the rest of the statement goes through.
-create function queue.tasks_before_update()
+create function fairlane_core.tasks_before_update()
 returns trigger
 language plpgsql
 security definer -- reads type, settings and dependencies on behalf of any caller who may update
@@ -13,9 +13,9 @@ as $$
 declare
   v_is_new_start boolean := new.lease_token is distinct from old.lease_token and new.lease_token is not null;
   -- No API role can write these two columns: the queue itself asks for them to be derived again.
-  v_is_derived_again boolean := new.pool is null or (new.standing is null and old.standing is not null);
-  v_event constant text := coalesce(current_setting('queue.event', true), '');
-  v_mode constant text := coalesce(current_setting('queue.mode', true), '');
+  v_is_derived_again boolean := new.pool is null or (new.readiness is null and old.readiness is not null);
+  v_event constant text := coalesce(current_setting('fairlane_core.event', true), '');
+  v_mode constant text := coalesce(current_setting('fairlane_core.mode', true), '');
   v_is_direct constant boolean := v_event = '';
   v_reason constant text := case when v_event <> '' then v_event::json ->> 'reason' end;
   v_sent_attempts constant integer := new.attempts;
@@ -37,47 +37,47 @@ declare
   v_is_forgiven boolean;
   v_noticed jsonb;
 begin
-  if not queue.is_legal_transition(old, new)
-    or (v_is_direct and old.status = 'In Progress' and new.status = 'Queued' and queue.is_overtaken_reset(old, new)) then
+  if not fairlane_core.is_legal_transition(old, new)
+    or (v_is_direct and old.status = 'In Progress' and new.status = 'Queued' and fairlane_core.is_overtaken_reset(old, new)) then
     return null;
   end if;
   -- A worker that heard nothing says once more, here, how an earlier start of its own ended; another one has the task now.
   -- What the queue itself takes back brings the words of that earlier start along, and means this one.
   if v_is_direct and old.status = 'In Progress' and new.status = 'Queued' and new.attempts < old.attempts
     and strpos(v_mode, 'forgives_starts') = 0
-    and queue.is_told_again(old, new.attempts, new.error_details) then
+    and fairlane_core.is_told_again(old, new.attempts, new.error_details) then
     return null;
   end if;
 
   -- A start ends for want of a result of which a failure was told, and held back: that says more than the silence after it.
   if old.status = 'In Progress' and new.status = 'Queued' and v_reason is null then
-    v_told := queue.told_reason(old);
+    v_told := fairlane_core.told_reason(old);
     if strpos(coalesce(v_said, ''), v_told) = 0 then
       v_said := concat_ws('; ', v_said, 'it was said to have failed: ' || v_told);
       new.error_message := v_said;
     end if;
   end if;
 
-  perform queue.refuse_impossible_values(new, old);
+  perform fairlane_core.refuse_impossible_values(new, old);
   if new.token_id is null and new.worker_id is distinct from old.worker_id then
-    perform queue.refuse_name_of_a_token(new.worker_id);
+    perform fairlane_core.refuse_name_of_a_token(new.worker_id);
   end if;
 
   -- What a worker says is kept as far as it goes. It is compared first: most updates say nothing new.
   if new.result_data is distinct from old.result_data then
-    new.result_data := queue.bounded_data(new.result_data);
+    new.result_data := fairlane_core.bounded_data(new.result_data);
   end if;
   if new.output_location is distinct from old.output_location and new.status <> 'Failed' then
-    new.output_location := queue.cut_ends(new.output_location);
+    new.output_location := fairlane_core.cut_ends(new.output_location);
   end if;
   if new.thumbnail_url is distinct from old.thumbnail_url then
-    new.thumbnail_url := queue.cut_ends(new.thumbnail_url);
+    new.thumbnail_url := fairlane_core.cut_ends(new.thumbnail_url);
   end if;
   if new.error_details is distinct from old.error_details then
-    new.error_details := queue.cut_ends(new.error_details);
+    new.error_details := fairlane_core.cut_ends(new.error_details);
   end if;
   if new.error_message is distinct from old.error_message and new.status <> 'Failed' then
-    new.error_message := queue.cut_ends(new.error_message);
+    new.error_message := fairlane_core.cut_ends(new.error_message);
   end if;
 
   -- Only a claim or a requeue moves the count of starts; what a client read and wrote back does not. Only the queue
@@ -88,13 +88,13 @@ begin
   -- counted is the task's, whatever comes between: a start that counts is no reason to give as many again.
   v_is_forgiven := false;
   if v_is_given_back then
-    v_is_forgiven := old.free_returns < (select s.max_free_returns from queue.settings as s);
-    new.free_returns := old.free_returns + 1;
-    if old.free_returns > 0 then
-      new.available_at := greatest(new.available_at, queue.now() + queue.retry_wait(old.free_returns));
+    v_is_forgiven := old.uncounted_releases < (select s.max_uncounted_releases from fairlane_core.settings as s);
+    new.uncounted_releases := old.uncounted_releases + 1;
+    if old.uncounted_releases > 0 then
+      new.available_at := greatest(new.available_at, fairlane_core.now() + fairlane_core.retry_wait(old.uncounted_releases));
     end if;
   elsif new.requeue_count > old.requeue_count then
-    new.free_returns := 0;
+    new.uncounted_releases := 0;
     new.claim_repeats := 0;
   end if;
   if not v_is_new_start and new.requeue_count = old.requeue_count and not v_is_forgiven then
@@ -104,7 +104,7 @@ begin
   if old.status = 'In Progress' and new.status = 'Queued' and not v_is_forgiven then
     -- Rows that were started before starts were counted.
     new.attempts := greatest(new.attempts, 1);
-    if new.attempts >= queue.starts_allowed(new) then
+    if new.attempts >= fairlane_core.starts_allowed(new) then
       new.status := 'Failed';
       v_said := pg_catalog.format(
         'Given up after %s starts; the last one ended with: %s', new.attempts, coalesce(v_said, 'no reason given')
@@ -114,7 +114,7 @@ begin
   end if;
 
   if new.status in ('Complete', 'Failed', 'Cancelled') and old.status = new.status then
-    -- A finished task keeps its result and its story; only a file may still be described, once (queue.complete_task). No API
+    -- A finished task keeps its result and its story; only a file may still be described, once (fairlane_core.complete_task). No API
     -- role may write file_location, which proves it.
     if not (new.status = 'Complete' and old.file_location is null and coalesce(new.file_location = old.output_location, false)) then
       new.output_location := old.output_location;
@@ -127,37 +127,37 @@ begin
       case when old.status = 'Failed' then 'Failed without a reason' end
     );
     new.generation_started_at := old.generation_started_at;
-    -- A machine is paid until it lets go (queue.let_go).
+    -- A machine is paid until it lets go (fairlane_core.let_go).
     if strpos(v_mode, 'bills') = 0 then
       new.generation_processed_at := old.generation_processed_at;
     end if;
     new.worker_id := old.worker_id;
   elsif new.status = 'Failed' then
-    new.error_message := queue.cut_text(coalesce(v_said, 'Failed without a reason'));
+    new.error_message := fairlane_core.cut_text(coalesce(v_said, 'Failed without a reason'));
     if v_is_direct and new.error_message <> v_said then
       -- The history keeps more of it. A direct change says the same of all its rows.
-      v_noticed := jsonb_build_object('error_message', queue.cut_ends(v_said));
+      v_noticed := jsonb_build_object('error_message', fairlane_core.cut_ends(v_said));
     end if;
     new.output_location := case
       when new.output_location is distinct from old.output_location
-        then coalesce(queue.cut_text(nullif(new.output_location, '')), new.error_message)
+        then coalesce(fairlane_core.cut_text(nullif(new.output_location, '')), new.error_message)
       else new.error_message
     end;
   elsif new.status = 'Complete' then
-    new.generation_processed_at := queue.now();
+    new.generation_processed_at := fairlane_core.now();
     if v_is_direct and new.output_location is not distinct from old.output_location then
       new.output_location := null; -- a progress text is no result
     end if;
     if new.output_location is distinct from old.output_location and new.file_location is null then
-      new.file_location := queue.described_file(queue.json_object_of(new.output_location), new.user_id, new.id);
+      new.file_location := fairlane_core.described_file(fairlane_core.json_object_of(new.output_location), new.user_id, new.id);
     end if;
     -- Whoever made it had lost it meanwhile; it is theirs all the same.
     if old.status = 'Queued' and new.worker_id is null then
-      new := queue.with_its_last_start(new);
+      new := fairlane_core.with_its_last_start(new);
     end if;
-    new.generation_created := queue.creates_generation(new.task_type, new.params);
+    new.generation_created := fairlane_core.creates_generation(new.task_type, new.params);
     -- Nobody works on it any more, and nobody puts it back.
-    new.params := queue.without_secrets(new.params);
+    new.params := fairlane_core.without_secrets(new.params);
   elsif new.status = 'Queued' then
     new.lease_token := null;
     new.claim_id := null;
@@ -187,11 +187,11 @@ begin
   if new.task_type is distinct from old.task_type or new.pool is null or (new.status = 'Queued' and old.status <> 'Queued') then
     select y.run_type, y.category, y.runs_on_own_gpu
     into new.pool, v_category, new.runs_on_own_gpu
-    from public.task_types as y
+    from fairlane.task_types as y
     where y.name = new.task_type;
     new.pool := coalesce(new.pool, 'gpu');
     new.runs_on_own_gpu := coalesce(new.runs_on_own_gpu and new.pool <> 'gpu', false);
-    new.takes_slot := queue.takes_slot(new.task_type, v_category);
+    new.takes_slot := fairlane_core.takes_slot(new.task_type, v_category);
     -- A start stays what it was handed out as, or its holder would be judged by the rules of another pool, and be given
     -- other work beside it. That it is orchestration may turn out meanwhile, but not that it was none.
     if new.status = 'In Progress' then
@@ -201,58 +201,58 @@ begin
     end if;
   end if;
   if new.project_id is distinct from old.project_id and new.project_id is not null then
-    new.user_id := coalesce((select p.user_id from public.projects as p where p.id = new.project_id), new.user_id);
+    new.user_id := coalesce((select p.user_id from fairlane.projects as p where p.id = new.project_id), new.user_id);
   end if;
   if new.params is distinct from old.params then
-    new.params := queue.params_object(new.params);
-    perform queue.refuse_large_json(new.params, 'params');
+    new.params := fairlane_core.params_object(new.params);
+    perform fairlane_core.refuse_large_json(new.params, 'params');
     new.has_bounded_params := true;
   end if;
   if v_is_derived_again or new.params is distinct from old.params then
-    new.model := queue.task_model(new.params);
+    new.model := fairlane_core.task_model(new.params);
   end if;
-  -- What it is a part of, or waits for: queue.tasks_after_update follows.
+  -- What it is a part of, or waits for: fairlane_core.tasks_after_update follows.
   if new.dependant_on is distinct from old.dependant_on or (
     (new.params is distinct from old.params or new.task_type <> old.task_type or new.user_id is distinct from old.user_id)
-    and queue.subtask_of(new.id, new.user_id, new.task_type, new.params)
-      is distinct from queue.subtask_of(old.id, old.user_id, old.task_type, old.params)
+    and fairlane_core.subtask_of(new.id, new.user_id, new.task_type, new.params)
+      is distinct from fairlane_core.subtask_of(old.id, old.user_id, old.task_type, old.params)
   ) then
     v_noticed := coalesce(v_noticed, '{}') || jsonb_build_object('regroups', true);
   end if;
 
   if new.status = 'In Progress' then
-    new.standing := 'active';
+    new.readiness := 'active';
   else
     -- Its age counts from what let it go.
     if new.requeue_count > old.requeue_count then
-      new.released_at := queue.now();
+      new.released_at := fairlane_core.now();
     elsif new.status = 'Queued' and new.dependant_on is not null then
-      new.released_at := greatest(old.released_at, queue.released_at(new.id, new.dependant_on, new.user_id));
+      new.released_at := greatest(old.released_at, fairlane_core.released_at(new.id, new.dependant_on, new.user_id));
     end if;
-    new.standing := queue.task_standing(new);
+    new.readiness := fairlane_core.task_readiness(new);
   end if;
 
   if new.attempts <> v_sent_attempts and v_sent_attempts <> old.attempts
-    and v_is_direct and pg_trigger_depth() = 1 and queue.is_plain_write() then
-    perform queue.note_unused_column('tasks', 'attempts');
+    and v_is_direct and pg_trigger_depth() = 1 and fairlane_core.is_plain_write() then
+    perform fairlane_core.note_unused_column('tasks', 'attempts');
   end if;
   if not v_is_derived_again then
-    new.updated_at := queue.now();
+    new.updated_at := fairlane_core.now();
   end if;
   if v_noticed is not null then
     perform set_config(
-      'queue.noticed', (coalesce(nullif(current_setting('queue.noticed', true), '')::jsonb, '{}') || v_noticed)::text, true
+      'fairlane_core.noticed', (coalesce(nullif(current_setting('fairlane_core.noticed', true), '')::jsonb, '{}') || v_noticed)::text, true
     );
   end if;
   return new;
 end;
 $$;
 
--- A claim sets all that follows from it, standing too (queue.start_task), and a beat nothing that anything follows from
--- (queue.show_signs_of_life): they need no second opinion. The condition is short because every statement that updates
+-- A claim sets all that follows from it, readiness too (fairlane_core.start_task), and a beat nothing that anything follows from
+-- (fairlane_core.show_signs_of_life): they need no second opinion. The condition is short because every statement that updates
 -- tasks parses it anew.
 create trigger tasks_before_update
-  before update on public.tasks
+  before update on fairlane.tasks
   for each row
-  when (current_setting('queue.mode', true) is distinct from 'counts_itself')
-  execute function queue.tasks_before_update();
+  when (current_setting('fairlane_core.mode', true) is distinct from 'counts_itself')
+  execute function fairlane_core.tasks_before_update();

@@ -2,25 +2,25 @@
 -- queued and of projects, their number and their names.
 
 -- What a user row allows, as the user's slots keep it: the owner's half of the one rule (docs/architecture.md). Whoever
--- writes what a user may takes it from here; the task's own half is queue.task_standing.
+-- writes what a user may takes it from here; the task's own half is fairlane_core.task_readiness.
 -- The user_slots row that follows from a user row, the tasks that run, the orchestration that needs a worker and the
 -- starts that are remembered.
-create function queue.slots_of(
-  p_user public.users, p_running integer, p_orchestrating integer, p_remembered integer
+create function fairlane_core.slots_of(
+  p_user fairlane.owners, p_running integer, p_orchestrating integer, p_remembered integer
 )
-returns queue.user_slots
+returns fairlane_core.user_slots
 language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
 declare
-  v_cloud jsonb := p_user.settings #> queue.switch_path('cloud');
-  v_local jsonb := p_user.settings #> queue.switch_path('local');
-  v_settings queue.settings;
-  v_slots queue.user_slots;
+  v_cloud jsonb := p_user.settings #> fairlane_core.switch_path('cloud');
+  v_local jsonb := p_user.settings #> fairlane_core.switch_path('local');
+  v_settings fairlane_core.settings;
+  v_slots fairlane_core.user_slots;
 begin
-  select d.* into v_settings from queue.settings as d;
+  select d.* into v_settings from fairlane_core.settings as d;
   v_slots.user_id := p_user.id;
   v_slots.running := p_running;
   v_slots.orchestrating := p_orchestrating;
@@ -30,7 +30,7 @@ begin
     p_user.max_orchestrating, v_settings.default_orchestration_limit, v_slots.task_limit
   );
   -- Nothing of a deleted user starts any more while what they had goes piece by piece.
-  if queue.is_being_deleted(p_user.id) then
+  if fairlane_core.is_being_deleted(p_user.id) then
     v_slots.task_limit := 0;
     v_slots.orchestration_limit := 0;
   end if;
@@ -55,8 +55,8 @@ $$;
 
 -- After tasks_after_insert (triggers fire in the order of their names), which has taken the owner's lock and moved
 -- the counters: nobody else can add to this owner's queue between the count and the commit.
--- Refuses what a user enqueues beyond queue.settings.max_queued_per_user with 429 QUEUE_FULL.
-create function queue.tasks_keep_to_the_bound()
+-- Refuses what a user enqueues beyond fairlane_core.settings.max_queued_per_user with 429 QUEUE_FULL.
+create function fairlane_core.enforce_queue_limit()
 returns trigger
 language plpgsql
 security definer -- reads settings and counters on behalf of any caller who may insert
@@ -68,24 +68,24 @@ declare
   v_bound integer;
   v_user_id uuid;
 begin
-  if not queue.acts_for_a_user() then
+  if not fairlane_core.acts_for_a_user() then
     return null;
   end if;
 
-  select s.max_queued_per_user into v_bound from queue.settings as s;
+  select s.max_queued_per_user into v_bound from fairlane_core.settings as s;
   if v_bound is null then
     return null;
   end if;
 
   -- One after the other: as one query, the count is taken for each new row, and each row's orchestrator looked for.
   for v_user_id in select distinct n.user_id from new_rows as n loop
-    if queue.queued_count(v_user_id) > v_bound and exists (
+    if fairlane_core.queued_count(v_user_id) > v_bound and exists (
       select
       from new_rows as n
       where n.user_id = v_user_id
-        and not queue.has_started_orchestrator(n)
+        and not fairlane_core.has_started_orchestrator(n)
     ) then
-      perform queue.refuse(
+      perform fairlane_core.refuse(
         429, 'QUEUE_FULL',
         pg_catalog.format('A user may have at most %s queued tasks, and this would exceed it', v_bound),
         'Wait until some have run, or cancel some'
@@ -96,14 +96,14 @@ begin
 end;
 $$;
 
-create trigger tasks_after_insert_keep_to_the_bound
-  after insert on public.tasks
+create trigger tasks_after_insert_enforce_queue_limit
+  after insert on fairlane.tasks
   referencing new table as new_rows
-  for each statement execute function queue.tasks_keep_to_the_bound();
+  for each statement execute function fairlane_core.enforce_queue_limit();
 
 -- How much a user has in the queue, added up from the derived counters: a few rows, however many tasks there are.
 -- Exact under the lock on the owner's slots.
-create function queue.queued_count(p_user_id uuid)
+create function fairlane_core.queued_count(p_user_id uuid)
 returns bigint
 language plpgsql
 stable
@@ -114,13 +114,13 @@ begin
   return coalesce(
     (
       select sum(l.ready_cloud + l.ready_cloud_orchestration + l.ready_local + l.ready_local_orchestration)
-      from queue.user_lines as l
+      from fairlane_core.user_queues as l
       where l.user_id = p_user_id
     ), 0
   ) + coalesce(
     (
       select sum(b.task_count)
-      from queue.blocked_tasks as b
+      from fairlane_core.blocked_tasks as b
       where b.user_id = p_user_id
     ), 0
   );
@@ -129,7 +129,7 @@ $$;
 
 -- Whether a task is part of work that is under way: its params name an orchestrator of the same owner that was started
 -- and has not ended. That one was counted when it was enqueued; to refuse the parts would fail the whole.
-create function queue.has_started_orchestrator(p_task public.tasks)
+create function fairlane_core.has_started_orchestrator(p_task fairlane.tasks)
 returns boolean
 language plpgsql
 stable
@@ -140,12 +140,12 @@ begin
   -- By their keys: asked with the owner beside them, a plan may go through all that the owner has, for each new row.
   return exists (
     select
-    from unnest(queue.named_parents(p_task.params)) as p (id)
+    from unnest(fairlane_core.named_parents(p_task.params)) as p (id)
     where (
       select t.user_id = p_task.user_id
         and not t.takes_slot
         and (t.status = 'In Progress' or (t.status = 'Queued' and t.claimed_at is not null))
-      from public.tasks as t
+      from fairlane.tasks as t
       where t.id = p.id
     )
   );
@@ -154,7 +154,7 @@ $$;
 
 -- Refuses projects that a user makes beyond 1,000 with 409 TOO_MANY_PROJECTS, and those of one who is being deleted with
 -- 403 FORBIDDEN.
-create function queue.projects_keep_to_the_bound()
+create function fairlane_core.enforce_project_limit()
 returns trigger
 language plpgsql
 security definer -- counts what row security may hide, on behalf of any caller who may insert
@@ -165,23 +165,23 @@ declare
   v_most constant integer := 1000;
   v_user_id uuid;
 begin
-  if not queue.acts_for_a_user() then
+  if not fairlane_core.acts_for_a_user() then
     return null;
   end if;
 
   for v_user_id in select distinct n.user_id from new_rows as n order by n.user_id loop
     -- Two requests at once: the second counts what the first has added.
-    perform pg_advisory_xact_lock(hashtextextended('queue.projects:' || v_user_id, 0));
+    perform pg_advisory_xact_lock(hashtextextended('fairlane_core.projects:' || v_user_id, 0));
     -- A deletion that is under way is waited for, and one that comes later takes the project along.
-    perform from public.users as u where u.id = v_user_id for key share;
-    if queue.is_being_deleted(v_user_id) then
-      perform queue.refuse(403, 'FORBIDDEN', 'This user is being deleted');
+    perform from fairlane.owners as u where u.id = v_user_id for key share;
+    if fairlane_core.is_being_deleted(v_user_id) then
+      perform fairlane_core.refuse(403, 'FORBIDDEN', 'This user is being deleted');
     end if;
     if (
       select count(*)
-      from (select from public.projects as p where p.user_id = v_user_id limit v_most + 1) as k
+      from (select from fairlane.projects as p where p.user_id = v_user_id limit v_most + 1) as k
     ) > v_most then
-      perform queue.refuse(
+      perform fairlane_core.refuse(
         409, 'TOO_MANY_PROJECTS', pg_catalog.format('A user may have at most %s projects, and this would exceed it', v_most),
         'Delete some first'
       );
@@ -191,15 +191,15 @@ begin
 end;
 $$;
 
-create trigger projects_after_insert_keep_to_the_bound
-  after insert on public.projects
+create trigger projects_after_insert_enforce_project_limit
+  after insert on fairlane.projects
   referencing new table as new_rows
-  for each statement execute function queue.projects_keep_to_the_bound();
+  for each statement execute function fairlane_core.enforce_project_limit();
 
 -- Lists of projects are read all day, so their number and their names have bounds. The number binds users only; an app
 -- that makes projects with the service key knows what it does.
 -- Refuses a name of a project that is too long with 400 INVALID_ARGUMENT.
-create function queue.projects_before_write()
+create function fairlane_core.projects_before_write()
 returns trigger
 language plpgsql
 security definer -- whoever may write may hear the refusal
@@ -207,13 +207,13 @@ set search_path = ''
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 begin
-  perform queue.refuse(400, 'INVALID_ARGUMENT', 'The name of a project must have at most 255 characters');
+  perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'The name of a project must have at most 255 characters');
   return null;
 end;
 $$;
 
 create trigger projects_before_write
-  before insert or update of name on public.projects
+  before insert or update of name on fairlane.projects
   for each row
   when (length(new.name) > 255)
-  execute function queue.projects_before_write();
+  execute function fairlane_core.projects_before_write();

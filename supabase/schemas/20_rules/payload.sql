@@ -3,7 +3,7 @@
 -- are constants: a plan reads them once.
 
 -- The member of params that names the task's orchestrator.
-create function queue.parent_key()
+create function fairlane_core.parent_key()
 returns text
 language plpgsql
 immutable
@@ -16,7 +16,7 @@ end;
 $$;
 
 -- The tasks that params name as the orchestrator, the likeliest first; null for none. Texts that are no UUID name none.
-create function queue.named_parents(p_params jsonb)
+create function fairlane_core.named_parents(p_params jsonb)
 returns uuid[]
 language plpgsql
 immutable
@@ -24,12 +24,12 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return nullif(array_remove(array[queue.parent_task_id(p_params)], null), '{}');
+  return nullif(array_remove(array[fairlane_core.parent_task_id(p_params)], null), '{}');
 end;
 $$;
 
 -- The member of params that says which part a task is, also of one that names no orchestrator.
-create function queue.place_key()
+create function fairlane_core.place_key()
 returns text
 language plpgsql
 immutable
@@ -41,9 +41,9 @@ begin
 end;
 $$;
 
--- As which part of its family a child counts (queue.subtasks): rank 3 is the final child, of which there is one; of the
+-- As which part of its family a child counts (fairlane_core.subtasks): rank 3 is the final child, of which there is one; of the
 -- others the one with the highest rank and index makes the family's result.
-create function queue.part_of(p_task_type text, p_params jsonb, out final_rank smallint, out part_index integer)
+create function fairlane_core.part_of(p_task_type text, p_params jsonb, out final_rank smallint, out part_index integer)
 returns record
 language plpgsql
 immutable
@@ -61,7 +61,7 @@ $$;
 
 -- Whether a family has as many children as the params of its orchestrator announce; false when they announce nothing.
 -- p_is_quiet: no child has come for a while.
-create function queue.has_expected_children(p_family queue.orchestrations, p_params jsonb, p_is_quiet boolean)
+create function fairlane_core.has_expected_children(p_family fairlane_core.orchestrations, p_params jsonb, p_is_quiet boolean)
 returns boolean
 language plpgsql
 immutable
@@ -78,7 +78,7 @@ end;
 $$;
 
 -- Whether an orchestrator reports with this text that there are no children to come: it then completes without a result.
-create function queue.has_nothing_to_enqueue(p_report text)
+create function fairlane_core.has_nothing_to_enqueue(p_report text)
 returns boolean
 language plpgsql
 immutable
@@ -91,7 +91,7 @@ end;
 $$;
 
 -- Whether an orchestrator reports with this text that its children were enqueued, so that one without any has lost them.
-create function queue.has_enqueued(p_report text)
+create function fairlane_core.has_enqueued(p_report text)
 returns boolean
 language plpgsql
 immutable
@@ -104,7 +104,7 @@ end;
 $$;
 
 -- Which model a task wants; null = any. Cut, because it is part of an index key and a client may send any text.
-create function queue.task_model(p_params jsonb)
+create function fairlane_core.task_model(p_params jsonb)
 returns text
 language plpgsql
 immutable
@@ -117,7 +117,7 @@ end;
 $$;
 
 -- Whether a task of this type takes one of its owner's slots: orchestration does not. A type without a row has no category.
-create function queue.takes_slot(p_task_type text, p_category text)
+create function fairlane_core.takes_slot(p_task_type text, p_category text)
 returns boolean
 language plpgsql
 immutable
@@ -131,7 +131,7 @@ $$;
 
 -- The pools of work, each with workers of its own: gpu (a type without a row, too) and api. Whoever adds one adds it to the
 -- two checks that name them as well (task_types, settings) and to shared/claim.ts; tests hold them against this list.
-create function queue.pools()
+create function fairlane_core.pools()
 returns text[]
 language sql
 immutable
@@ -142,7 +142,7 @@ as $$
 $$;
 
 -- Where in the settings of an owner the switch for cloud or for local work is; only false is off.
-create function queue.switch_path(p_run_type text)
+create function fairlane_core.switch_path(p_run_type text)
 returns text[]
 language plpgsql
 immutable
@@ -155,7 +155,7 @@ end;
 $$;
 
 -- Whether this worker runs on a machine that an autoscaler has rented, and will replace.
-create function queue.is_rented(p_worker public.workers)
+create function fairlane_core.is_rented(p_worker fairlane.workers)
 returns boolean
 language plpgsql
 immutable

@@ -2,7 +2,7 @@
 
 -- The state machine (docs/architecture.md), as a question about two versions of a row. A claim and a requeue
 -- prove themselves by a column that no API role may write, so a direct PATCH can be neither.
-create function queue.is_legal_transition(p_old public.tasks, p_new public.tasks)
+create function fairlane_core.is_legal_transition(p_old fairlane.tasks, p_new fairlane.tasks)
 returns boolean
 language plpgsql
 immutable
@@ -30,7 +30,7 @@ $$;
 -- resets are known by their words, and none of them looks for a start as young as this.
 -- Whether this direct change is an orchestrator's reset of a task that has been handed out anew since it looked: not the
 -- first start, younger than a minute, held by a live worker.
-create function queue.is_overtaken_reset(p_old public.tasks, p_new public.tasks)
+create function fairlane_core.is_overtaken_reset(p_old fairlane.tasks, p_new fairlane.tasks)
 returns boolean
 language plpgsql
 stable
@@ -41,25 +41,25 @@ begin
   return p_old.status = 'In Progress'
     and p_new.status = 'Queued'
     and p_new.error_message like 'Reset - %'
-    and p_old.attempts + p_old.free_returns > 1
+    and p_old.attempts + p_old.uncounted_releases > 1
     and p_old.token_id is null
-    and p_old.claimed_at > queue.now() - interval '1 minute'
+    and p_old.claimed_at > fairlane_core.now() - interval '1 minute'
     and (
       p_old.pool <> 'gpu'
       or exists (
         select
-        from public.workers as w
+        from fairlane.workers as w
         where w.id = p_old.worker_id
-          and not queue.has_ended(w.status)
-          and queue.is_beating(w.last_heartbeat)
+          and not fairlane_core.has_ended(w.status)
+          and fairlane_core.is_beating(w.last_heartbeat)
       )
     );
 end;
 $$;
 
 -- What the history says of a change of state, or of a start by the same holder, for which nobody has given it a reason
--- (queue.say): what the row itself says anew.
-create function queue.reason_of_change(
+-- (fairlane_core.set_event_context): what the row itself says anew.
+create function fairlane_core.reason_of_change(
   p_from text, p_to text, p_is_another_start boolean, p_old_message text, p_message text, p_old_details text, p_details text, p_is_direct boolean
 )
 returns text
@@ -83,7 +83,7 @@ end;
 $$;
 
 -- Whether this status of a worker says that it has ended, whoever says so.
-create function queue.has_ended(p_status text)
+create function fairlane_core.has_ended(p_status text)
 returns boolean
 language plpgsql
 immutable

@@ -2,7 +2,7 @@
 
 -- After an insert statement: dependencies recorded, counters moved, history begun. Per statement, so that a bulk
 -- insert moves each counter once.
-create function queue.tasks_after_insert()
+create function fairlane_core.tasks_after_insert()
 returns trigger
 language plpgsql
 security definer -- writes derived state on behalf of any caller who may insert
@@ -11,13 +11,13 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_changes queue.load_change[];
-  v_now timestamptz := queue.now();
-  v_actor text := queue.actor();
+  v_changes fairlane_core.counter_delta[];
+  v_now timestamptz := fairlane_core.now();
+  v_actor text := fairlane_core.actor();
   v_unsettled uuid[];
   v_awaited uuid[];
   v_dependants uuid[];
-  v_children queue.subtasks[];
+  v_children fairlane_core.subtasks[];
   v_orchestrators uuid[];
   v_has_children boolean;
   v_has_unsettled boolean;
@@ -27,13 +27,13 @@ begin
     array_agg(n.id) filter (where n.dependant_on is not null),
     -- An orchestrator may come after its children.
     array_agg(n.id) filter (where not n.takes_slot or n.task_type like '%orchestrat%'),
-    bool_or(n.params ? queue.parent_key()),
-    bool_or(n.standing in ('dependency_lost', 'dependency_pending'))
+    bool_or(n.params ? fairlane_core.parent_key()),
+    bool_or(n.readiness in ('dependency_lost', 'dependency_pending'))
   into v_dependants, v_orchestrators, v_has_children, v_has_unsettled
   from new_rows as n;
 
   if v_dependants is not null then
-    insert into queue.task_dependencies (task_id, depends_on)
+    insert into fairlane_core.task_dependencies (task_id, depends_on)
     select n.id, n.dependant_on
     from new_rows as n
     where n.dependant_on is not null
@@ -43,19 +43,19 @@ begin
     select array_agg(c.child)
     into v_children
     from (
-      select queue.subtask_of(n.id, n.user_id, n.task_type, n.params) as child
+      select fairlane_core.subtask_of(n.id, n.user_id, n.task_type, n.params) as child
       from new_rows as n
-      where n.params ? queue.parent_key()
+      where n.params ? fairlane_core.parent_key()
     ) as c
     where (c.child).task_id is not null;
   end if;
 
-  select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
+  select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.readiness, g.delta)::fairlane_core.counter_delta)
   into v_changes
   from (
-    select n.user_id, n.pool, n.run_type is distinct from 'local' as is_cloud, n.takes_slot, n.standing, count(*)::integer as delta
+    select n.user_id, n.pool, n.run_type is distinct from 'local' as is_cloud, n.takes_slot, n.readiness, count(*)::integer as delta
     from new_rows as n
-    where n.standing is not null
+    where n.readiness is not null
     group by 1, 2, 3, 4, 5
   ) as g;
 
@@ -63,21 +63,21 @@ begin
   begin
     -- Other tasks are locked before any owner, like everywhere.
     if v_children is not null then
-      perform queue.lock_families(v_children);
+      perform fairlane_core.lock_families(v_children);
     end if;
     if v_changes is not null then
-      perform queue.shift_load(v_changes, v_now);
+      perform fairlane_core.apply_counter_deltas(v_changes, v_now);
     end if;
   exception when lock_not_available then
-    perform queue.refuse_while_locked();
+    perform fairlane_core.refuse_while_locked();
   end;
 
-  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
+  insert into fairlane.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
   select n.id, n.user_id, v_now, null, n.status, n.worker_id, n.attempts, v_actor, 'created'
   from new_rows as n;
 
   if v_dependants is not null then
-    perform queue.refuse_cycles(v_dependants);
+    perform fairlane_core.refuse_cycles(v_dependants);
   end if;
 
   -- A dependency may have come, ended or gone between the look at it and the owner's lock, which is held from here on; and a
@@ -87,20 +87,20 @@ begin
     select array_agg(n.id)
     into v_unsettled
     from new_rows as n
-    where n.standing in ('dependency_lost', 'dependency_pending')
+    where n.readiness in ('dependency_lost', 'dependency_pending')
       and exists (
         select
-        from queue.task_dependencies as d
+        from fairlane_core.task_dependencies as d
         where d.task_id = n.id
-          and case n.standing
+          and case n.readiness
             -- What is missing or somebody else's has not changed.
-            when 'dependency_lost' then (select t.user_id is not distinct from n.user_id from public.tasks as t where t.id = d.depends_on)
-            else coalesce((select t.status in ('Complete', 'Failed', 'Cancelled') from public.tasks as t where t.id = d.depends_on), true)
+            when 'dependency_lost' then (select t.user_id is not distinct from n.user_id from fairlane.tasks as t where t.id = d.depends_on)
+            else coalesce((select t.status in ('Complete', 'Failed', 'Cancelled') from fairlane.tasks as t where t.id = d.depends_on), true)
           end
       );
   end if;
   if v_unsettled is not null then
-    perform queue.ask_standing_again(v_unsettled);
+    perform fairlane_core.recompute_readiness(v_unsettled);
   end if;
 
   select array_agg(n.id)
@@ -108,20 +108,20 @@ begin
   from new_rows as n
   where exists (
     select
-    from queue.task_dependencies as d
+    from fairlane_core.task_dependencies as d
     where d.depends_on = n.id
       and (
-        select t.standing = 'dependency_lost' and t.user_id is not distinct from n.user_id
-        from public.tasks as t
+        select t.readiness = 'dependency_lost' and t.user_id is not distinct from n.user_id
+        from fairlane.tasks as t
         where t.id = d.task_id
       )
   );
   if v_awaited is not null then
-    perform queue.settle_dependants(v_awaited);
+    perform fairlane_core.unblock_dependents(v_awaited);
   end if;
 
   if v_children is not null or v_orchestrators is not null then
-    perform queue.join_families(v_orchestrators, v_children);
+    perform fairlane_core.join_families(v_orchestrators, v_children);
   end if;
 
   return null;
@@ -129,12 +129,12 @@ end;
 $$;
 
 create trigger tasks_after_insert
-  after insert on public.tasks
+  after insert on fairlane.tasks
   referencing new table as new_rows
-  for each statement execute function queue.tasks_after_insert();
+  for each statement execute function fairlane_core.tasks_after_insert();
 
 -- A deleted task leaves the counters; what depended on it can never run and goes with it.
-create function queue.tasks_after_delete()
+create function fairlane_core.tasks_after_delete()
 returns trigger
 language plpgsql
 security definer -- writes derived state on behalf of any caller who may delete
@@ -143,20 +143,20 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_changes queue.load_change[];
-  v_held queue.held_slots[];
-  v_actor text := queue.actor();
-  v_now timestamptz := queue.now();
+  v_changes fairlane_core.counter_delta[];
+  v_held fairlane_core.held_slots[];
+  v_actor text := fairlane_core.actor();
+  v_now timestamptz := fairlane_core.now();
   v_ids uuid[];
   v_statuses text[];
   v_owners uuid[];
-  v_lost queue.task_end[];
+  v_lost fairlane_core.task_end[];
   v_gone uuid[];
-  v_is_plain boolean := queue.is_plain_write();
+  v_is_plain boolean := fairlane_core.is_plain_write();
 begin
   select
     array_agg(o.id), array_agg(o.status), array_agg(distinct o.user_id),
-    array_agg((o.id, o.user_id, 'deleted', null)::queue.task_end)
+    array_agg((o.id, o.user_id, 'deleted', null)::fairlane_core.task_end)
   into v_ids, v_statuses, v_owners, v_lost
   from old_rows as o;
 
@@ -164,69 +164,69 @@ begin
     return null;
   end if;
   -- And the children that a deleted one had replaced.
-  v_gone := v_ids || array(select s.task_id from queue.subtasks as s where s.replaced_by = any (v_ids));
-  perform queue.lock_for_update(null, null, null, null, null, v_gone, v_owners, v_is_plain);
+  v_gone := v_ids || array(select s.task_id from fairlane_core.subtasks as s where s.replaced_by = any (v_ids));
+  perform fairlane_core.lock_for_update(null, null, null, null, null, v_gone, v_owners, v_is_plain);
   if v_is_plain then
-    perform queue.lock_owners(v_owners);
+    perform fairlane_core.lock_owners(v_owners);
   end if;
 
-  select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
+  select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.readiness, g.delta)::fairlane_core.counter_delta)
   into v_changes
   from (
     select
       o.user_id, o.pool,
       case when o.status = 'In Progress' then o.token_id is null else o.run_type is distinct from 'local' end as is_cloud,
       o.takes_slot,
-      case when o.standing = 'active' and not o.takes_slot and queue.is_handed_over(o.id, o.lease_token) then 'enqueued' else o.standing end as standing,
+      case when o.readiness = 'active' and not o.takes_slot and fairlane_core.is_handed_over(o.id, o.lease_token) then 'enqueued' else o.readiness end as readiness,
       -count(*)::integer as delta
     from old_rows as o
-    where o.standing is not null
+    where o.readiness is not null
     group by 1, 2, 3, 4, 5
   ) as g;
 
   -- Whoever ran what is gone may still be at work on it.
-  if exists (select from unnest(v_changes) as c where c.standing = 'active') then
+  if exists (select from unnest(v_changes) as c where c.readiness = 'active') then
     v_held := array(
       select h.held
       from (
-        select queue.held_after(
+        select fairlane_core.held_after(
           o.id, o.user_id, o.pool, o.takes_slot, o.worker_id, o.token_id, o.lease_token, o.attempts, o.generation_started_at, v_now
         ) as held
         from old_rows as o
-        where o.standing = 'active'
+        where o.readiness = 'active'
       ) as h
       where (h.held).task_id is not null
     );
     v_changes := v_changes || array(
-      select (h.user_id, h.pool, h.token_id is null, h.takes_slot, 'held', 1)::queue.load_change from unnest(v_held) as h
+      select (h.user_id, h.pool, h.token_id is null, h.takes_slot, 'held', 1)::fairlane_core.counter_delta from unnest(v_held) as h
     );
   end if;
 
   if v_changes is not null then
-    perform queue.shift_load(v_changes, v_now);
+    perform fairlane_core.apply_counter_deltas(v_changes, v_now);
   end if;
   if cardinality(v_held) > 0 then
-    perform queue.hold_slots(v_held);
+    perform fairlane_core.hold_slots(v_held);
   end if;
-  delete from queue.handovers as h
+  delete from fairlane_core.handovers as h
   using old_rows as o
   where h.orchestrator_id = o.id
     and not o.takes_slot;
 
   -- Also where nothing is counted: families are changed under the owner's lock.
-  perform from queue.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update;
+  perform from fairlane_core.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update;
 
-  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
+  insert into fairlane.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
   select o.id, o.user_id, v_now, o.status, o.status, o.worker_id, o.attempts, v_actor, 'deleted'
   from old_rows as o;
 
-  perform queue.leave_families(v_ids, v_statuses);
-  perform queue.settle_lost(v_lost);
+  perform fairlane_core.leave_families(v_ids, v_statuses);
+  perform fairlane_core.cascade_failure(v_lost);
   return null;
 end;
 $$;
 
 create trigger tasks_after_delete
-  after delete on public.tasks
+  after delete on fairlane.tasks
   referencing old table as old_rows
-  for each statement execute function queue.tasks_after_delete();
+  for each statement execute function fairlane_core.tasks_after_delete();

@@ -1,8 +1,8 @@
--- What follows from changed tasks: counters, history, result records, dependants, families.
+-- What follows from changed tasks: counters, history, result records, dependents, families.
 
--- After an update statement: counters, history, result records, dependants and families follow, in the same transaction and
+-- After an update statement: counters, history, result records, dependents and families follow, in the same transaction and
 -- whatever the way in.
-create function queue.tasks_after_update()
+create function fairlane_core.tasks_after_update()
 returns trigger
 language plpgsql
 security definer -- writes derived state on behalf of any caller who may update
@@ -11,28 +11,28 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_changes queue.load_change[];
-  v_held queue.held_slots[];
+  v_changes fairlane_core.counter_delta[];
+  v_held fairlane_core.held_slots[];
   v_complete uuid[];
-  v_lost queue.task_end[];
+  v_lost fairlane_core.task_end[];
   v_owners uuid[];
   v_moved uuid[];
   v_from text[];
   v_to text[];
   v_now timestamptz;
-  v_event constant text := coalesce(current_setting('queue.event', true), '');
-  v_mode constant text := coalesce(current_setting('queue.mode', true), '');
+  v_event constant text := coalesce(current_setting('fairlane_core.event', true), '');
+  v_mode constant text := coalesce(current_setting('fairlane_core.mode', true), '');
   v_is_direct constant boolean := v_event = '';
-  v_noticed jsonb := nullif(current_setting('queue.noticed', true), '')::jsonb;
+  v_noticed jsonb := nullif(current_setting('fairlane_core.noticed', true), '')::jsonb;
   v_reports jsonb;
   v_regrouped uuid[];
-  v_children queue.subtasks[];
+  v_children fairlane_core.subtasks[];
   v_rewired uuid[];
   v_waited_for uuid[];
   v_reported uuid[];
   v_reporters uuid[];
   -- Not inside another trigger, which may mean to go on without the lock.
-  v_is_plain boolean := v_is_direct and pg_trigger_depth() = 1 and queue.is_plain_write();
+  v_is_plain boolean := v_is_direct and pg_trigger_depth() = 1 and fairlane_core.is_plain_write();
   v_has_moved boolean;
   v_has_shifted boolean;
   v_has_left boolean;
@@ -43,18 +43,18 @@ begin
   -- One look says what else is to be asked: a beat or a report of progress moves nothing.
   select
     array_agg(n.id) filter (where e.has_ended and n.status = 'Complete'),
-    array_agg((n.id, n.user_id, n.status, n.error_message)::queue.task_end) filter (where e.has_ended and n.status in ('Failed', 'Cancelled')),
+    array_agg((n.id, n.user_id, n.status, n.error_message)::fairlane_core.task_end) filter (where e.has_ended and n.status in ('Failed', 'Cancelled')),
     array_agg(distinct n.user_id) filter (where e.has_ended),
     array_agg(n.id) filter (where e.has_ended),
     array_agg(o.status) filter (where e.has_ended),
     array_agg(n.status) filter (where e.has_ended),
     bool_or(n.status <> o.status or n.lease_token <> o.lease_token),
     bool_or(
-      (n.user_id, n.pool, n.status, n.token_id, n.run_type, n.takes_slot, n.standing, n.lease_token)
-        is distinct from (o.user_id, o.pool, o.status, o.token_id, o.run_type, o.takes_slot, o.standing, o.lease_token)
+      (n.user_id, n.pool, n.status, n.token_id, n.run_type, n.takes_slot, n.readiness, n.lease_token)
+        is distinct from (o.user_id, o.pool, o.status, o.token_id, o.run_type, o.takes_slot, o.readiness, o.lease_token)
     ),
-    bool_or(o.standing = 'active' and n.standing is distinct from 'active' and (v_mode = '' or strpos(v_mode, 'let_go:' || o.id) = 0)),
-    bool_or(o.standing = 'active' and n.standing is distinct from 'active' and not o.takes_slot),
+    bool_or(o.readiness = 'active' and n.readiness is distinct from 'active' and (v_mode = '' or strpos(v_mode, 'let_go:' || o.id) = 0)),
+    bool_or(o.readiness = 'active' and n.readiness is distinct from 'active' and not o.takes_slot),
     bool_or(n.status = 'In Progress' and n.output_location is distinct from o.output_location)
   into v_complete, v_lost, v_owners, v_moved, v_from, v_to, v_has_moved, v_has_shifted, v_has_left, v_has_forgotten, v_has_said
   -- A full join, and no condition that makes it another: the plan is made for the few rows of a first call and kept, and an
@@ -68,16 +68,16 @@ begin
   if strpos(v_mode, 'ends_in_turn') > 0 then
     v_lost := null;
     -- Of this statement only, not of those that follow from it.
-    perform set_config('queue.mode', replace(v_mode, 'ends_in_turn', ''), true);
+    perform set_config('fairlane_core.mode', replace(v_mode, 'ends_in_turn', ''), true);
   end if;
   if v_noticed is not null then
-    perform set_config('queue.noticed', '', true);
+    perform set_config('fairlane_core.noticed', '', true);
   end if;
   if v_has_shifted then
-    v_now := queue.now();
+    v_now := fairlane_core.now();
   end if;
 
-  -- What a direct change puts into the text of an orchestrator, it says like a report (queue.update_task_status).
+  -- What a direct change puts into the text of an orchestrator, it says like a report (fairlane_core.update_task_status).
   if v_is_direct and v_has_said then
     select
       jsonb_agg(jsonb_build_object('id', n.id, 'text', n.output_location) order by n.user_id, n.id),
@@ -95,12 +95,12 @@ begin
     );
   end if;
 
-  -- What is a part of something else now, or waits for something else (queue.tasks_before_update has noticed).
+  -- What is a part of something else now, or waits for something else (fairlane_core.tasks_before_update has noticed).
   if v_noticed ? 'regroups' then
     select
       array_agg(n.id order by n.id) filter (
-        where queue.subtask_of(n.id, n.user_id, n.task_type, n.params)
-          is distinct from queue.subtask_of(o.id, o.user_id, o.task_type, o.params)
+        where fairlane_core.subtask_of(n.id, n.user_id, n.task_type, n.params)
+          is distinct from fairlane_core.subtask_of(o.id, o.user_id, o.task_type, o.params)
       ),
       array_agg(n.id order by n.id) filter (where n.dependant_on is distinct from o.dependant_on),
       array_agg(o.dependant_on order by n.id) filter (where n.dependant_on is distinct from o.dependant_on),
@@ -110,7 +110,7 @@ begin
       full join old_rows as o on o.id = n.id -- full as above
     where coalesce(n.id = o.id, false);
     if strpos(v_mode, 'moves_project') > 0 then
-      v_regrouped := null; -- all of a family at once (queue.move_project)
+      v_regrouped := null; -- all of a family at once (fairlane_core.move_project)
     end if;
   end if;
 
@@ -118,32 +118,32 @@ begin
   if v_regrouped is not null then
     select array_agg(c.child)
     into v_children
-    from (select queue.subtask_of(n.id, n.user_id, n.task_type, n.params) as child from new_rows as n where n.id = any (v_regrouped)) as c
+    from (select fairlane_core.subtask_of(n.id, n.user_id, n.task_type, n.params) as child from new_rows as n where n.id = any (v_regrouped)) as c
     where (c.child).task_id is not null;
   end if;
   if coalesce(v_moved, v_regrouped, v_reported) is not null then
-    perform queue.lock_for_update(
+    perform fairlane_core.lock_for_update(
       v_regrouped, v_children, v_reported, v_reporters, v_complete, (select array_agg(l.task_id) from unnest(v_lost) as l), v_owners,
       v_is_plain
     );
   end if;
 
   if v_has_shifted then
-    select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
+    select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.readiness, g.delta)::fairlane_core.counter_delta)
     into v_changes
     from (
       select
         m.user_id, m.pool,
         case when m.status = 'In Progress' then m.token_id is null else m.run_type is distinct from 'local' end as is_cloud,
         m.takes_slot,
-        case when m.standing = 'active' and not m.takes_slot and queue.is_handed_over(m.id, m.lease_token) then 'enqueued' else m.standing end as standing,
+        case when m.readiness = 'active' and not m.takes_slot and fairlane_core.is_handed_over(m.id, m.lease_token) then 'enqueued' else m.readiness end as readiness,
         sum(m.delta)::integer as delta
       from (
-        select o.id, o.user_id, o.pool, o.status, o.token_id, o.run_type, o.takes_slot, o.standing, o.lease_token, -1 as delta from old_rows as o
+        select o.id, o.user_id, o.pool, o.status, o.token_id, o.run_type, o.takes_slot, o.readiness, o.lease_token, -1 as delta from old_rows as o
         union all
-        select n.id, n.user_id, n.pool, n.status, n.token_id, n.run_type, n.takes_slot, n.standing, n.lease_token, 1 from new_rows as n
+        select n.id, n.user_id, n.pool, n.status, n.token_id, n.run_type, n.takes_slot, n.readiness, n.lease_token, 1 from new_rows as n
       ) as m
-      where m.standing is not null
+      where m.readiness is not null
       group by 1, 2, 3, 4, 5
       having sum(m.delta) <> 0
     ) as g;
@@ -154,40 +154,40 @@ begin
     v_held := array(
       select h.held
       from (
-        select queue.held_after(
+        select fairlane_core.held_after(
           o.id, o.user_id, o.pool, o.takes_slot, o.worker_id, o.token_id, o.lease_token, o.attempts, o.generation_started_at, v_now
         ) as held
         from old_rows as o
           full join new_rows as n on n.id = o.id -- full as above
         -- Who puts a task back directly says that nobody runs it any more.
-        where coalesce(o.standing = 'active' and n.standing is distinct from 'active' and not (n.status = 'Queued' and v_is_direct), false)
+        where coalesce(o.readiness = 'active' and n.readiness is distinct from 'active' and not (n.status = 'Queued' and v_is_direct), false)
       ) as h
       where (h.held).task_id is not null
     );
     if v_held <> '{}' then
       v_changes := v_changes || array(
-        select (h.user_id, h.pool, h.token_id is null, h.takes_slot, 'held', 1)::queue.load_change from unnest(v_held) as h
+        select (h.user_id, h.pool, h.token_id is null, h.takes_slot, 'held', 1)::fairlane_core.counter_delta from unnest(v_held) as h
       );
     end if;
   end if;
 
   if v_is_plain and (v_changes is not null or v_owners is not null) then
-    perform queue.lock_owners(
+    perform fairlane_core.lock_owners(
       array(select c.user_id from unnest(v_changes) as c)
         || case when v_moved is not null or v_regrouped is not null or v_rewired is not null then v_owners end
     );
   end if;
   if v_changes is not null then
-    perform queue.shift_load(v_changes, v_now);
+    perform fairlane_core.apply_counter_deltas(v_changes, v_now);
   end if;
   if cardinality(v_held) > 0 then
-    perform queue.hold_slots(v_held);
+    perform fairlane_core.hold_slots(v_held);
   end if;
   if v_has_forgotten then
-    delete from queue.handovers as h
+    delete from fairlane_core.handovers as h
     using new_rows as n
     where h.orchestrator_id = n.id
-      and n.standing is distinct from 'active';
+      and n.readiness is distinct from 'active';
   end if;
 
   -- The state, or the start (a second start by the same worker changes only the lease).
@@ -197,15 +197,15 @@ begin
       when v_event <> '' then nullif(v_event::jsonb -> 'details', 'null')
       else nullif(coalesce(v_noticed, '{}') - 'regroups', '{}')
     end;
-    insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
+    insert into fairlane.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
     select
       n.id, n.user_id, v_now, o.status, n.status, coalesce(n.worker_id, o.worker_id),
       greatest(n.attempts, o.attempts), -- a start that is taken off again is still told by its number
-      queue.actor(),
+      fairlane_core.actor(),
       coalesce(
         case when v_event <> '' then v_event::json ->> 'reason' end,
         case
-          when n.status <> 'Complete' then queue.reason_of_change(
+          when n.status <> 'Complete' then fairlane_core.reason_of_change(
             o.status, n.status, n.attempts <> o.attempts, o.error_message, n.error_message, o.error_details, n.error_details, v_is_direct
           )
         end
@@ -213,7 +213,7 @@ begin
       case
         when o.status = 'In Progress' and n.status in ('Queued', 'Failed') then
           coalesce(v_details, '{}')
-            || jsonb_build_object('signs', queue.signs_of_life(o.id, o.worker_id, o.claimed_at, o.reported_at, o.delivered_at))
+            || jsonb_build_object('signs', fairlane_core.signs_of_life(o.id, o.worker_id, o.claimed_at, o.reported_at, o.delivered_at))
         else v_details
       end
     from new_rows as n
@@ -222,28 +222,28 @@ begin
   end if;
 
   if v_moved is not null then
-    perform queue.settle_ends(v_moved, v_from, v_to, v_complete, v_lost);
+    perform fairlane_core.settle_ends(v_moved, v_from, v_to, v_complete, v_lost);
   end if;
   if v_regrouped is not null or v_rewired is not null then
-    perform queue.lock_owners(v_owners);
+    perform fairlane_core.lock_owners(v_owners);
     if v_regrouped is not null then
-      perform queue.regroup(v_regrouped);
+      perform fairlane_core.regroup(v_regrouped);
     end if;
     if v_rewired is not null then
-      perform queue.follow_dependencies(v_rewired, v_waited_for);
+      perform fairlane_core.follow_dependencies(v_rewired, v_waited_for);
     end if;
   end if;
   if v_reports is not null then
-    perform queue.note_enqueued(r.id, r.text) from jsonb_to_recordset(v_reports) as r (id uuid, text text);
+    perform fairlane_core.note_enqueued(r.id, r.text) from jsonb_to_recordset(v_reports) as r (id uuid, text text);
   end if;
   return null;
 end;
 $$;
 
 create trigger tasks_after_update
-  after update on public.tasks
+  after update on fairlane.tasks
   referencing old table as old_rows new table as new_rows
   for each statement
-  -- A claim keeps the counters and the history itself (queue.claim_next_task, queue.start_task); a beat moves none.
-  when (current_setting('queue.mode', true) is distinct from 'counts_itself')
-  execute function queue.tasks_after_update();
+  -- A claim keeps the counters and the history itself (fairlane_core.claim_next_task, fairlane_core.start_task); a beat moves none.
+  when (current_setting('fairlane_core.mode', true) is distinct from 'counts_itself')
+  execute function fairlane_core.tasks_after_update();

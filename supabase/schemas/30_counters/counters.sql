@@ -4,7 +4,7 @@
 -- about an owner is done under the lock on the owner's slots, and the order keeps two statements that touch several
 -- owners from waiting for each other in a circle. Beside the standings of tasks it knows two more: enqueued, an orchestrator
 -- that is active and needs no worker, and held, a start that has ended while its holder has not let go.
-create function queue.shift_load(p_changes queue.load_change[], p_now timestamptz)
+create function fairlane_core.apply_counter_deltas(p_changes fairlane_core.counter_delta[], p_now timestamptz)
 returns void
 language plpgsql
 volatile
@@ -13,7 +13,7 @@ set search_path = ''
 as $$
 declare
   v_change record;
-  v_slots queue.user_slots;
+  v_slots fairlane_core.user_slots;
   v_running integer;
   v_turn_load integer;
   v_room integer;
@@ -23,17 +23,17 @@ begin
     select
       c.user_id,
       c.pool,
-      coalesce(sum(c.delta) filter (where c.standing = 'ready' and c.is_cloud and c.takes_slot), 0) as ready_cloud,
-      coalesce(sum(c.delta) filter (where c.standing = 'ready' and c.is_cloud and not c.takes_slot), 0) as ready_cloud_orchestration,
-      coalesce(sum(c.delta) filter (where c.standing = 'ready' and not c.is_cloud and c.takes_slot), 0) as ready_local,
-      coalesce(sum(c.delta) filter (where c.standing = 'ready' and not c.is_cloud and not c.takes_slot), 0) as ready_local_orchestration,
-      coalesce(sum(c.delta) filter (where c.standing = 'active' and c.is_cloud and c.takes_slot), 0) as active_cloud,
-      coalesce(sum(c.delta) filter (where c.standing in ('active', 'enqueued') and c.is_cloud and not c.takes_slot), 0) as active_cloud_orchestration,
-      coalesce(sum(c.delta) filter (where c.standing = 'active' and not c.is_cloud and c.takes_slot), 0) as active_local,
-      coalesce(sum(c.delta) filter (where c.standing in ('active', 'enqueued') and not c.is_cloud and not c.takes_slot), 0) as active_local_orchestration,
-      coalesce(sum(c.delta) filter (where c.standing in ('active', 'held') and c.takes_slot), 0) as running,
-      coalesce(sum(c.delta) filter (where c.standing in ('active', 'held') and not c.takes_slot), 0) as orchestrating,
-      bool_or(c.standing not in ('ready', 'active', 'enqueued', 'held')) as has_blocked
+      coalesce(sum(c.delta) filter (where c.readiness = 'ready' and c.is_cloud and c.takes_slot), 0) as ready_cloud,
+      coalesce(sum(c.delta) filter (where c.readiness = 'ready' and c.is_cloud and not c.takes_slot), 0) as ready_cloud_orchestration,
+      coalesce(sum(c.delta) filter (where c.readiness = 'ready' and not c.is_cloud and c.takes_slot), 0) as ready_local,
+      coalesce(sum(c.delta) filter (where c.readiness = 'ready' and not c.is_cloud and not c.takes_slot), 0) as ready_local_orchestration,
+      coalesce(sum(c.delta) filter (where c.readiness = 'active' and c.is_cloud and c.takes_slot), 0) as active_cloud,
+      coalesce(sum(c.delta) filter (where c.readiness in ('active', 'enqueued') and c.is_cloud and not c.takes_slot), 0) as active_cloud_orchestration,
+      coalesce(sum(c.delta) filter (where c.readiness = 'active' and not c.is_cloud and c.takes_slot), 0) as active_local,
+      coalesce(sum(c.delta) filter (where c.readiness in ('active', 'enqueued') and not c.is_cloud and not c.takes_slot), 0) as active_local_orchestration,
+      coalesce(sum(c.delta) filter (where c.readiness in ('active', 'held') and c.takes_slot), 0) as running,
+      coalesce(sum(c.delta) filter (where c.readiness in ('active', 'held') and not c.takes_slot), 0) as orchestrating,
+      bool_or(c.readiness not in ('ready', 'active', 'enqueued', 'held')) as has_blocked
     from unnest(p_changes) as c
     group by c.user_id, c.pool
     order by c.user_id, c.pool
@@ -43,18 +43,18 @@ begin
 
     -- The lock, and what runs.
     v_running := v_change.running;
-    update queue.user_slots as s
+    update fairlane_core.user_slots as s
     set running = s.running + v_running,
       orchestrating = s.orchestrating + v_change.orchestrating,
-      cloud_reason = queue.with_limit(s.cloud_reason, s.running + v_running, s.task_limit),
-      local_reason = queue.with_limit(s.local_reason, s.running + v_running, s.task_limit)
+      cloud_reason = fairlane_core.with_limit(s.cloud_reason, s.running + v_running, s.task_limit),
+      local_reason = fairlane_core.with_limit(s.local_reason, s.running + v_running, s.task_limit)
     where s.user_id = v_change.user_id
     returning s.* into v_slots;
     v_turn_load := v_slots.running + v_slots.orchestrating + v_slots.remembered;
     v_room := greatest(v_slots.orchestration_limit - v_slots.orchestrating, 0);
 
     -- The line that gained or lost tasks. Being served, or beginning to wait, starts a new wait for a turn.
-    update queue.user_lines as l
+    update fairlane_core.user_queues as l
     set ready_cloud = l.ready_cloud + v_change.ready_cloud,
       ready_cloud_orchestration = l.ready_cloud_orchestration + v_change.ready_cloud_orchestration,
       ready_local = l.ready_local + v_change.ready_local,
@@ -71,19 +71,19 @@ begin
           l.ready_cloud + v_change.ready_cloud > 0
           or (v_room > 0 and l.ready_cloud_orchestration + v_change.ready_cloud_orchestration > 0)
         ),
-      turn_at = case
+      last_served_at = case
         when v_change.active_cloud > 0 or v_change.active_cloud_orchestration > 0
           or l.ready_cloud + l.ready_cloud_orchestration = 0 then p_now
-        else l.turn_at
+        else l.last_served_at
       end
     where l.user_id = v_change.user_id
       and l.pool = v_change.pool;
 
     if not found and v_slots.user_id is not null then
-      insert into queue.user_lines (
+      insert into fairlane_core.user_queues (
         user_id, pool, ready_cloud, ready_cloud_orchestration, ready_local, ready_local_orchestration,
         active_cloud, active_cloud_orchestration, active_local, active_local_orchestration, running, turn_load, orchestration_room,
-        is_open, turn_at
+        is_open, last_served_at
       )
       values (
         v_change.user_id, v_change.pool,
@@ -100,7 +100,7 @@ begin
 
     -- The owner's line in another pool, where what runs has changed under it.
     if v_running <> 0 or v_change.orchestrating <> 0 then
-      update queue.user_lines as l
+      update fairlane_core.user_queues as l
       set running = v_slots.running,
         turn_load = v_turn_load,
         orchestration_room = v_room,
@@ -112,13 +112,13 @@ begin
   end loop;
 
   if v_has_blocked then
-    perform queue.shift_blocked(p_changes);
+    perform fairlane_core.shift_blocked(p_changes);
   end if;
 end;
 $$;
 
--- The counters of tasks that wait for a reason of their own. Runs under the owners' locks (queue.shift_load).
-create function queue.shift_blocked(p_changes queue.load_change[])
+-- The counters of tasks that wait for a reason of their own. Runs under the owners' locks (fairlane_core.apply_counter_deltas).
+create function fairlane_core.shift_blocked(p_changes fairlane_core.counter_delta[])
 returns void
 language plpgsql
 volatile
@@ -130,16 +130,16 @@ begin
     select
       coalesce(c.user_id, '00000000-0000-0000-0000-000000000000') as user_id,
       c.pool,
-      c.standing as reason,
+      c.readiness as reason,
       c.is_cloud,
       sum(c.delta) as delta
     from unnest(p_changes) as c
-    where c.standing not in ('ready', 'active', 'enqueued', 'held')
+    where c.readiness not in ('ready', 'active', 'enqueued', 'held')
     group by 1, 2, 3, 4
     having sum(c.delta) <> 0
   ),
   known as (
-    update queue.blocked_tasks as b
+    update fairlane_core.blocked_tasks as b
     set task_count = b.task_count + c.delta
     from change as c
     where b.user_id = c.user_id
@@ -148,7 +148,7 @@ begin
       and b.is_cloud = c.is_cloud
     returning b.user_id, b.pool, b.reason, b.is_cloud
   )
-  insert into queue.blocked_tasks as b (user_id, pool, reason, is_cloud, task_count)
+  insert into fairlane_core.blocked_tasks as b (user_id, pool, reason, is_cloud, task_count)
   select c.user_id, c.pool, c.reason, c.is_cloud, c.delta
   from change as c
   where not exists (
@@ -167,7 +167,7 @@ $$;
 
 -- What an owner's cloud_reason or local_reason is once so many of its tasks run: user_at_limit comes and goes with them,
 -- and every other reason comes first.
-create function queue.with_limit(p_reason text, p_running integer, p_limit integer)
+create function fairlane_core.with_limit(p_reason text, p_running integer, p_limit integer)
 returns text
 language plpgsql
 immutable
@@ -182,7 +182,7 @@ $$;
 -- Adds to an owner's running, orchestrating and remembered, and brings the lines in step: what starts take, moved apart
 -- from any change of a task, when an orchestrator has handed over, a holder has let go, a start is forgotten. The
 -- caller holds the owner's lock.
-create function queue.move_slots(p_user_id uuid, p_running integer, p_orchestrating integer, p_remembered integer)
+create function fairlane_core.move_slots(p_user_id uuid, p_running integer, p_orchestrating integer, p_remembered integer)
 returns void
 language plpgsql
 volatile
@@ -190,20 +190,20 @@ security invoker
 set search_path = ''
 as $$
 begin
-  update queue.user_slots as s
+  update fairlane_core.user_slots as s
   set running = s.running + p_running,
     orchestrating = s.orchestrating + p_orchestrating,
     remembered = s.remembered + p_remembered,
-    cloud_reason = queue.with_limit(s.cloud_reason, s.running + p_running, s.task_limit),
-    local_reason = queue.with_limit(s.local_reason, s.running + p_running, s.task_limit)
+    cloud_reason = fairlane_core.with_limit(s.cloud_reason, s.running + p_running, s.task_limit),
+    local_reason = fairlane_core.with_limit(s.local_reason, s.running + p_running, s.task_limit)
   where s.user_id = p_user_id;
-  perform queue.refresh_lines(array[p_user_id]);
+  perform fairlane_core.refresh_queues(array[p_user_id]);
 end;
 $$;
 
 -- Brings what these users' lines copy from their slots, and is_open, in step with them, after something about the
 -- owners has changed. The caller holds the owners' locks.
-create function queue.refresh_lines(p_user_ids uuid[])
+create function fairlane_core.refresh_queues(p_user_ids uuid[])
 returns void
 language plpgsql
 volatile
@@ -211,15 +211,15 @@ security invoker
 set search_path = ''
 as $$
 begin
-  update queue.user_lines as l
+  update fairlane_core.user_queues as l
   set running = s.running,
     turn_load = s.running + s.orchestrating + s.remembered,
     orchestration_room = n.orchestration_room,
     is_open = n.is_open,
     task_limit = s.task_limit,
     closed_by = nullif(s.cloud_reason, 'user_at_limit')
-  from queue.user_slots as s
-    join queue.user_lines as o on o.user_id = s.user_id
+  from fairlane_core.user_slots as s
+    join fairlane_core.user_queues as o on o.user_id = s.user_id
     cross join lateral (
       select
         greatest(s.orchestration_limit - s.orchestrating, 0) as orchestration_room,
@@ -236,9 +236,9 @@ begin
 end;
 $$;
 
--- What a line copies from its owner's slots and only a write to the owner changes (queue.refresh_lines) is filled in
+-- What a line copies from its owner's slots and only a write to the owner changes (fairlane_core.refresh_queues) is filled in
 -- here, once, so that the statements that start and end tasks need not carry it.
-create function queue.user_lines_before_insert()
+create function fairlane_core.user_queues_before_insert()
 returns trigger
 language plpgsql
 volatile
@@ -248,18 +248,18 @@ as $$
 begin
   select s.task_limit, nullif(s.cloud_reason, 'user_at_limit')
   into strict new.task_limit, new.closed_by
-  from queue.user_slots as s
+  from fairlane_core.user_slots as s
   where s.user_id = new.user_id;
   return new;
 end;
 $$;
 
-create trigger user_lines_before_insert
-  before insert on queue.user_lines
-  for each row execute function queue.user_lines_before_insert();
+create trigger user_queues_before_insert
+  before insert on fairlane_core.user_queues
+  for each row execute function fairlane_core.user_queues_before_insert();
 
 -- The update trigger works out where a queued task stands whenever its row is written.
-create function queue.ask_standing_again(p_task_ids uuid[])
+create function fairlane_core.recompute_readiness(p_task_ids uuid[])
 returns void
 language plpgsql
 volatile
@@ -267,8 +267,8 @@ security invoker
 set search_path = ''
 as $$
 begin
-  update public.tasks as t
-  set standing = null
+  update fairlane.tasks as t
+  set readiness = null
   where t.id = any (p_task_ids)
     and t.status = 'Queued';
 end;

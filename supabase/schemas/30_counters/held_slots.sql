@@ -1,31 +1,31 @@
 -- Starts that another than their holder ended: the slot stays taken until the holder lets go.
 
--- What queue.held_slots is to hold of a start which has just ended: the slot of one whose holder is there and did not
--- end it itself; null = nothing. Who ends a task for its holder says so (let_go in queue.mode). An
+-- What fairlane_core.held_slots is to hold of a start which has just ended: the slot of one whose holder is there and did not
+-- end it itself; null = nothing. Who ends a task for its holder says so (let_go in fairlane_core.mode). An
 -- operator who works on the database itself frees at once what they end.
-create function queue.held_after(
+create function fairlane_core.held_after(
   p_task_id uuid, p_user_id uuid, p_pool text, p_takes_slot boolean, p_worker_id text, p_token_id uuid, p_lease_token uuid,
   p_attempt integer, p_billed_from timestamptz, p_now timestamptz
 )
-returns queue.held_slots
+returns fairlane_core.held_slots
 language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
 declare
-  v_held queue.held_slots;
+  v_held fairlane_core.held_slots;
 begin
   if p_worker_id is null
-    or queue.actor() = session_user::text
-    or strpos(current_setting('queue.mode', true), 'let_go:' || p_task_id) > 0
-    or (not p_takes_slot and queue.is_handed_over(p_task_id, p_lease_token))
+    or fairlane_core.actor() = session_user::text
+    or strpos(current_setting('fairlane_core.mode', true), 'let_go:' || p_task_id) > 0
+    or (not p_takes_slot and fairlane_core.is_handed_over(p_task_id, p_lease_token))
     or (
       p_token_id is null
-      and exists (select from public.workers as w where w.id = p_worker_id and queue.has_ended(w.status))
+      and exists (select from fairlane.workers as w where w.id = p_worker_id and fairlane_core.has_ended(w.status))
     )
     -- An owner that goes takes everything along.
-    or not exists (select from public.users as u where u.id = p_user_id) then
+    or not exists (select from fairlane.owners as u where u.id = p_user_id) then
     return null;
   end if;
   v_held.task_id := p_task_id;
@@ -37,18 +37,18 @@ begin
   v_held.lease_token := p_lease_token;
   v_held.attempt := p_attempt;
   -- What an owner ends early is paid for until the machine lets go; the service knows what it does.
-  if p_token_id is null and queue.actor() ~ '^(user|token):' then
+  if p_token_id is null and fairlane_core.actor() ~ '^(user|token):' then
     v_held.billed_from := p_billed_from;
   end if;
   v_held.held_since := p_now;
-  v_held.held_until := p_now + (select s.held_slot_limit from queue.settings as s);
+  v_held.held_until := p_now + (select s.held_slot_limit from fairlane_core.settings as s);
   return v_held;
 end;
 $$;
 
--- Remembers slots that are held, as rows of queue.held_slots. They are counted already (queue.shift_load); the caller
+-- Remembers slots that are held, as rows of fairlane_core.held_slots. They are counted already (fairlane_core.apply_counter_deltas); the caller
 -- holds the owners' locks.
-create function queue.hold_slots(p_held queue.held_slots[])
+create function fairlane_core.hold_slots(p_held fairlane_core.held_slots[])
 returns void
 language plpgsql
 volatile
@@ -56,7 +56,7 @@ security invoker
 set search_path = ''
 as $$
 begin
-  insert into queue.held_slots (
+  insert into fairlane_core.held_slots (
     task_id, user_id, pool, takes_slot, worker_id, token_id, lease_token, attempt, billed_from, held_since, held_until
   )
   select
@@ -69,7 +69,7 @@ $$;
 -- Frees what the caller still holds of this task, which it has just reported on: who reports on a task that others have
 -- ended has let go of it. Of the fleet's workers nobody says which one it is: the first to report on the task is taken
 -- for its holder, as everywhere.
-create function queue.let_go_by_report(p_caller queue.caller, p_task_id uuid)
+create function fairlane_core.let_go_by_report(p_caller fairlane_core.caller, p_task_id uuid)
 returns void
 language plpgsql
 volatile
@@ -77,8 +77,8 @@ security invoker
 set search_path = ''
 as $$
 begin
-  if p_caller.kind <> 'user' and exists (select from queue.held_slots as h where h.task_id = p_task_id and h.let_go_at is null) then
-    perform queue.let_go_of(null, p_caller.token_id, null, p_task_id);
+  if p_caller.kind <> 'user' and exists (select from fairlane_core.held_slots as h where h.task_id = p_task_id and h.let_go_at is null) then
+    perform fairlane_core.let_go_of(null, p_caller.token_id, null, p_task_id);
   end if;
 end;
 $$;
@@ -86,7 +86,7 @@ $$;
 -- Lets go of what a holder still held, by the task that it reports on, or by itself when it claims again or ends: frees
 -- the slots still held by this worker (null = whoever has this token, null = the service key) in this pool and of this
 -- task (null = any); returns how many.
-create function queue.let_go_of(p_worker_id text, p_token_id uuid, p_pool text, p_task_id uuid)
+create function fairlane_core.let_go_of(p_worker_id text, p_token_id uuid, p_pool text, p_task_id uuid)
 returns integer
 language plpgsql
 volatile
@@ -99,19 +99,19 @@ declare
 begin
   for v_held_id in
     select h.id
-    from queue.held_slots as h
+    from fairlane_core.held_slots as h
     where h.let_go_at is null
       and h.token_id is not distinct from p_token_id
       and (p_task_id is null or h.task_id = p_task_id)
       and (p_worker_id is null or h.worker_id = p_worker_id)
       and (
         p_pool is null or h.pool = p_pool
-        -- What a token's machine ran of another pool (queue.is_served_by).
-        or (p_pool = 'gpu' and h.token_id is not null and (select t.runs_on_own_gpu from public.tasks as t where t.id = h.task_id))
+        -- What a token's machine ran of another pool (fairlane_core.is_served_by).
+        or (p_pool = 'gpu' and h.token_id is not null and (select t.runs_on_own_gpu from fairlane.tasks as t where t.id = h.task_id))
       )
     order by h.user_id, h.id
   loop
-    v_count := v_count + queue.let_go(v_held_id, queue.now())::integer;
+    v_count := v_count + fairlane_core.let_go(v_held_id, fairlane_core.now())::integer;
   end loop;
   return v_count;
 end;
@@ -120,7 +120,7 @@ $$;
 -- Frees what time alone frees, up to p_limit: slots whose holders have ended or fallen silent, or that have been held
 -- for held_slot_limit; and forgets starts that count for no turn any more. Passes over what somebody is just changing.
 -- Returns how many it freed.
-create function queue.free_held_slots(p_limit integer)
+create function fairlane_core.free_held_slots(p_limit integer)
 returns integer
 language plpgsql
 volatile
@@ -128,44 +128,44 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_now timestamptz := queue.now();
-  v_settings queue.settings;
-  v_trusted_since timestamptz := (select least(w.trusted_since, v_now) from queue.clock_watch as w);
+  v_now timestamptz := fairlane_core.now();
+  v_settings fairlane_core.settings;
+  v_trusted_since timestamptz := (select least(w.trusted_since, v_now) from fairlane_core.clock_watch as w);
   v_held record;
   v_count integer := 0;
 begin
-  if not exists (select from queue.held_slots) then
+  if not exists (select from fairlane_core.held_slots) then
     return 0;
   end if;
-  select s.* into v_settings from queue.settings as s;
+  select s.* into v_settings from fairlane_core.settings as s;
 
   for v_held in
     select h.id, least(h.held_until, v_now) as ended_at
-    from queue.held_slots as h
-      left join public.workers as w on w.id = h.worker_id and h.token_id is null
+    from fairlane_core.held_slots as h
+      left join fairlane.workers as w on w.id = h.worker_id and h.token_id is null
     where h.let_go_at is null
       and (
         h.held_until <= v_now
-        or queue.has_ended(w.status)
+        or fairlane_core.has_ended(w.status)
         or (
           h.token_id is null
-          and greatest(h.held_since, queue.seen_at(w.last_heartbeat, v_now), v_trusted_since)
-            < v_now - case h.pool when 'gpu' then v_settings.gpu_silence_limit else v_settings.api_silence_limit end
+          and greatest(h.held_since, fairlane_core.seen_at(w.last_heartbeat, v_now), v_trusted_since)
+            < v_now - case h.pool when 'gpu' then v_settings.gpu_heartbeat_timeout else v_settings.api_heartbeat_timeout end
         )
       )
     order by h.user_id, h.id
     limit p_limit
   loop
-    v_count := v_count + queue.let_go(v_held.id, v_held.ended_at)::integer;
+    v_count := v_count + fairlane_core.let_go(v_held.id, v_held.ended_at)::integer;
   end loop;
 
   for v_held in
     with forgotten as (
-      delete from queue.held_slots as h
+      delete from fairlane_core.held_slots as h
       where h.id in (
         select d.id
-        from queue.held_slots as d
-          join queue.user_slots as s on s.user_id = d.user_id
+        from fairlane_core.held_slots as d
+          join fairlane_core.user_slots as s on s.user_id = d.user_id
         where d.held_until <= v_now
           and d.let_go_at is not null
         order by d.user_id, d.id
@@ -176,17 +176,17 @@ begin
     )
     select f.user_id, count(*)::integer as starts from forgotten as f group by f.user_id order by f.user_id
   loop
-    perform queue.move_slots(v_held.user_id, 0, 0, -v_held.starts);
+    perform fairlane_core.move_slots(v_held.user_id, 0, 0, -v_held.starts);
   end loop;
   return v_count;
 end;
 $$;
 
 -- The holder of a start that others had ended has let go: the slot is free, and what the start cost is known. Waits for
--- nobody: what somebody is just changing is left for the next time (queue.free_held_slots, each minute).
+-- nobody: what somebody is just changing is left for the next time (fairlane_core.free_held_slots, each minute).
 -- Frees this slot, which is held since its task was ended by others, and writes down until when the machine is paid;
 -- false when it is free already or somebody is just changing the task or its owner.
-create function queue.let_go(p_held_id bigint, p_at timestamptz)
+create function fairlane_core.let_go(p_held_id bigint, p_at timestamptz)
 returns boolean
 language plpgsql
 volatile
@@ -194,45 +194,45 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_held queue.held_slots;
-  v_task public.tasks;
-  v_mode constant text := coalesce(current_setting('queue.mode', true), '');
+  v_held fairlane_core.held_slots;
+  v_task fairlane.tasks;
+  v_mode constant text := coalesce(current_setting('fairlane_core.mode', true), '');
 begin
-  select h.* into v_held from queue.held_slots as h where h.id = p_held_id;
+  select h.* into v_held from fairlane_core.held_slots as h where h.id = p_held_id;
 
   -- The task before its owner, like everywhere.
-  select t.* into v_task from public.tasks as t where t.id = v_held.task_id for no key update skip locked;
-  if v_task.id is null and exists (select from public.tasks as t where t.id = v_held.task_id) then
+  select t.* into v_task from fairlane.tasks as t where t.id = v_held.task_id for no key update skip locked;
+  if v_task.id is null and exists (select from fairlane.tasks as t where t.id = v_held.task_id) then
     return false;
   end if;
-  perform from queue.user_slots as s where s.user_id = v_held.user_id for no key update skip locked;
+  perform from fairlane_core.user_slots as s where s.user_id = v_held.user_id for no key update skip locked;
   if not found then
     return false;
   end if;
 
-  update queue.held_slots as h
+  update fairlane_core.held_slots as h
   set let_go_at = p_at,
     -- From here on it only counts for the turn, and not for long: to cancel once must not cost more than about one.
-    held_until = least(h.held_until, p_at + (select s.turn_memory from queue.settings as s))
+    held_until = least(h.held_until, p_at + (select s.turn_memory from fairlane_core.settings as s))
   where h.id = p_held_id
     and h.let_go_at is null;
   if not found then
     return false;
   end if;
-  perform queue.move_slots(v_held.user_id, -v_held.takes_slot::integer, v_held.takes_slot::integer - 1, 1);
+  perform fairlane_core.move_slots(v_held.user_id, -v_held.takes_slot::integer, v_held.takes_slot::integer - 1, 1);
 
   -- A machine of the fleet is paid until it lets go, also when the owner has ended its task.
   if v_held.billed_from is not null then
     if v_task.lease_token = v_held.lease_token and v_task.status in ('Complete', 'Failed', 'Cancelled') then
-      perform set_config('queue.mode', concat_ws(' ', v_mode, 'bills'), true);
-      update public.tasks as t set generation_processed_at = p_at where t.id = v_task.id;
-      perform set_config('queue.mode', v_mode, true);
+      perform set_config('fairlane_core.mode', concat_ws(' ', v_mode, 'bills'), true);
+      update fairlane.tasks as t set generation_processed_at = p_at where t.id = v_task.id;
+      perform set_config('fairlane_core.mode', v_mode, true);
     end if;
-    insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
+    insert into fairlane.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
     values (
-      v_held.task_id, v_held.user_id, queue.now(), coalesce(v_task.status, 'In Progress'), coalesce(v_task.status, 'In Progress'),
-      v_held.worker_id, v_held.attempt, 'queue.let_go',
-      pg_catalog.format('its worker let go %s s after the end', queue.seconds_between(v_held.held_since, p_at)),
+      v_held.task_id, v_held.user_id, fairlane_core.now(), coalesce(v_task.status, 'In Progress'), coalesce(v_task.status, 'In Progress'),
+      v_held.worker_id, v_held.attempt, 'fairlane_core.let_go',
+      pg_catalog.format('its worker let go %s s after the end', fairlane_core.seconds_between(v_held.held_since, p_at)),
       jsonb_build_object('billed_from', v_held.billed_from, 'billed_to', p_at)
     );
   end if;

@@ -3,10 +3,10 @@
 
 -- Locks the other live tasks of these owners that a change of some may change, before any owner: of those that were
 -- grouped anew (with what they are children of now), that reported something (and their owners), that are Complete,
--- that are lost. A plain write that meets a lock is told so, as by queue.lock_owners: only with p_is_plain is it
+-- that are lost. A plain write that meets a lock is told so, as by fairlane_core.lock_owners: only with p_is_plain is it
 -- caught, which costs a subtransaction.
-create function queue.lock_for_update(
-  p_regrouped uuid[], p_children queue.subtasks[], p_reported uuid[], p_reporters uuid[], p_complete uuid[], p_lost uuid[], p_owners uuid[],
+create function fairlane_core.lock_for_update(
+  p_regrouped uuid[], p_children fairlane_core.subtasks[], p_reported uuid[], p_reporters uuid[], p_complete uuid[], p_lost uuid[], p_owners uuid[],
   p_is_plain boolean
 )
 returns void
@@ -18,36 +18,36 @@ as $$
 begin
   if p_is_plain then
     begin
-      perform queue.lock_for_update(p_regrouped, p_children, p_reported, p_reporters, p_complete, p_lost, p_owners, false);
+      perform fairlane_core.lock_for_update(p_regrouped, p_children, p_reported, p_reporters, p_complete, p_lost, p_owners, false);
     exception when lock_not_available then
-      perform queue.refuse_while_locked();
+      perform fairlane_core.refuse_while_locked();
     end;
     return;
   end if;
 
   if p_regrouped is not null then
-    perform queue.lock_relatives_of(
-      p_regrouped || array(select s.task_id from queue.subtasks as s where s.replaced_by = any (p_regrouped)), p_owners, true
+    perform fairlane_core.lock_relatives_of(
+      p_regrouped || array(select s.task_id from fairlane_core.subtasks as s where s.replaced_by = any (p_regrouped)), p_owners, true
     );
     if p_children is not null then
-      perform queue.lock_families(p_children);
+      perform fairlane_core.lock_families(p_children);
     end if;
   end if;
   if p_reported is not null then
-    perform queue.lock_relatives_of(p_reported, p_reporters, false);
+    perform fairlane_core.lock_relatives_of(p_reported, p_reporters, false);
   end if;
   if p_complete is not null then
-    perform queue.lock_relatives_of(p_complete, p_owners, false);
+    perform fairlane_core.lock_relatives_of(p_complete, p_owners, false);
   end if;
   if p_lost is not null then
-    perform queue.lock_relatives_of(p_lost, p_owners, true);
+    perform fairlane_core.lock_relatives_of(p_lost, p_owners, true);
   end if;
 end;
 $$;
 
 -- Locks, in the order of their ids and before any owner, the live tasks that the arrival of these children may change:
 -- their orchestrators, and the children that they replace, with what waits for those.
-create function queue.lock_families(p_children queue.subtasks[])
+create function fairlane_core.lock_families(p_children fairlane_core.subtasks[])
 returns void
 language plpgsql
 volatile
@@ -68,7 +68,7 @@ begin
   from unnest(p_children) as c
     cross join lateral (
       select s.task_id
-      from queue.subtasks as s
+      from fairlane_core.subtasks as s
       where s.orchestrator_id = c.orchestrator_id
         and s.user_id = c.user_id
         and s.final_rank = c.final_rank
@@ -78,12 +78,12 @@ begin
     ) as o;
 
   if v_replaced is not null then
-    perform queue.lock_relatives_of(v_replaced || v_orchestrators, v_owners, true);
+    perform fairlane_core.lock_relatives_of(v_replaced || v_orchestrators, v_owners, true);
     return;
   end if;
 
   perform
-  from public.tasks as t
+  from fairlane.tasks as t
   where t.id = any (v_orchestrators)
     and t.user_id = any (v_owners)
     and t.status in ('Queued', 'In Progress')
@@ -95,7 +95,7 @@ $$;
 -- What a function locks before it ends a task with this status (null = any), and before it locks anything else: the
 -- task and every other live task that this end may change, in one statement and in the order of their ids. A task
 -- without relatives costs two looks at an index.
-create function queue.lock_relatives(p_task_id uuid, p_status text default null)
+create function fairlane_core.lock_relatives(p_task_id uuid, p_status text default null)
 returns void
 language plpgsql
 volatile
@@ -105,12 +105,12 @@ as $$
 declare
   v_user_id uuid;
 begin
-  select t.user_id into v_user_id from public.tasks as t where t.id = p_task_id;
+  select t.user_id into v_user_id from fairlane.tasks as t where t.id = p_task_id;
   if v_user_id is not null then
-    perform queue.lock_relatives_of(
-      -- The children of a cancelled orchestrator go with it, unless they are many (queue.cancel_children).
+    perform fairlane_core.lock_relatives_of(
+      -- The children of a cancelled orchestrator go with it, unless they are many (fairlane_core.cancel_children).
       p_task_id || case when p_status is null or p_status = 'Cancelled' then
-        (select c.ids from queue.next_relatives(p_task_id, true, null, 101) as c (ids) where cardinality(c.ids) <= 100)
+        (select c.ids from fairlane_core.next_relatives(p_task_id, true, null, 101) as c (ids) where cardinality(c.ids) <= 100)
       end,
       array[v_user_id], p_status is distinct from 'Complete'
     );
@@ -123,8 +123,8 @@ $$;
 -- orchestrators that they are parts of, and, when they are lost (failed, cancelled, deleted), what would go with those
 -- in turn. After a good end only the first of the waiting change.
 -- Locks nothing when nothing hangs on them. Where more than a thousand do, whosever they are, nothing of it changes now
--- (queue.deferred_work), and only these tasks and their orchestrators are locked.
-create function queue.lock_relatives_of(p_task_ids uuid[], p_user_ids uuid[], p_is_lost boolean)
+-- (fairlane_core.deferred_work), and only these tasks and their orchestrators are locked.
+create function fairlane_core.lock_relatives_of(p_task_ids uuid[], p_user_ids uuid[], p_is_lost boolean)
 returns void
 language plpgsql
 volatile
@@ -141,12 +141,12 @@ begin
   select array_agg(s.orchestrator_id)
   into v_above
   from unnest(p_task_ids) as i (id)
-    cross join lateral (select c.orchestrator_id from queue.subtasks as c where c.task_id = i.id offset 0) as s;
+    cross join lateral (select c.orchestrator_id from fairlane_core.subtasks as c where c.task_id = i.id offset 0) as s;
 
   v_waiting := array(
     select d.task_id
     from unnest(p_task_ids) as i (id)
-      cross join lateral (select w.task_id from queue.task_dependencies as w where w.depends_on = i.id offset 0) as d
+      cross join lateral (select w.task_id from fairlane_core.task_dependencies as w where w.depends_on = i.id offset 0) as d
     limit v_look + 1
   );
 
@@ -162,9 +162,9 @@ begin
     select n.id
     from reached as l
       cross join lateral (
-        select d.task_id as id from queue.task_dependencies as d where d.depends_on = l.task_id
+        select d.task_id as id from fairlane_core.task_dependencies as d where d.depends_on = l.task_id
         union all
-        select s.orchestrator_id from queue.subtasks as s where s.task_id = l.task_id
+        select s.orchestrator_id from fairlane_core.subtasks as s where s.task_id = l.task_id
         offset 0 -- each by its key: a join may read all links there are
       ) as n
   )
@@ -176,7 +176,7 @@ begin
   end if;
 
   perform
-  from public.tasks as t
+  from fairlane.tasks as t
   where t.id = any (p_task_ids || v_above || v_waiting || v_lost)
     and t.status in ('Queued', 'In Progress')
     and t.user_id = any (p_user_ids)
@@ -186,8 +186,8 @@ end;
 $$;
 
 -- The owners of what a write changes, in the order of their ids. A plain write over the Data API that meets a lock is told so
--- (queue.is_plain_write); functions and sessions get 55P03.
-create function queue.lock_owners(p_user_ids uuid[])
+-- (fairlane_core.is_plain_write); functions and sessions get 55P03.
+create function fairlane_core.lock_owners(p_user_ids uuid[])
 returns void
 language plpgsql
 volatile
@@ -195,10 +195,10 @@ security invoker
 set search_path = ''
 as $$
 begin
-  perform from queue.user_slots as s where s.user_id = any (p_user_ids) order by s.user_id for no key update;
+  perform from fairlane_core.user_slots as s where s.user_id = any (p_user_ids) order by s.user_id for no key update;
 exception when lock_not_available then
-  if queue.is_plain_write() then
-    perform queue.refuse_while_locked();
+  if fairlane_core.is_plain_write() then
+    perform fairlane_core.refuse_while_locked();
   end if;
   raise;
 end;
@@ -206,9 +206,9 @@ $$;
 
 -- Whether the current statement is a write over the Data API that goes through no function. PostgREST has no status of
 -- its own for a lock that was not to be had: 55P03 is 500 to it. Where the triggers of a plain write take locks, they
--- can say 503 instead (queue.refuse_while_locked). Not inside functions, which do that themselves, nor for sessions,
+-- can say 503 instead (fairlane_core.refuse_while_locked). Not inside functions, which do that themselves, nor for sessions,
 -- which know what 55P03 is.
-create function queue.is_plain_write()
+create function fairlane_core.is_plain_write()
 returns boolean
 language plpgsql
 stable
@@ -216,7 +216,7 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return coalesce(current_setting('queue.event', true), '') = ''
+  return coalesce(current_setting('fairlane_core.event', true), '') = ''
     and coalesce(current_setting('request.method', true), '') in ('POST', 'PATCH', 'PUT', 'DELETE')
     and coalesce(current_setting('request.path', true), '') not like '/rpc/%';
 end;

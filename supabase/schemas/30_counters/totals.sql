@@ -1,9 +1,9 @@
 -- How many tasks have ended, and how long they usually take: counted on from the history.
 
--- Counts the history on, once a minute: brings queue.status_totals and queue.type_durations up to what happened two
+-- Counts the history on, once a minute: brings fairlane_core.status_totals and fairlane_core.type_durations up to what happened two
 -- minutes ago, and returns the totals. The last minutes are left for the next time: ids are given out before their
 -- transactions end, so that a late one could be missed.
-create function queue.count_on()
+create function fairlane_core.advance_status_totals()
 returns json
 language plpgsql
 volatile
@@ -13,7 +13,7 @@ as $$
 declare
   v_up_to bigint;
 begin
-  insert into queue.status_totals (status, task_count, last_event_id)
+  insert into fairlane_core.status_totals (status, task_count, last_event_id)
   select s.status, 0, 0
   from unnest(array['Complete', 'Failed', 'Cancelled']) as s (status)
   on conflict do nothing;
@@ -21,27 +21,27 @@ begin
   -- Walked from the end, so that it costs what the last minutes brought.
   select e.id
   into v_up_to
-  from public.task_events as e
-  where e.at < queue.now() - interval '2 minutes'
+  from fairlane.task_events as e
+  where e.at < fairlane_core.now() - interval '2 minutes'
   order by e.id desc
   limit 1;
 
-  perform queue.note_durations(
-    (select s.last_event_id from queue.status_totals as s where s.status = 'Complete'), v_up_to
+  perform fairlane_core.note_durations(
+    (select s.last_event_id from fairlane_core.status_totals as s where s.status = 'Complete'), v_up_to
   );
 
-  update queue.status_totals as s
-  set task_count = s.task_count + queue.ended_since(s.status, s.last_event_id, v_up_to),
+  update fairlane_core.status_totals as s
+  set task_count = s.task_count + fairlane_core.ended_since(s.status, s.last_event_id, v_up_to),
     last_event_id = v_up_to
   where s.last_event_id < v_up_to;
 
-  return (select json_object_agg(s.status, s.task_count) from queue.status_totals as s);
+  return (select json_object_agg(s.status, s.task_count) from fairlane_core.status_totals as s);
 end;
 $$;
 
 -- What is usual for a type follows from its last completions: adds those among these events (at most the last 5000
--- events of a long history) to queue.type_durations; types without one for 30 days go.
-create function queue.note_durations(p_after_event_id bigint, p_up_to_event_id bigint)
+-- events of a long history) to fairlane_core.type_durations; types without one for 30 days go.
+create function fairlane_core.note_durations(p_after_event_id bigint, p_up_to_event_id bigint)
 returns void
 language plpgsql
 volatile
@@ -50,16 +50,16 @@ set search_path = ''
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_now timestamptz := queue.now();
+  v_now timestamptz := fairlane_core.now();
 begin
   with seen as (
     select
       t.task_type,
       (array_agg(extract(epoch from e.at - t.claimed_at)::integer order by e.id))[greatest(count(*) - 49, 1):] as durations
-    from public.task_events as e
+    from fairlane.task_events as e
       -- Each by its key, here and wherever events meet their tasks: a join may compare each with each.
       cross join lateral (
-        select k.task_type, k.takes_slot, k.claimed_at from public.tasks as k where k.id = e.task_id offset 0
+        select k.task_type, k.takes_slot, k.claimed_at from fairlane.tasks as k where k.id = e.task_id offset 0
       ) as t
     where e.id > greatest(p_after_event_id, p_up_to_event_id - 5000)
       and e.id <= p_up_to_event_id
@@ -74,12 +74,12 @@ begin
   joined as (
     select s.task_type, (d.durations || s.durations)[greatest(cardinality(d.durations || s.durations) - 49, 1):] as durations
     from seen as s
-      left join queue.type_durations as d on d.task_type = s.task_type
+      left join fairlane_core.type_durations as d on d.task_type = s.task_type
     -- Any word may be a type: what users make up is not kept without end.
     where d.task_type is not null
-      or (select count(*) from queue.type_durations) < 1000
+      or (select count(*) from fairlane_core.type_durations) < 1000
   )
-  insert into queue.type_durations as d (task_type, durations, usual, counted_at)
+  insert into fairlane_core.type_durations as d (task_type, durations, usual, counted_at)
   select
     j.task_type, j.durations,
     make_interval(secs => (select percentile_disc(0.9) within group (order by x) from unnest(j.durations) as x)),
@@ -88,12 +88,12 @@ begin
   on conflict (task_type) do update
   set durations = excluded.durations, usual = excluded.usual, counted_at = excluded.counted_at;
 
-  delete from queue.type_durations as d where d.counted_at < v_now - interval '30 days';
+  delete from fairlane_core.type_durations as d where d.counted_at < v_now - interval '30 days';
 end;
 $$;
 
 -- How many tasks are Complete, Failed or Cancelled: what was counted so far and what the history adds since.
-create function queue.ended_total(p_status text)
+create function fairlane_core.ended_total(p_status text)
 returns bigint
 language plpgsql
 stable
@@ -101,17 +101,17 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_total queue.status_totals;
+  v_total fairlane_core.status_totals;
 begin
-  select s.* into v_total from queue.status_totals as s where s.status = p_status;
+  select s.* into v_total from fairlane_core.status_totals as s where s.status = p_status;
   return coalesce(v_total.task_count, 0)
-    + queue.ended_since(p_status, coalesce(v_total.last_event_id, 0), 9223372036854775807);
+    + fairlane_core.ended_since(p_status, coalesce(v_total.last_event_id, 0), 9223372036854775807);
 end;
 $$;
 
--- Writes queue.status_totals anew from the tasks themselves. Events of the last minutes are left to be counted on, as
--- queue.count_on leaves them; tasks and events are seen in one snapshot.
-create function queue.recount_totals()
+-- Writes fairlane_core.status_totals anew from the tasks themselves. Events of the last minutes are left to be counted on, as
+-- fairlane_core.advance_status_totals leaves them; tasks and events are seen in one snapshot.
+create function fairlane_core.recount_totals()
 returns void
 language plpgsql
 volatile
@@ -123,23 +123,23 @@ declare
 begin
   select e.id
   into v_up_to
-  from public.task_events as e
-  where e.at < queue.now() - interval '2 minutes'
+  from fairlane.task_events as e
+  where e.at < fairlane_core.now() - interval '2 minutes'
   order by e.id desc
   limit 1;
 
-  insert into queue.status_totals as s (status, task_count, last_event_id)
+  insert into fairlane_core.status_totals as s (status, task_count, last_event_id)
   select
-    n.status, coalesce(c.counted, 0) - queue.ended_since(n.status, coalesce(v_up_to, 0), 9223372036854775807), coalesce(v_up_to, 0)
+    n.status, coalesce(c.counted, 0) - fairlane_core.ended_since(n.status, coalesce(v_up_to, 0), 9223372036854775807), coalesce(v_up_to, 0)
   from unnest(array['Complete', 'Failed', 'Cancelled']) as n (status)
-    left join (select t.status, count(*) as counted from public.tasks as t group by t.status) as c on c.status = n.status
+    left join (select t.status, count(*) as counted from fairlane.tasks as t group by t.status) as c on c.status = n.status
   on conflict (status) do update
     set task_count = excluded.task_count, last_event_id = excluded.last_event_id;
 end;
 $$;
 
 -- How many tasks more (or fewer) have this final status after the events between these two ids.
-create function queue.ended_since(p_status text, p_after bigint, p_up_to bigint)
+create function fairlane_core.ended_since(p_status text, p_after bigint, p_up_to bigint)
 returns bigint
 language plpgsql
 stable
@@ -152,7 +152,7 @@ begin
       count(*) filter (where e.to_status = p_status and e.from_status is distinct from e.to_status)
       - count(*) filter (where e.from_status = p_status and e.from_status <> e.to_status)
       - count(*) filter (where e.from_status = p_status and e.from_status = e.to_status and e.reason = 'deleted')
-    from public.task_events as e
+    from fairlane.task_events as e
     where e.id > p_after
       and e.id <= p_up_to
   );

@@ -2,10 +2,10 @@
 
 -- With a user go projects, tasks, results and tokens, by foreign keys: in the transaction of the deletion while they
 -- are few. Of a user with more than 100 tasks, 1,000 results or 1,000 projects that is only written down, and all of it
--- follows piece by piece (queue.settle_deletion), the row of users last: the app, or Supabase's Auth by a foreign key
+-- follows piece by piece (fairlane_core.settle_deletion), the row of users last: the app, or Supabase's Auth by a foreign key
 -- of its own, is answered at once however much there is. What must hold from now on does: nothing of theirs starts, no
 -- token of theirs is known, no task comes into their projects.
-create function queue.users_before_delete()
+create function fairlane_core.users_before_delete()
 returns trigger
 language plpgsql
 security definer -- writes derived state on behalf of any caller who may delete users
@@ -14,50 +14,50 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 begin
-  if queue.goes_at_once(old.id, null) then
+  if fairlane_core.goes_at_once(old.id, null) then
     -- What the foreign keys will take, where a lock can still be told; tasks before their owner, as ever.
-    if queue.is_plain_write() then
+    if fairlane_core.is_plain_write() then
       begin
-        perform from public.tasks as t where t.user_id = old.id order by t.id for update;
-        perform from queue.user_slots as s where s.user_id = old.id for update;
+        perform from fairlane.tasks as t where t.user_id = old.id order by t.id for update;
+        perform from fairlane_core.user_slots as s where s.user_id = old.id for update;
       exception when lock_not_available then
-        perform queue.refuse_while_locked();
+        perform fairlane_core.refuse_while_locked();
       end;
     end if;
     return old;
   end if;
 
-  if not queue.is_being_deleted(old.id) then
-    insert into queue.deferred_work (kind, user_id, deleted_id, reason, since)
-    values ('user', old.id, old.id, queue.actor(), queue.now());
-    update public.projects as p
-    set deleted_at = queue.now()
+  if not fairlane_core.is_being_deleted(old.id) then
+    insert into fairlane_core.deferred_work (kind, user_id, deleted_id, reason, since)
+    values ('user', old.id, old.id, fairlane_core.actor(), fairlane_core.now());
+    update fairlane.projects as p
+    set deleted_at = fairlane_core.now()
     where p.id = any (array(
-        select o.id from public.projects as o where o.user_id = old.id and o.deleted_at is null limit 1000
+        select o.id from fairlane.projects as o where o.user_id = old.id and o.deleted_at is null limit 1000
       ));
-    delete from public.user_api_tokens as k where k.user_id = old.id;
-    perform queue.lock_owners(array[old.id]);
+    delete from fairlane.user_api_tokens as k where k.user_id = old.id;
+    perform fairlane_core.lock_owners(array[old.id]);
     -- The row of users itself stays as it is: changed in the transaction that takes the account away, it would have to
     -- find the account, where an app has tied the two.
-    update queue.user_slots as s
+    update fairlane_core.user_slots as s
     set (task_limit, orchestration_limit, cloud_reason, local_reason) = (
       select w.task_limit, w.orchestration_limit, w.cloud_reason, w.local_reason
-      from queue.slots_of(old, s.running, s.orchestrating, s.remembered) as w
+      from fairlane_core.slots_of(old, s.running, s.orchestrating, s.remembered) as w
     )
     where s.user_id = old.id;
-    perform queue.refresh_lines(array[old.id]);
+    perform fairlane_core.refresh_queues(array[old.id]);
   end if;
   return null;
 end;
 $$;
 
 create trigger users_before_delete
-  before delete on public.users
-  for each row execute function queue.users_before_delete();
+  before delete on fairlane.owners
+  for each row execute function fairlane_core.users_before_delete();
 
 -- With a user go projects, tasks, results and tokens, by foreign keys. What the history tells of them is kept for a while,
--- and then deleted (queue.purge_kept).
-create function queue.users_after_delete()
+-- and then deleted (fairlane_core.purge_kept).
+create function fairlane_core.users_after_delete()
 returns trigger
 language plpgsql
 security definer -- writes derived state on behalf of any caller who may delete users
@@ -66,21 +66,21 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 as $$
 begin
-  insert into queue.deleted_users (user_id, deleted_at)
-  values (old.id, queue.now())
+  insert into fairlane_core.deleted_users (user_id, deleted_at)
+  values (old.id, fairlane_core.now())
   on conflict (user_id) do update set deleted_at = excluded.deleted_at;
   return null;
 end;
 $$;
 
 create trigger users_after_delete
-  after delete on public.users
-  for each row execute function queue.users_after_delete();
+  after delete on fairlane.owners
+  for each row execute function fairlane_core.users_after_delete();
 
 -- With a project go its tasks and results, by foreign keys: in the transaction of the deletion while they are few. A
 -- project with more than 100 tasks or 1,000 results is only marked: its owner does not see it any more, no task is
--- enqueued into it, and the rest follows piece by piece (queue.settle_deletion), the row last.
-create function queue.projects_before_delete()
+-- enqueued into it, and the rest follows piece by piece (fairlane_core.settle_deletion), the row last.
+create function fairlane_core.projects_before_delete()
 returns trigger
 language plpgsql
 security definer -- looks at tasks on behalf of any caller who may delete projects
@@ -89,27 +89,27 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 begin
-  if queue.goes_at_once(null, old.id)
+  if fairlane_core.goes_at_once(null, old.id)
     -- It goes with its owner, who is gone already: no row may stay behind.
-    or not exists (select from public.users as u where u.id = old.user_id) then
+    or not exists (select from fairlane.owners as u where u.id = old.user_id) then
     return old;
   end if;
 
-  insert into queue.deferred_work (kind, user_id, deleted_id, reason, since)
-  select 'project', old.user_id, old.id, queue.actor(), queue.now()
-  where not queue.is_being_deleted(old.id);
-  update public.projects as p set deleted_at = queue.now() where p.id = old.id and p.deleted_at is null;
+  insert into fairlane_core.deferred_work (kind, user_id, deleted_id, reason, since)
+  select 'project', old.user_id, old.id, fairlane_core.actor(), fairlane_core.now()
+  where not fairlane_core.is_being_deleted(old.id);
+  update fairlane.projects as p set deleted_at = fairlane_core.now() where p.id = old.id and p.deleted_at is null;
   return null;
 end;
 $$;
 
 create trigger projects_before_delete
-  before delete on public.projects
-  for each row execute function queue.projects_before_delete();
+  before delete on fairlane.projects
+  for each row execute function fairlane_core.projects_before_delete();
 
 -- Whether a user (or else a project) is so small that all of it may go in the transaction of its deletion: at most 100
 -- tasks and 1,000 results (and projects).
-create function queue.goes_at_once(p_user_id uuid, p_project_id uuid)
+create function fairlane_core.goes_at_once(p_user_id uuid, p_project_id uuid)
 returns boolean
 language plpgsql
 stable
@@ -122,32 +122,32 @@ declare
 begin
   -- Two statements, each with an index of its own.
   if p_project_id is not null then
-    return (select count(*) from (select from public.tasks as t where t.project_id = p_project_id limit v_most_tasks + 1) as n) <= v_most_tasks
-      and (select count(*) from (select from public.generations as g where g.project_id = p_project_id limit v_most_others + 1) as n) <= v_most_others;
+    return (select count(*) from (select from fairlane.tasks as t where t.project_id = p_project_id limit v_most_tasks + 1) as n) <= v_most_tasks
+      and (select count(*) from (select from fairlane.generations as g where g.project_id = p_project_id limit v_most_others + 1) as n) <= v_most_others;
   end if;
-  return (select count(*) from (select from public.tasks as t where t.user_id = p_user_id limit v_most_tasks + 1) as n) <= v_most_tasks
-    and (select count(*) from (select from public.generations as g where g.user_id = p_user_id limit v_most_others + 1) as n) <= v_most_others
-    and (select count(*) from (select from public.projects as p where p.user_id = p_user_id limit v_most_others + 1) as n) <= v_most_others;
+  return (select count(*) from (select from fairlane.tasks as t where t.user_id = p_user_id limit v_most_tasks + 1) as n) <= v_most_tasks
+    and (select count(*) from (select from fairlane.generations as g where g.user_id = p_user_id limit v_most_others + 1) as n) <= v_most_others
+    and (select count(*) from (select from fairlane.projects as p where p.user_id = p_user_id limit v_most_others + 1) as n) <= v_most_others;
 end;
 $$;
 
 -- Whether a user or project is deleted already, though the row is still there while what it had goes piece by piece
--- (queue.settle_deletion).
-create function queue.is_being_deleted(p_id uuid)
+-- (fairlane_core.settle_deletion).
+create function fairlane_core.is_being_deleted(p_id uuid)
 returns boolean
 language sql
 stable
 security invoker
 set search_path = ''
 as $$
-  select exists (select from queue.deferred_work as w where w.deleted_id = p_id);
+  select exists (select from fairlane_core.deferred_work as w where w.deleted_id = p_id);
 $$;
 
 -- Deletes the next piece of a deleted user or project, up to p_limit tasks (ten times as many results), and returns how
 -- many; null when somebody holds what is left. Results first, which are in nobody's way, then tasks, a user's newest
--- first, so that most have neither children nor dependants left when it is their turn; then a user's projects, and in
+-- first, so that most have neither children nor dependents left when it is their turn; then a user's projects, and in
 -- the end the row itself. Whoever takes the mark off a project again keeps what is left of it.
-create function queue.settle_deletion(p_work queue.deferred_work, p_limit integer)
+create function fairlane_core.settle_deletion(p_work fairlane_core.deferred_work, p_limit integer)
 returns integer
 language plpgsql
 volatile
@@ -161,66 +161,66 @@ declare
   v_count integer;
 begin
   if v_is_user then
-    select u.id into v_owner from public.users as u where u.id = p_work.deleted_id;
+    select u.id into v_owner from fairlane.owners as u where u.id = p_work.deleted_id;
   else
-    select p.user_id into v_owner from public.projects as p where p.id = p_work.deleted_id and p.deleted_at is not null;
+    select p.user_id into v_owner from fairlane.projects as p where p.id = p_work.deleted_id and p.deleted_at is not null;
   end if;
   if v_owner is null then
-    delete from queue.deferred_work as w where w.id = p_work.id;
+    delete from fairlane_core.deferred_work as w where w.id = p_work.id;
     return 0;
   end if;
 
-  perform from queue.user_slots as s where s.user_id = v_owner for no key update skip locked;
-  if not found and exists (select from queue.user_slots as s where s.user_id = v_owner) then
+  perform from fairlane_core.user_slots as s where s.user_id = v_owner for no key update skip locked;
+  if not found and exists (select from fairlane_core.user_slots as s where s.user_id = v_owner) then
     return null;
   end if;
 
   if v_is_user then
-    v_mine := array(select g.id from public.generations as g where g.user_id = v_owner limit 10 * p_limit for update skip locked);
+    v_mine := array(select g.id from fairlane.generations as g where g.user_id = v_owner limit 10 * p_limit for update skip locked);
   else
     v_mine := array(
-      select g.id from public.generations as g where g.project_id = p_work.deleted_id limit 10 * p_limit for update skip locked
+      select g.id from fairlane.generations as g where g.project_id = p_work.deleted_id limit 10 * p_limit for update skip locked
     );
   end if;
   if cardinality(v_mine) > 0 then
-    delete from public.generations as g where g.id = any (v_mine);
+    delete from fairlane.generations as g where g.id = any (v_mine);
     return least(cardinality(v_mine), p_limit);
   end if;
 
   if v_is_user then
     v_mine := array(
-      select t.id from public.tasks as t where t.user_id = v_owner order by t.created_at desc limit p_limit for update skip locked
+      select t.id from fairlane.tasks as t where t.user_id = v_owner order by t.created_at desc limit p_limit for update skip locked
     );
   else
-    v_mine := array(select t.id from public.tasks as t where t.project_id = p_work.deleted_id limit p_limit for update skip locked);
+    v_mine := array(select t.id from fairlane.tasks as t where t.project_id = p_work.deleted_id limit p_limit for update skip locked);
   end if;
   if cardinality(v_mine) > 0 then
     -- The history says whose deletion it is.
-    perform queue.say(coalesce(p_work.reason, 'queue.settle'));
-    delete from public.tasks as t where t.id = any (v_mine);
-    perform queue.say('queue.settle');
+    perform fairlane_core.set_event_context(coalesce(p_work.reason, 'fairlane_core.settle'));
+    delete from fairlane.tasks as t where t.id = any (v_mine);
+    perform fairlane_core.set_event_context('fairlane_core.settle');
     return cardinality(v_mine);
-  elsif (v_is_user and exists (select from public.tasks as t where t.user_id = v_owner))
-    or (not v_is_user and exists (select from public.tasks as t where t.project_id = p_work.deleted_id)) then
+  elsif (v_is_user and exists (select from fairlane.tasks as t where t.user_id = v_owner))
+    or (not v_is_user and exists (select from fairlane.tasks as t where t.project_id = p_work.deleted_id)) then
     return null;
   end if;
 
   if v_is_user then
-    delete from public.projects as p
-    where p.id = any (array(select o.id from public.projects as o where o.user_id = v_owner limit 5 * p_limit for update skip locked));
+    delete from fairlane.projects as p
+    where p.id = any (array(select o.id from fairlane.projects as o where o.user_id = v_owner limit 5 * p_limit for update skip locked));
     get diagnostics v_count = row_count;
     if v_count > 0 then
       return least(v_count, p_limit);
     end if;
-    delete from public.users as u where u.id = v_owner;
+    delete from fairlane.owners as u where u.id = v_owner;
   else
-    delete from public.projects as p where p.id = p_work.deleted_id;
+    delete from fairlane.projects as p where p.id = p_work.deleted_id;
   end if;
   -- Somebody holds what is left, or more has come: later.
   if not found then
     return null;
   end if;
-  delete from queue.deferred_work as w where w.id = p_work.id;
+  delete from fairlane_core.deferred_work as w where w.id = p_work.id;
   return 1;
 end;
 $$;

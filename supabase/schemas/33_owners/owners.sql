@@ -4,7 +4,7 @@
 -- concerns one user. Closing or opening the user's lines happens here too. Of users for whom nothing of that changes, as
 -- of most whose credits do, no lock is taken: a transaction that is left open after it holds nobody up. Per statement, so
 -- that the locks on many are taken in order.
-create function queue.users_after_write()
+create function fairlane_core.users_after_write()
 returns trigger
 language plpgsql
 security definer -- writes derived state on behalf of any caller who may write users
@@ -18,9 +18,9 @@ begin
   select array_agg(n.id)
   into v_changed
   from new_rows as n
-    join public.users as u on u.id = n.id
-    left join queue.user_slots as s on s.user_id = n.id
-    cross join lateral queue.slots_of(u, 0, 0, 0) as w
+    join fairlane.owners as u on u.id = n.id
+    left join fairlane_core.user_slots as s on s.user_id = n.id
+    cross join lateral fairlane_core.slots_of(u, 0, 0, 0) as w
   where s.user_id is null
     or (s.task_limit, s.has_credits, s.cloud_on, s.local_on, s.settings_malformed, s.orchestration_limit)
       is distinct from (w.task_limit, w.has_credits, w.cloud_on, w.local_on, w.settings_malformed, w.orchestration_limit);
@@ -29,11 +29,11 @@ begin
     return null;
   end if;
 
-  perform queue.lock_owners(v_changed);
-  insert into queue.user_slots as s
+  perform fairlane_core.lock_owners(v_changed);
+  insert into fairlane_core.user_slots as s
   select w.*
-  from public.users as u
-    cross join lateral queue.slots_of(u, 0, 0, 0) as w
+  from fairlane.owners as u
+    cross join lateral fairlane_core.slots_of(u, 0, 0, 0) as w
   where u.id = any (v_changed)
   order by u.id
   on conflict (user_id) do update
@@ -43,27 +43,27 @@ begin
       select
         w.task_limit, w.has_credits, w.cloud_on, w.local_on, w.settings_malformed, w.cloud_reason, w.local_reason,
         w.orchestration_limit
-      from public.users as u
-        cross join lateral queue.slots_of(u, s.running, s.orchestrating, s.remembered) as w
+      from fairlane.owners as u
+        cross join lateral fairlane_core.slots_of(u, s.running, s.orchestrating, s.remembered) as w
       where u.id = s.user_id
     );
-  perform queue.refresh_lines(v_changed);
+  perform fairlane_core.refresh_queues(v_changed);
   return null;
 end;
 $$;
 
 create trigger users_after_insert
-  after insert on public.users
+  after insert on fairlane.owners
   referencing new table as new_rows
-  for each statement execute function queue.users_after_write();
+  for each statement execute function fairlane_core.users_after_write();
 
 create trigger users_after_update
-  after update on public.users
+  after update on fairlane.owners
   referencing new table as new_rows
-  for each statement execute function queue.users_after_write();
+  for each statement execute function fairlane_core.users_after_write();
 
--- Gives an owner who is seen for the first time a row, where queue.settings.registers_owners says so. Null: nobody.
-create function queue.register_owner(p_user_id uuid)
+-- Gives an owner who is seen for the first time a row, where fairlane_core.settings.registers_owners says so. Null: nobody.
+create function fairlane_core.register_owner(p_user_id uuid)
 returns void
 language plpgsql
 volatile
@@ -72,17 +72,17 @@ set search_path = ''
 as $$
 begin
   if p_user_id is not null
-    and (select s.registers_owners from queue.settings as s)
-    and not exists (select from public.users as u where u.id = p_user_id) then
+    and (select s.registers_owners from fairlane_core.settings as s)
+    and not exists (select from fairlane.owners as u where u.id = p_user_id) then
     -- Two first tasks at once: the second waits for the first, and has its row then.
-    insert into public.users (id) values (p_user_id) on conflict (id) do nothing;
+    insert into fairlane.owners (id) values (p_user_id) on conflict (id) do nothing;
   end if;
 end;
 $$;
 
--- What an app keeps beside its users is read with each of them, so it has the bounds of params (queue.json_fault): 413
+-- What an app keeps beside its users is read with each of them, so it has the bounds of params (fairlane_core.json_fault): 413
 -- PARAMS_TOO_LARGE.
-create function queue.users_keep_settings_small()
+create function fairlane_core.users_keep_settings_small()
 returns trigger
 language plpgsql
 security definer -- whoever may write may hear the refusal
@@ -91,20 +91,20 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 as $$
 begin
   if tg_op = 'INSERT' or new.settings is distinct from old.settings then
-    perform queue.refuse_large_json(new.settings, 'settings');
+    perform fairlane_core.refuse_large_json(new.settings, 'settings');
   end if;
   return new;
 end;
 $$;
 
 create trigger users_keep_settings_small
-  before insert or update of settings on public.users
+  before insert or update of settings on fairlane.owners
   for each row
   when (pg_column_size(new.settings) > 100)
-  execute function queue.users_keep_settings_small();
+  execute function fairlane_core.users_keep_settings_small();
 
 -- A project may be the first that is seen of its owner.
-create function queue.projects_before_insert()
+create function fairlane_core.projects_before_insert()
 returns trigger
 language plpgsql
 security definer -- writes owners on behalf of any caller who may insert projects
@@ -112,19 +112,19 @@ set search_path = ''
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 begin
-  perform queue.register_owner(new.user_id);
+  perform fairlane_core.register_owner(new.user_id);
   return new;
 end;
 $$;
 
 create trigger projects_before_insert
-  before insert on public.projects
-  for each row execute function queue.projects_before_insert();
+  before insert on fairlane.projects
+  for each row execute function fairlane_core.projects_before_insert();
 
 -- Locks a project that is given to another user against those who enqueue into it: they read its owner and hold the row
--- until the tasks are there (queue.tasks_before_insert). Before the owner changes they are waited for, and those who
+-- until the tasks are there (fairlane_core.tasks_before_insert). Before the owner changes they are waited for, and those who
 -- come later wait for the change and read the new one.
-create function queue.projects_before_update()
+create function fairlane_core.projects_before_update()
 returns trigger
 language plpgsql
 security definer -- locks a row on behalf of any caller who may update it
@@ -133,21 +133,21 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 begin
-  perform from public.projects as p where p.id = old.id for update;
+  perform from fairlane.projects as p where p.id = old.id for update;
   return new;
 end;
 $$;
 
 create trigger projects_before_update
-  before update of user_id on public.projects
+  before update of user_id on fairlane.projects
   for each row
   when (new.user_id <> old.user_id)
-  execute function queue.projects_before_update();
+  execute function fairlane_core.projects_before_update();
 
 -- A task's owner is its project's owner, and so is whose limit it takes, who pays, and who may see its results. A
--- project that holds any of that does not change hands by a mere update (409 PROJECT_HAS_TASKS): queue.move_project
+-- project that holds any of that does not change hands by a mere update (409 PROJECT_HAS_TASKS): fairlane_core.move_project
 -- takes all of it along. Asked after the update, when row level security has had its say.
-create function queue.projects_after_update()
+create function fairlane_core.projects_after_update()
 returns trigger
 language plpgsql
 security definer -- looks at tasks on behalf of any caller who may write projects
@@ -156,12 +156,12 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 begin
-  if current_setting('queue.mode', true) is distinct from 'moves_project'
+  if current_setting('fairlane_core.mode', true) is distinct from 'moves_project'
     and (
-      exists (select from public.tasks as t where t.project_id = old.id)
-      or exists (select from public.generations as g where g.project_id = old.id)
+      exists (select from fairlane.tasks as t where t.project_id = old.id)
+      or exists (select from fairlane.generations as g where g.project_id = old.id)
     ) then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       409, 'PROJECT_HAS_TASKS', pg_catalog.format('Project %s holds tasks or results, which would stay with its former owner', old.id),
       pg_catalog.format('With the service key: move_project {"p_project_id": "%s", "p_user_id": "%s"}', old.id, new.user_id)
     );
@@ -171,17 +171,17 @@ end;
 $$;
 
 create trigger projects_after_update
-  after update of user_id on public.projects
+  after update of user_id on fairlane.projects
   for each row
   when (new.user_id <> old.user_id)
-  execute function queue.projects_after_update();
+  execute function fairlane_core.projects_after_update();
 
 -- Gives a project to another user with all that belongs to it, in one transaction: tasks, results, history, families and
 -- what is counted. Not while something of it runs, because that takes a slot of the former owner's and is paid by them;
 -- and not where it would part tasks that belong together, which are only of one owner. Over the API not where it would be
 -- cut off half way, with both owners held for nothing: in a session of SQL nothing ends it.
--- See public.move_project.
-create function queue.move_project(p_caller jsonb, p_project_id uuid, p_user_id uuid)
+-- See fairlane.move_project.
+create function fairlane_core.move_project(p_caller jsonb, p_project_id uuid, p_user_id uuid)
 returns json
 language plpgsql
 volatile
@@ -190,7 +190,7 @@ set search_path = ''
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service']);
   v_most constant integer := 10000;
   v_from uuid;
   v_tasks uuid[];
@@ -198,38 +198,38 @@ declare
   v_in_the_way record;
   v_generations integer;
 begin
-  perform queue.open_tables(true);
-  select p.user_id into v_from from public.projects as p where p.id = p_project_id and p.deleted_at is null for update;
+  perform fairlane_core.open_tables(true);
+  select p.user_id into v_from from fairlane.projects as p where p.id = p_project_id and p.deleted_at is null for update;
   if v_from is null then
-    perform queue.refuse(404, 'PROJECT_NOT_FOUND', pg_catalog.format('There is no project %s', p_project_id));
+    perform fairlane_core.refuse(404, 'PROJECT_NOT_FOUND', pg_catalog.format('There is no project %s', p_project_id));
   end if;
-  perform queue.register_owner(p_user_id);
-  if not exists (select from public.users as u where u.id = p_user_id) or queue.is_being_deleted(p_user_id) then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('There is no user %s', coalesce(p_user_id::text, 'null')));
+  perform fairlane_core.register_owner(p_user_id);
+  if not exists (select from fairlane.owners as u where u.id = p_user_id) or fairlane_core.is_being_deleted(p_user_id) then
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('There is no user %s', coalesce(p_user_id::text, 'null')));
   elsif v_from = p_user_id then
     return json_build_object('project_id', p_project_id, 'user_id', p_user_id, 'tasks', 0, 'generations', 0);
   elsif coalesce(current_setting('request.method', true), '') <> '' and exists (
-    select from public.tasks as t where t.project_id = p_project_id offset v_most
+    select from fairlane.tasks as t where t.project_id = p_project_id offset v_most
   ) then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       409, 'PROJECT_HAS_TASKS', pg_catalog.format('The project has more than %s tasks, too many to move in one request', v_most),
-      'Delete tasks of it that have ended, or call queue.move_project in a session of SQL: claims for both users wait meanwhile'
+      'Delete tasks of it that have ended, or call fairlane_core.move_project in a session of SQL: claims for both users wait meanwhile'
     );
   end if;
 
   v_tasks := array(
-    select t.id from public.tasks as t where t.project_id = p_project_id order by t.id for no key update
+    select t.id from fairlane.tasks as t where t.project_id = p_project_id order by t.id for no key update
   );
-  perform from queue.user_slots as s where s.user_id in (v_from, p_user_id) order by s.user_id for no key update;
+  perform from fairlane_core.user_slots as s where s.user_id in (v_from, p_user_id) order by s.user_id for no key update;
 
   select t.id
   into v_in_the_way
-  from public.tasks as t
+  from fairlane.tasks as t
   where t.id = any (v_tasks)
     and t.status = 'In Progress'
   limit 1;
   if v_in_the_way.id is not null then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       409, 'PROJECT_HAS_TASKS', pg_catalog.format('Task %s of the project is In Progress', v_in_the_way.id),
       'Wait until it has ended, or cancel it; what is queued moves along'
     );
@@ -240,59 +240,59 @@ begin
   into v_in_the_way
   from (
     select d.task_id as id, d.depends_on as other, d.task_id as bound
-    from queue.task_dependencies as d
+    from fairlane_core.task_dependencies as d
     where d.task_id = any (v_tasks) or d.depends_on = any (v_tasks)
     union all
     select s.task_id, s.orchestrator_id, b.id
-    from queue.subtasks as s
+    from fairlane_core.subtasks as s
       cross join lateral (values (s.task_id), (s.orchestrator_id)) as b (id)
     where s.task_id = any (v_tasks) or s.orchestrator_id = any (v_tasks)
   ) as l
-    join public.tasks as t on t.id = l.id
-    join public.tasks as o on o.id = l.other
-    join public.tasks as b on b.id = l.bound
+    join fairlane.tasks as t on t.id = l.id
+    join fairlane.tasks as o on o.id = l.other
+    join fairlane.tasks as b on b.id = l.bound
   where t.project_id <> o.project_id
     and t.user_id = o.user_id
     and b.status in ('Queued', 'In Progress')
   limit 1;
   if v_in_the_way.id is not null then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       409, 'PROJECT_HAS_TASKS',
       pg_catalog.format('Task %s belongs to task %s, and only one of the two is in the project', v_in_the_way.id, v_in_the_way.other),
       'Wait until both have ended, or move both into one project first'
     );
   end if;
 
-  perform queue.say(queue.caller_name(v_caller), 'moved with its project to another user');
-  perform set_config('queue.mode', 'moves_project', true);
+  perform fairlane_core.set_event_context(fairlane_core.caller_name(v_caller), 'moved with its project to another user');
+  perform set_config('fairlane_core.mode', 'moves_project', true);
   -- A key means the same request only among those of one owner.
-  update public.tasks as t
+  update fairlane.tasks as t
   set user_id = p_user_id,
     idempotency_key = case
       when not exists (
-        select from public.tasks as k where k.user_id = p_user_id and k.idempotency_key = t.idempotency_key
+        select from fairlane.tasks as k where k.user_id = p_user_id and k.idempotency_key = t.idempotency_key
       ) then t.idempotency_key
     end
   where t.id = any (v_tasks);
-  update queue.subtasks as s set user_id = p_user_id where s.task_id = any (v_tasks);
-  update queue.orchestrations as o set user_id = p_user_id where o.orchestrator_id = any (v_tasks);
-  update public.task_events as e set user_id = p_user_id where e.task_id = any (v_tasks);
-  update public.generations as g set user_id = p_user_id where g.project_id = p_project_id;
+  update fairlane_core.subtasks as s set user_id = p_user_id where s.task_id = any (v_tasks);
+  update fairlane_core.orchestrations as o set user_id = p_user_id where o.orchestrator_id = any (v_tasks);
+  update fairlane.task_events as e set user_id = p_user_id where e.task_id = any (v_tasks);
+  update fairlane.generations as g set user_id = p_user_id where g.project_id = p_project_id;
   get diagnostics v_generations = row_count;
-  update public.projects as p set user_id = p_user_id where p.id = p_project_id;
+  update fairlane.projects as p set user_id = p_user_id where p.id = p_project_id;
 
   -- One saw the others of the statement before they had moved.
   v_waiting := array(
-    select t.id from public.tasks as t where t.id = any (v_tasks) and t.status = 'Queued' and t.dependant_on is not null
+    select t.id from fairlane.tasks as t where t.id = any (v_tasks) and t.status = 'Queued' and t.dependant_on is not null
   );
-  perform queue.ask_standing_again(v_waiting);
+  perform fairlane_core.recompute_readiness(v_waiting);
 
-  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
-  select t.id, t.user_id, queue.now(), t.status, t.status, t.worker_id, t.attempts, queue.actor(), 'moved with its project to another user'
-  from public.tasks as t
+  insert into fairlane.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
+  select t.id, t.user_id, fairlane_core.now(), t.status, t.status, t.worker_id, t.attempts, fairlane_core.actor(), 'moved with its project to another user'
+  from fairlane.tasks as t
   where t.id = any (v_tasks);
-  perform set_config('queue.mode', '', true);
-  perform queue.say(null);
+  perform set_config('fairlane_core.mode', '', true);
+  perform fairlane_core.set_event_context(null);
   return json_build_object(
     'project_id', p_project_id, 'user_id', p_user_id, 'tasks', cardinality(v_tasks), 'generations', v_generations
   );

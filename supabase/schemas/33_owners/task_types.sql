@@ -1,9 +1,9 @@
 -- Types of task as operators set them, and names that tasks came with and no type has.
 
--- Adds a type of task or changes one. What hangs on it follows by the table's trigger (queue.task_types_after_write): the
+-- Adds a type of task or changes one. What hangs on it follows by the table's trigger (fairlane_core.task_types_after_write): the
 -- change costs the same however many tasks of it wait or run, and claims obey it from its commit on.
--- See public.set_task_type.
-create function queue.set_task_type(p_caller jsonb, p_name text, p_changes jsonb)
+-- See fairlane.set_task_type.
+create function fairlane_core.set_task_type(p_caller jsonb, p_name text, p_changes jsonb)
 returns json
 language plpgsql
 volatile
@@ -12,22 +12,22 @@ set search_path = ''
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_old public.task_types;
-  v_new public.task_types;
+  v_old fairlane.task_types;
+  v_new fairlane.task_types;
 begin
-  perform queue.resolve_caller(p_caller, array['service']);
+  perform fairlane_core.resolve_caller(p_caller, array['service']);
   if coalesce(length(p_name), 0) not between 1 and 200 then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The name of a type must have 1 to 200 characters');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'The name of a type must have 1 to 200 characters');
   end if;
 
-  perform queue.open_tables(false);
+  perform fairlane_core.open_tables(false);
   -- Two at once for a new name: the second waits, and then changes what the first has added.
-  perform queue.wait_for_name('queue.task_type::' || p_name, 'Another change of this type');
-  select y.* into v_old from public.task_types as y where y.name = p_name for no key update;
-  v_new := queue.read_type_changes(case when v_old.name is null then queue.type_by_name(p_name) else v_old end, p_changes);
+  perform fairlane_core.wait_for_name('fairlane_core.task_type::' || p_name, 'Another change of this type');
+  select y.* into v_old from fairlane.task_types as y where y.name = p_name for no key update;
+  v_new := fairlane_core.read_type_changes(case when v_old.name is null then fairlane_core.type_by_name(p_name) else v_old end, p_changes);
 
   if v_old.name is null then
-    insert into public.task_types (
+    insert into fairlane.task_types (
       name, run_type, category, content_type, is_active, creates_generation, max_attempts, timeout, is_retryable,
       runs_on_own_gpu
     )
@@ -37,10 +37,10 @@ begin
     )
     on conflict (name) do nothing;
     if not found then
-      perform queue.refuse(503, 'UNAVAILABLE', 'Another transaction has just added a type of this name', 'Repeat the same request');
+      perform fairlane_core.refuse(503, 'UNAVAILABLE', 'Another transaction has just added a type of this name', 'Repeat the same request');
     end if;
   elsif v_old is distinct from v_new then
-    update public.task_types as y
+    update fairlane.task_types as y
     set run_type = v_new.run_type,
       category = v_new.category,
       content_type = v_new.content_type,
@@ -56,32 +56,32 @@ begin
   return json_build_object(
     'name', p_name,
     'change', case when v_old.name is null then 'added' when v_old is distinct from v_new then 'changed' else 'none' end,
-    'before', case when v_old.name is not null then queue.type_as_json(v_old) end,
-    'type', queue.type_as_json(v_new),
-    'is_settled', not exists (select from queue.deferred_work as w where w.task_type = p_name)
+    'before', case when v_old.name is not null then fairlane_core.type_as_json(v_old) end,
+    'type', fairlane_core.type_as_json(v_new),
+    'is_settled', not exists (select from fairlane_core.deferred_work as w where w.task_type = p_name)
   );
 end;
 $$;
 
 -- Puts what an operator says of a type into its row, and refuses what is none of its fields or no value of theirs. Fields
 -- that are not named stay; null takes away what may be absent.
--- This type with these changes (fields as in queue.type_as_json). Raises 400 INVALID_ARGUMENT for an unknown field, a
+-- This type with these changes (fields as in fairlane_core.type_as_json). Raises 400 INVALID_ARGUMENT for an unknown field, a
 -- wrong value, and orchestration that creates generations or runs on GPUs of its owner.
-create function queue.read_type_changes(p_type public.task_types, p_changes jsonb)
-returns public.task_types
+create function fairlane_core.read_type_changes(p_type fairlane.task_types, p_changes jsonb)
+returns fairlane.task_types
 language plpgsql
 immutable
 security invoker
 set search_path = ''
 as $$
 declare
-  v_type public.task_types := p_type;
+  v_type fairlane.task_types := p_type;
   v_field record;
   v_rule text;
   v_is_good boolean;
 begin
   if jsonb_typeof(p_changes) is distinct from 'object' then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT', 'The changes of a type must be an object', 'Send {} for a type that is as its name says'
     );
   end if;
@@ -89,8 +89,8 @@ begin
   for v_field in select f.key, f.value, jsonb_typeof(f.value) as kind, f.value #>> '{}' as text from jsonb_each(p_changes) as f order by f.key loop
     case v_field.key
       when 'pool' then
-        v_rule := 'one of ' || array_to_string(queue.pools(), ', ');
-        v_is_good := v_field.kind = 'string' and v_field.text = any (queue.pools());
+        v_rule := 'one of ' || array_to_string(fairlane_core.pools(), ', ');
+        v_is_good := v_field.kind = 'string' and v_field.text = any (fairlane_core.pools());
       when 'category' then
         v_rule := 'one of generation, processing, orchestration, utility';
         v_is_good := v_field.kind = 'string' and v_field.text in ('generation', 'processing', 'orchestration', 'utility');
@@ -113,13 +113,13 @@ begin
           v_is_good := v_field.text::numeric between 0.001 and 2592000;
         end if;
       else
-        perform queue.refuse(
-          400, 'INVALID_ARGUMENT', pg_catalog.format('A type of task has no field %s', queue.cut_text(v_field.key)),
+        perform fairlane_core.refuse(
+          400, 'INVALID_ARGUMENT', pg_catalog.format('A type of task has no field %s', fairlane_core.cut_text(v_field.key)),
           'Its fields are pool, category, content_type, creates_generation, is_active, is_retryable, max_attempts, timeout_seconds, runs_on_own_gpu'
         );
     end case;
     if not v_is_good then
-      perform queue.refuse(
+      perform fairlane_core.refuse(
         400, 'INVALID_ARGUMENT', pg_catalog.format('The %s of a type must be %s, not %s', v_field.key, v_rule, left(v_field.value::text, 100))
       );
     end if;
@@ -138,12 +138,12 @@ begin
   end loop;
 
   if v_type.category = 'orchestration' and v_type.creates_generation then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT', 'An orchestration type creates no result record: its parts do',
       'Send creates_generation false with it, or another category'
     );
   elsif v_type.category = 'orchestration' and v_type.runs_on_own_gpu then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT', 'An orchestration type runs in its own pool only: just types that take a slot can run on their owner''s GPU as well',
       'Send runs_on_own_gpu false with it, or another category'
     );
@@ -153,8 +153,8 @@ end;
 $$;
 
 -- The types without a row that tasks were enqueued with in the last week, what they count as, and how to say otherwise.
--- See public.unknown_task_types.
-create function queue.unknown_task_types(p_caller jsonb)
+-- See fairlane.unknown_task_types.
+create function fairlane_core.unknown_task_types(p_caller jsonb)
 returns json
 language plpgsql
 stable
@@ -163,9 +163,9 @@ set search_path = ''
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_now timestamptz := queue.now();
+  v_now timestamptz := fairlane_core.now();
 begin
-  perform queue.resolve_caller(p_caller, array['service']);
+  perform fairlane_core.resolve_caller(p_caller, array['service']);
   return json_build_object(
     'types', coalesce(
       (
@@ -174,15 +174,15 @@ begin
           'task_count', u.task_count,
           'first_seen_at', u.first_seen_at,
           'last_seen_at', u.last_seen_at,
-          'taken_for', queue.type_as_json(queue.type_by_name(u.name)),
+          'taken_for', fairlane_core.type_as_json(fairlane_core.type_by_name(u.name)),
           'remedy', pg_catalog.format(
-            'If that is right: select public.set_task_type(%L); if not, say what it is: select public.set_task_type(%L, %L)',
+            'If that is right: select fairlane.set_task_type(%L); if not, say what it is: select fairlane.set_task_type(%L, %L)',
             u.name, u.name, '{"pool": "api", "category": "generation", "content_type": "image", "creates_generation": true}'
           )
         ) order by u.last_seen_at desc, u.name)
-        from queue.unknown_types as u
+        from fairlane_core.unknown_types as u
         where u.last_seen_at > v_now - interval '7 days'
-          and not exists (select from public.task_types as y where y.name = u.name)
+          and not exists (select from fairlane.task_types as y where y.name = u.name)
       ),
       '[]'
     ),
@@ -192,19 +192,19 @@ end;
 $$;
 
 -- What a type without a row counts as: what its row would say if nothing were said of it.
-create function queue.type_by_name(p_name text)
-returns public.task_types
+create function fairlane_core.type_by_name(p_name text)
+returns fairlane.task_types
 language plpgsql
 immutable
 security invoker
 set search_path = ''
 as $$
 declare
-  v_type public.task_types;
+  v_type fairlane.task_types;
 begin
   v_type.name := p_name;
   v_type.run_type := 'gpu';
-  v_type.category := case when queue.takes_slot(p_name, null) then 'processing' else 'orchestration' end;
+  v_type.category := case when fairlane_core.takes_slot(p_name, null) then 'processing' else 'orchestration' end;
   v_type.is_active := true;
   v_type.creates_generation := false;
   v_type.is_retryable := true;
@@ -213,9 +213,9 @@ begin
 end;
 $$;
 
--- A type of task as operators read and write it (the fields of public.set_task_type): {pool, category, content_type,
+-- A type of task as operators read and write it (the fields of fairlane.set_task_type): {pool, category, content_type,
 -- creates_generation, is_active, is_retryable, max_attempts, timeout_seconds, runs_on_own_gpu}.
-create function queue.type_as_json(p_type public.task_types)
+create function fairlane_core.type_as_json(p_type fairlane.task_types)
 returns jsonb
 language plpgsql
 immutable

@@ -2,8 +2,8 @@
 
 -- Enqueues tasks, all of them or none (docs/architecture.md, "Enqueuing"). What was enqueued before, under the same id
 -- or key, is answered as it is now: the reply to the first request may have been lost.
--- See public.create_tasks.
-create function queue.create_tasks(p_caller jsonb, p_tasks jsonb)
+-- See fairlane.create_tasks.
+create function fairlane_core.create_tasks(p_caller jsonb, p_tasks jsonb)
 returns json
 language plpgsql
 volatile
@@ -13,11 +13,11 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
-  v_requests queue.task_request[];
-  v_new queue.task_request[] := array[]::queue.task_request[];
-  v_request queue.task_request;
-  v_task public.tasks;
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_requests fairlane_core.task_request[];
+  v_new fairlane_core.task_request[] := array[]::fairlane_core.task_request[];
+  v_request fairlane_core.task_request;
+  v_task fairlane.tasks;
   v_replies json[] := array[]::json[];
   v_created uuid[] := array[]::uuid[];
   -- Ids of this batch, and the tasks that have been there under the same key.
@@ -25,12 +25,12 @@ declare
   v_known uuid[] := array[]::uuid[];
 begin
   if jsonb_typeof(p_tasks) is distinct from 'array' or jsonb_array_length(p_tasks) not between 1 and 1000 then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A batch must hold 1 to 1000 tasks', 'Send several batches');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'A batch must hold 1 to 1000 tasks', 'Send several batches');
   end if;
 
-  perform queue.open_tables(false);
+  perform fairlane_core.open_tables(false);
 
-  select array_agg(queue.read_task_request(v_caller, b.body) order by b.place)
+  select array_agg(fairlane_core.read_task_request(v_caller, b.body) order by b.place)
   into v_requests
   from jsonb_array_elements(p_tasks) with ordinality as b (body, place);
 
@@ -45,10 +45,10 @@ begin
   ) as l;
 
   foreach v_request in array v_requests loop
-    v_task := queue.task_for_request(v_caller, v_request);
+    v_task := fairlane_core.task_for_request(v_caller, v_request);
     if v_task.id is null then
-      perform queue.refuse_homeless_task(v_request);
-      perform queue.refuse_raised_limits(v_caller, v_request);
+      perform fairlane_core.refuse_homeless_task(v_request);
+      perform fairlane_core.refuse_raised_limits(v_caller, v_request);
       v_new := v_new || v_request;
     elsif v_task.id <> v_request.task_id then
       v_sent := v_sent || v_request.task_id;
@@ -67,19 +67,19 @@ begin
       end loop;
     end if;
 
-    perform queue.say(queue.caller_name(v_caller));
-    v_created := queue.insert_requested_tasks(v_new);
-    perform queue.say(null);
+    perform fairlane_core.set_event_context(fairlane_core.caller_name(v_caller));
+    v_created := fairlane_core.insert_requested_tasks(v_new);
+    perform fairlane_core.set_event_context(null);
   end if;
 
   foreach v_request in array v_requests loop
-    v_task := queue.task_for_request(v_caller, v_request);
+    v_task := fairlane_core.task_for_request(v_caller, v_request);
     if v_task.id is null then
-      perform queue.refuse(
+      perform fairlane_core.refuse(
         503, 'UNAVAILABLE', pg_catalog.format('Task %s was created and deleted at this moment', v_request.task_id), 'Repeat the same request'
       );
     end if;
-    v_replies := v_replies || queue.created_reply(v_task, v_task.id = any (v_created));
+    v_replies := v_replies || fairlane_core.created_reply(v_task, v_task.id = any (v_created));
   end loop;
   return array_to_json(v_replies);
 end;
@@ -87,7 +87,7 @@ $$;
 
 -- A task without an owner would be nobody's: 404 PROJECT_NOT_FOUND or 400 PROJECT_REQUIRED when the request leads to no
 -- project of the caller; where owners need no project, 400 OWNER_REQUIRED when it names neither.
-create function queue.refuse_homeless_task(p_request queue.task_request)
+create function fairlane_core.refuse_homeless_task(p_request fairlane_core.task_request)
 returns void
 language plpgsql
 stable
@@ -97,32 +97,32 @@ as $$
 begin
   if p_request.project_id is not null then
     return;
-  elsif coalesce(p_request.project, '') = '' and (select s.registers_owners from queue.settings as s) then
+  elsif coalesce(p_request.project, '') = '' and (select s.registers_owners from fairlane_core.settings as s) then
     if p_request.owner_id is null then
-      perform queue.refuse(400, 'OWNER_REQUIRED', 'Neither a project nor user_id says whose task it is', 'Send user_id, or the UUID of a project');
+      perform fairlane_core.refuse(400, 'OWNER_REQUIRED', 'Neither a project nor user_id says whose task it is', 'Send user_id, or the UUID of a project');
     end if;
     return;
-  elsif queue.is_uuid(p_request.project) then
-    perform queue.refuse(
+  elsif fairlane_core.is_uuid(p_request.project) then
+    perform fairlane_core.refuse(
       404, 'PROJECT_NOT_FOUND',
       pg_catalog.format('There is no project %s', p_request.project),
       'Check the id and whose token is used'
     );
   end if;
-  perform queue.refuse(
+  perform fairlane_core.refuse(
     400, 'PROJECT_REQUIRED',
     pg_catalog.format(
       'The project_id %s is no UUID, and neither params nor dependencies lead to a project',
       coalesce(to_json(left(p_request.project, 100))::text, 'null')
     ),
-    'Send the project''s UUID, or the parent in params.' || queue.parent_key()
+    'Send the project''s UUID, or the parent in params.' || fairlane_core.parent_key()
   );
 end;
 $$;
 
 -- Starts and time of a task are machines' time: a user or token may ask for less than the task's type allows, never for
 -- more (400 INVALID_ARGUMENT).
-create function queue.refuse_raised_limits(p_caller queue.caller, p_request queue.task_request)
+create function fairlane_core.refuse_raised_limits(p_caller fairlane_core.caller, p_request fairlane_core.task_request)
 returns void
 language plpgsql
 stable
@@ -137,9 +137,9 @@ begin
     return;
   end if;
 
-  v_max_attempts := queue.max_attempts(p_request.task_type);
+  v_max_attempts := fairlane_core.max_attempts(p_request.task_type);
   if p_request.max_attempts > v_max_attempts then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT',
       pg_catalog.format(
         'The max_attempts of a task of type %s must be at most %s, not %s',
@@ -149,9 +149,9 @@ begin
     );
   end if;
 
-  select y.timeout into v_timeout from public.task_types as y where y.name = p_request.task_type;
+  select y.timeout into v_timeout from fairlane.task_types as y where y.name = p_request.task_type;
   if make_interval(secs => p_request.timeout_seconds) > v_timeout then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT',
       pg_catalog.format(
         'The timeout_seconds of a task of type %s must be at most %s, not %s',
@@ -166,7 +166,7 @@ $$;
 -- Inserts requested tasks with all their dependencies and returns the ids of those that were not there yet. In one
 -- statement, so that each counter moves once, and in the order of the ids: two batches with the same ids meet at the
 -- first of them and not crosswise.
-create function queue.insert_requested_tasks(p_requests queue.task_request[])
+create function fairlane_core.insert_requested_tasks(p_requests fairlane_core.task_request[])
 returns uuid[]
 language plpgsql
 volatile
@@ -178,7 +178,7 @@ declare
   v_waiting uuid[];
 begin
   with new_task as (
-    insert into public.tasks (
+    insert into fairlane.tasks (
       id, task_type, params, project_id, user_id, dependant_on, run_type, priority, available_at, idempotency_key,
       max_attempts, timeout, created_at
     )
@@ -187,7 +187,7 @@ begin
       coalesce(n.priority, 0), n.available_at, n.idempotency_key, n.max_attempts,
       make_interval(secs => n.timeout_seconds),
       -- Tasks of one batch keep their order in line.
-      coalesce(n.created_at, queue.now() + (n.place - 1) * interval '1 microsecond')
+      coalesce(n.created_at, fairlane_core.now() + (n.place - 1) * interval '1 microsecond')
     from unnest(p_requests) with ordinality as n (
       task_id, task_type, params, project, depends_on, run_type, priority, available_at, idempotency_key,
       max_attempts, timeout_seconds, created_at, project_id, owner_id, place
@@ -200,7 +200,7 @@ begin
   select array_agg(t.id) into v_created from new_task as t;
 
   -- The first dependency is in the row itself. Nobody sees the row before the others are there.
-  insert into queue.task_dependencies (task_id, depends_on)
+  insert into fairlane_core.task_dependencies (task_id, depends_on)
   select distinct n.task_id, d.id
   from unnest(p_requests) as n
     cross join unnest(n.depends_on) as d (id)
@@ -213,8 +213,8 @@ begin
   where n.task_id = any (v_created)
     and cardinality(n.depends_on) > 1;
   if v_waiting is not null then
-    perform queue.refuse_cycles(v_waiting);
-    perform queue.ask_standing_again(v_waiting);
+    perform fairlane_core.refuse_cycles(v_waiting);
+    perform fairlane_core.recompute_readiness(v_waiting);
   end if;
   return coalesce(v_created, array[]::uuid[]);
 end;
@@ -223,7 +223,7 @@ $$;
 -- What create-task answers for one task. Without params: who sent them has them.
 -- The reply about a task that was enqueued, now (created) or before: task_id, status, created, task_type, project_id,
 -- dependant_on, run_type, priority, available_at, idempotency_key, output_location, created_at.
-create function queue.created_reply(p_task public.tasks, p_is_new boolean)
+create function fairlane_core.created_reply(p_task fairlane.tasks, p_is_new boolean)
 returns json
 language plpgsql
 stable

@@ -4,11 +4,11 @@
 -- The claim (docs/architecture.md): one task to one caller, the owner's limit exact, users in turn.
 --
 -- The plain case is one question and one statement: a worker with the service key that has no model loaded and holds
--- nothing. All else is left to queue.claim_with_care. What the statement does is said once more there, so whoever
--- changes one changes the other: the turn is that of queue.take_next_task, the start that of queue.start_task, the
--- reply queue.claim_reply. claim_next_task/plain_and_careful_claims_agree.test.sql compares what they leave behind.
--- See public.claim_next_task.
-create function queue.claim_next_task(
+-- nothing. All else is left to fairlane_core.claim_general. What the statement does is said once more there, so whoever
+-- changes one changes the other: the turn is that of fairlane_core.take_next_task, the start that of fairlane_core.start_task, the
+-- reply fairlane_core.claim_reply. claim_next_task/plain_and_careful_claims_agree.test.sql compares what they leave behind.
+-- See fairlane.claim_next_task.
+create function fairlane_core.claim_next_task(
   p_caller jsonb,
   p_worker_id text,
   p_run_type text,
@@ -33,69 +33,69 @@ declare
   v_has_open boolean;
   v_reply json;
 begin
-  if p_caller ->> 'kind' = 'service' and length(p_worker_id) between 1 and 255 and not starts_with(p_worker_id, 'token:') and v_pool = any (queue.pools())
+  if p_caller ->> 'kind' = 'service' and length(p_worker_id) between 1 and 255 and not starts_with(p_worker_id, 'token:') and v_pool = any (fairlane_core.pools())
     and coalesce(length(p_claim_id) <= 255, true) and not p_dry_run then
     -- The same claim twice at once, or two under one name: the second one waits, with care. In the order in which that takes
-    -- these locks (queue.repeat_claim, queue.give_back_held_task): what was got here stays locked meanwhile.
-    if (p_claim_id is null or pg_try_advisory_xact_lock(hashtextextended('queue.claim:' || p_worker_id || ':' || p_claim_id, 0)))
-      and pg_try_advisory_xact_lock(hashtextextended('queue.holder::' || p_worker_id, 0)) then
+    -- these locks (fairlane_core.repeat_claim, fairlane_core.redeliver_held_task): what was got here stays locked meanwhile.
+    if (p_claim_id is null or pg_try_advisory_xact_lock(hashtextextended('fairlane_core.claim:' || p_worker_id || ':' || p_claim_id, 0)))
+      and pg_try_advisory_xact_lock(hashtextextended('fairlane_core.holder::' || p_worker_id, 0)) then
       select
         pg_catalog.now() + c.clock_offset,
         pg_catalog.now() + c.clock_offset - c.stale_after,
-        exists (select from queue.user_lines as l where l.pool = v_pool and l.is_open)
+        exists (select from fairlane_core.user_queues as l where l.pool = v_pool and l.is_open)
       into v_now, v_old_before, v_has_open
-      from queue.settings as c
+      from fairlane_core.settings as c
       where not exists (
           select
-          from public.workers as w
+          from fairlane.workers as w
           where w.id = p_worker_id
-            and (w.current_model is not null or w.status = 'terminating' or queue.has_ended(w.status))
+            and (w.current_model is not null or w.status = 'terminating' or fairlane_core.has_ended(w.status))
         )
         and (
           case v_pool when 'gpu' then c.gpu_tasks_per_worker else c.api_tasks_per_worker end is null
           or p_worker_id = any (c.shared_worker_ids)
           or not (
-            exists (select from public.tasks as t where t.worker_id = p_worker_id and t.status = 'In Progress')
-            or exists (select from queue.held_slots as h where h.worker_id = p_worker_id and h.let_go_at is null)
+            exists (select from fairlane.tasks as t where t.worker_id = p_worker_id and t.status = 'In Progress')
+            or exists (select from fairlane_core.held_slots as h where h.worker_id = p_worker_id and h.let_go_at is null)
           )
         )
         and v_pool <> all (c.paused_pools)
         -- Every task is as its type is now.
-        and not exists (select from queue.deferred_work as w where w.task_type is not null)
+        and not exists (select from fairlane_core.deferred_work as w where w.task_type is not null)
         -- Nothing is due, or nothing that a claim would release. Few ever ask the second. The first is due first: in that
         -- order only one index has them, whatever the statistics.
         and (
           coalesce(
-            (select t.available_at from public.tasks as t where t.standing = 'not_yet' order by t.available_at limit 1)
+            (select t.available_at from fairlane.tasks as t where t.readiness = 'not_yet' order by t.available_at limit 1)
               > pg_catalog.now() + c.clock_offset,
             true
           )
-          or cardinality(queue.owners_to_release(v_pool)) = 0
+          or cardinality(fairlane_core.owners_to_release(v_pool)) = 0
         );
     end if;
   end if;
 
   -- Whether a claim_id was answered before the start itself finds out below, or else care.
   if v_now is null or (p_claim_id is not null and not v_has_open) then
-    return queue.claim_with_care(
+    return fairlane_core.claim_general(
       p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
     );
-  elsif not v_has_open and queue.work_while_idle() = 0 then
+  elsif not v_has_open and fairlane_core.work_while_idle() = 0 then
     return null;
   end if;
 
   begin
-    perform set_config('queue.mode', 'counts_itself', true);
+    perform set_config('fairlane_core.mode', 'counts_itself', true);
     with turn as materialized (
       -- Fewest starts first, then who has waited longest for a turn.
       select
         s.user_id, s.cloud_reason, l.ready_cloud > 0 as has_slot_tasks,
         l.ready_cloud_orchestration > 0 and s.orchestrating < s.orchestration_limit as may_orchestrate
-      from queue.user_lines as l
-        join queue.user_slots as s on s.user_id = l.user_id
+      from fairlane_core.user_queues as l
+        join fairlane_core.user_slots as s on s.user_id = l.user_id
       where l.pool = v_pool
         and l.is_open
-      order by l.turn_load, l.turn_at
+      order by l.turn_load, l.last_served_at
       limit 1
       for no key update of s skip locked
     ),
@@ -109,12 +109,12 @@ begin
             select s.*
             from (
               select t.id, t.attempts, t.created_at, greatest(t.created_at, t.available_at, t.released_at) as since, t.priority, t.has_bounded_params
-              from public.tasks as t
+              from fairlane.tasks as t
               where t.user_id = u.user_id
                 and t.pool = v_pool
                 and t.run_type = 'cloud'
                 and t.takes_slot
-                and t.standing = 'ready'
+                and t.readiness = 'ready'
                 and u.has_slot_tasks
               order by t.priority desc, t.created_at, t.id
               limit 1
@@ -124,12 +124,12 @@ begin
             select o.*
             from (
               select t.id, t.attempts, t.created_at, greatest(t.created_at, t.available_at, t.released_at) as since, t.priority, t.has_bounded_params
-              from public.tasks as t
+              from fairlane.tasks as t
               where t.user_id = u.user_id
                 and t.pool = v_pool
                 and t.run_type = 'cloud'
                 and not t.takes_slot
-                and t.standing = 'ready'
+                and t.readiness = 'ready'
                 and u.may_orchestrate
               order by t.priority desc, t.created_at, t.id
               limit 1
@@ -144,9 +144,9 @@ begin
         and h.has_bounded_params
     ),
     started as (
-      update public.tasks as t
+      update fairlane.tasks as t
       set status = 'In Progress',
-        standing = 'active',
+        readiness = 'active',
         worker_id = p_worker_id,
         token_id = null,
         claim_id = p_claim_id,
@@ -156,13 +156,13 @@ begin
         generation_started_at = v_now,
         delivered_at = null,
         updated_at = v_now
-      -- By its key, as a value: to a join a table that was drained is as good as one row (queue.lock_relatives_of).
+      -- By its key, as a value: to a join a table that was drained is as good as one row (fairlane_core.lock_relatives_of).
       where t.id = (select h.id from head as h)
       returning
         t.id, t.user_id, t.task_type, t.params, t.project_id, t.lease_token, t.attempts, t.takes_slot::integer as slot
     ),
     slots as (
-      update queue.user_slots as s
+      update fairlane_core.user_slots as s
       set running = s.running + x.slot,
         orchestrating = s.orchestrating + 1 - x.slot,
         cloud_reason = case when s.running + x.slot >= s.task_limit then 'user_at_limit' end,
@@ -175,7 +175,7 @@ begin
     ),
     -- All of the owner's lines: the task leaves one, and what runs has changed for either.
     lines as (
-      update queue.user_lines as l
+      update fairlane_core.user_queues as l
       set ready_cloud = l.ready_cloud - case when l.pool = v_pool then s.slot else 0 end,
         ready_cloud_orchestration = l.ready_cloud_orchestration - case when l.pool = v_pool then 1 - s.slot else 0 end,
         active_cloud = l.active_cloud + case when l.pool = v_pool then s.slot else 0 end,
@@ -188,13 +188,13 @@ begin
             l.ready_cloud > case when l.pool = v_pool then s.slot else 0 end
             or (s.room > 0 and l.ready_cloud_orchestration > case when l.pool = v_pool then 1 - s.slot else 0 end)
           ),
-        turn_at = case when l.pool = v_pool then v_now else l.turn_at end
+        last_served_at = case when l.pool = v_pool then v_now else l.last_served_at end
       from slots as s
       where l.user_id = (select y.user_id from slots as y)
         and (l.pool = v_pool or l.ready_cloud + l.ready_cloud_orchestration > 0)
     ),
     event as (
-      insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor)
+      insert into fairlane.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor)
       select x.id, x.user_id, v_now, 'Queued', 'In Progress', p_worker_id, x.attempts, 'service'
       from started as x
     )
@@ -209,7 +209,7 @@ begin
     )
     into v_reply
     from started as x;
-    perform set_config('queue.mode', '', true);
+    perform set_config('fairlane_core.mode', '', true);
 
     if v_reply is null then
       raise sqlstate 'QU001' using message = 'This look found nothing, its locks are given back';
@@ -219,16 +219,16 @@ begin
     v_reply := null;
   end;
 
-  return queue.claim_with_care(
+  return fairlane_core.claim_general(
     p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
   );
 end;
 $$;
 
--- Every claim that is not plain (queue.claim_next_task): with a token, a claim_id that was sent before, a model, work
+-- Every claim that is not plain (fairlane_core.claim_next_task): with a token, a claim_id that was sent before, a model, work
 -- already held, tasks that have just become due, users whom others are serving. One step at a time, each looked at
 -- under its lock.
-create function queue.claim_with_care(
+create function fairlane_core.claim_general(
   p_caller jsonb,
   p_worker_id text,
   p_run_type text,
@@ -244,67 +244,67 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token']);
   v_pool text := coalesce(p_run_type, 'gpu');
   v_holder text;
-  v_now timestamptz := queue.now();
-  v_affinity queue.affinity;
-  v_task public.tasks;
+  v_now timestamptz := fairlane_core.now();
+  v_affinity fairlane_core.affinity;
+  v_task fairlane.tasks;
   v_has_worked boolean := false;
 begin
   if coalesce(p_worker_id, '') = '' then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A claim needs a worker_id, and it is empty', 'Send a worker_id');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'A claim needs a worker_id, and it is empty', 'Send a worker_id');
   elsif length(p_worker_id) > 255 or length(p_claim_id) > 255 then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The worker_id and the claim_id must have at most 255 characters');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'The worker_id and the claim_id must have at most 255 characters');
   end if;
-  perform queue.refuse_unknown_pool(v_pool);
+  perform fairlane_core.refuse_unknown_pool(v_pool);
 
-  v_holder := queue.holder_name(v_caller, p_worker_id);
+  v_holder := fairlane_core.holder_name(v_caller, p_worker_id);
 
   -- The workers table is the fleet's: API workers are not in it, and a user's machine may choose any id.
-  if v_caller.kind = 'service' and exists (select from public.workers as w where w.id = p_worker_id) then
-    v_affinity := queue.affinity_of(p_worker_id, p_same_model_only, p_max_task_wait_minutes);
+  if v_caller.kind = 'service' and exists (select from fairlane.workers as w where w.id = p_worker_id) then
+    v_affinity := fairlane_core.affinity_of(p_worker_id, p_same_model_only, p_max_task_wait_minutes);
   end if;
 
   if p_dry_run then
-    return queue.preview_claim(v_caller, v_pool);
+    return fairlane_core.preview_claim(v_caller, v_pool);
   end if;
 
   begin
     if p_claim_id is not null then
-      v_task := queue.repeat_claim(v_caller, v_holder, v_pool, p_claim_id, v_now);
+      v_task := fairlane_core.repeat_claim(v_caller, v_holder, v_pool, p_claim_id, v_now);
       if v_task.id is not null then
-        return queue.claim_reply(v_task);
+        return fairlane_core.claim_reply(v_task);
       end if;
     end if;
-    v_task := queue.give_back_held_task(v_caller, v_holder, v_pool, p_claim_id, v_now);
+    v_task := fairlane_core.redeliver_held_task(v_caller, v_holder, v_pool, p_claim_id, v_now);
   exception when lock_not_available then
     -- What the worker holds is being changed: neither that task nor another one is to be had before it is known how.
-    perform queue.say_passed_over(1);
+    perform fairlane_core.say_passed_over(1);
     return null;
   end;
   -- What a worker holds it gets back, but a pool that is paused gives out nothing new.
-  while v_task.id is null and not exists (select from queue.settings as s where v_pool = any (s.paused_pools)) loop
+  while v_task.id is null and not exists (select from fairlane_core.settings as s where v_pool = any (s.paused_pools)) loop
     if v_caller.kind = 'token' then
-      v_task := queue.take_own_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
+      v_task := fairlane_core.take_own_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
     else
-      v_task := queue.take_next_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
+      v_task := fairlane_core.take_next_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
     end if;
     -- Once more if this claim has done work that the queue was behind with: there may be a task now.
-    exit when v_task.id is null and (v_has_worked or queue.work_while_idle() = 0);
+    exit when v_task.id is null and (v_has_worked or fairlane_core.work_while_idle() = 0);
     v_has_worked := true;
   end loop;
 
   -- A worker that said goodbye or crashed and claims has come back; else the next rescue would take what it gets here.
   -- Its row is not waited for: a beat that holds it says the same.
   if v_caller.kind = 'service' and exists (
-    select from public.workers as w where w.id = p_worker_id and (w.goodbye_at is not null or w.status = 'crashed')
+    select from fairlane.workers as w where w.id = p_worker_id and (w.goodbye_at is not null or w.status = 'crashed')
   ) then
-    update public.workers as w
-    set status = 'active', metadata = queue.metadata_after_return(w)
+    update fairlane.workers as w
+    set status = 'active', metadata = fairlane_core.metadata_after_return(w)
     from (
       select x.id
-      from public.workers as x
+      from fairlane.workers as x
       where x.id = p_worker_id
         and (x.goodbye_at is not null or x.status = 'crashed')
       for no key update skip locked
@@ -312,7 +312,7 @@ begin
     where w.id = held.id;
   end if;
 
-  return case when v_task.id is not null then queue.claim_reply(v_task) end;
+  return case when v_task.id is not null then fairlane_core.claim_reply(v_task) end;
 end;
 $$;
 
@@ -320,7 +320,7 @@ $$;
 -- object; a row from before that was asked for is wrapped in one.
 -- The reply of a claim: task_id, task_type, params, project_id, lease_token, attempt (which start this is), attempts (how
 -- many have failed so far).
-create function queue.claim_reply(p_task public.tasks)
+create function fairlane_core.claim_reply(p_task fairlane.tasks)
 returns json
 language plpgsql
 immutable
@@ -344,7 +344,7 @@ $$;
 -- An empty answer is not the whole truth while somebody else's transaction holds owners with work: the header
 -- x-fairlane-passed-over says how many were passed over; none for 0. PostgREST sends what response.headers holds, and
 -- the functions hand it on.
-create function queue.say_passed_over(p_count integer)
+create function fairlane_core.say_passed_over(p_count integer)
 returns void
 language plpgsql
 volatile
@@ -367,7 +367,7 @@ $$;
 
 -- What a claim that found nothing does for the queue before it goes: a piece of what changes have left to do, or else
 -- the work of a rescue that is late. Mostly there is neither, and it writes nothing. Returns how many tasks it changed.
-create function queue.work_while_idle()
+create function fairlane_core.work_while_idle()
 returns integer
 language plpgsql
 volatile
@@ -377,12 +377,12 @@ as $$
 declare
   v_done json;
 begin
-  if exists (select from queue.deferred_work) then
-    v_done := queue.settle_deferred(100, false);
+  if exists (select from fairlane_core.deferred_work) then
+    v_done := fairlane_core.settle_deferred(100, false);
     if (v_done ->> 'settled')::integer > 0 then
       return (v_done ->> 'settled')::integer;
     end if;
   end if;
-  return queue.rescue_when_late();
+  return fairlane_core.rescue_when_late();
 end;
 $$;

@@ -4,7 +4,7 @@
 -- Makes tasks ready whose available_at has come, of users who could run one now (for a token: of its owner): some 100,
 -- of up to 100 owners, of each the most urgent, so that neither a user with ten thousand nor an earlier time comes
 -- before a priority or a turn. Who is just being served is passed over: nobody is waited for here. Returns how many.
-create function queue.release_due_tasks(p_pool text, p_caller queue.caller)
+create function fairlane_core.release_due_tasks(p_pool text, p_caller fairlane_core.caller)
 returns integer
 language plpgsql
 volatile
@@ -13,15 +13,15 @@ set search_path = ''
 as $$
 declare
   v_batch constant integer := 100;
-  v_now timestamptz := queue.now();
+  v_now timestamptz := fairlane_core.now();
   v_owners uuid[];
   v_due uuid[];
 begin
   if p_caller.user_id is null then
-    v_owners := queue.owners_to_release(p_pool);
+    v_owners := fairlane_core.owners_to_release(p_pool);
   else
     v_owners := array(
-      select s.user_id from queue.user_slots as s where s.user_id = p_caller.user_id and s.local_reason is null
+      select s.user_id from fairlane_core.user_slots as s where s.user_id = p_caller.user_id and s.local_reason is null
     );
   end if;
   if cardinality(v_owners) = 0 then
@@ -29,7 +29,7 @@ begin
   end if;
 
   v_owners := array(
-    select s.user_id from queue.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update skip locked
+    select s.user_id from fairlane_core.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update skip locked
   );
   v_due := array(
     select d.id
@@ -37,11 +37,11 @@ begin
       cross join unnest(case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end) as y (run_type)
       cross join lateral (
         select t.id
-        from public.tasks as t
+        from fairlane.tasks as t
         where t.user_id = o.user_id
           and t.pool = p_pool
           and t.run_type = y.run_type
-          and t.standing = 'not_yet'
+          and t.readiness = 'not_yet'
           and t.available_at <= v_now
         order by t.priority desc, t.available_at
         limit greatest(v_batch / cardinality(v_owners), 1)
@@ -51,20 +51,20 @@ begin
   if v_owners <> '{}' then
     v_due := v_due || array(
       select t.id
-      from public.tasks as t
+      from fairlane.tasks as t
       where t.id = any (array(
           select d.id
-          from queue.own_gpu_due(p_caller, p_pool, 1000) as d
+          from fairlane_core.own_gpu_due(p_caller, p_pool, 1000) as d
           order by d.priority desc, d.available_at
           limit v_batch
         ))
-        and coalesce(t.standing, '') = 'not_yet' -- not as an index has it, for these few
+        and coalesce(t.readiness, '') = 'not_yet' -- not as an index has it, for these few
       for no key update skip locked
     );
   end if;
 
   if cardinality(v_due) > 0 then
-    perform queue.ask_standing_again(v_due);
+    perform fairlane_core.recompute_readiness(v_due);
   end if;
   return cardinality(v_due);
 end;
@@ -74,7 +74,7 @@ $$;
 -- those whose turn it is first. A task whose owner may run none waits for the sweep, and no claim looks at it twice.
 -- However much is due, this stays one short look, or one step into an index for each owner who has something waiting
 -- for a time.
-create function queue.owners_to_release(p_pool text)
+create function fairlane_core.owners_to_release(p_pool text)
 returns uuid[]
 language plpgsql
 stable
@@ -83,7 +83,7 @@ set search_path = ''
 as $$
 declare
   v_few constant integer := 100;
-  v_now timestamptz := queue.now();
+  v_now timestamptz := fairlane_core.now();
   v_due integer;
   v_owners uuid[];
 begin
@@ -91,8 +91,8 @@ begin
   into v_due, v_owners
   from (
     select t.user_id, t.pool, t.run_type
-    from public.tasks as t
-    where t.standing = 'not_yet'
+    from fairlane.tasks as t
+    where t.readiness = 'not_yet'
       and t.available_at <= v_now
     order by t.available_at
     limit v_few
@@ -100,16 +100,16 @@ begin
 
   if v_due < v_few then
     return array(
-      select s.user_id from queue.user_slots as s where s.user_id = any (v_owners) and s.cloud_reason is null
+      select s.user_id from fairlane_core.user_slots as s where s.user_id = any (v_owners) and s.cloud_reason is null
     );
   end if;
 
   -- Many are due at once. Those who are due first may all belong to one owner, so owners are asked, in turn.
   return array(
     select s.user_id
-    from queue.blocked_tasks as b
-      join queue.user_slots as s on s.user_id = b.user_id
-      left join queue.user_lines as l on l.user_id = b.user_id and l.pool = p_pool
+    from fairlane_core.blocked_tasks as b
+      join fairlane_core.user_slots as s on s.user_id = b.user_id
+      left join fairlane_core.user_queues as l on l.user_id = b.user_id and l.pool = p_pool
     where b.pool = p_pool
       and b.reason = 'not_yet'
       and b.is_cloud
@@ -118,16 +118,16 @@ begin
       -- In the order of the index that has it all: without an order another one may look as good to a planner.
       and (
         select true
-        from public.tasks as t
+        from fairlane.tasks as t
         where t.user_id = b.user_id
           and t.pool = p_pool
           and t.run_type = 'cloud'
-          and t.standing = 'not_yet'
+          and t.readiness = 'not_yet'
           and t.available_at <= v_now
         order by t.priority desc, t.available_at
         limit 1
       )
-    order by s.running + s.orchestrating + s.remembered, l.turn_at
+    order by s.running + s.orchestrating + s.remembered, l.last_served_at
     limit v_few
   );
 end;
@@ -135,8 +135,8 @@ $$;
 
 -- Up to p_limit ready tasks of a line that have not grown stale, in its order, without going through those that have,
 -- of which there may be a hundred thousand: among the first p_look_at of the line any, whatever keeps it fresh; behind
--- those what was created since queue.stale_before(), priority by priority, each one step into the index of the line.
-create function queue.fresh_in_line(
+-- those what was created since fairlane_core.stale_before(), priority by priority, each one step into the index of the line.
+create function fairlane_core.fresh_in_queue(
   p_user_id uuid, p_pool text, p_run_type text, p_takes_slot boolean, p_look_at integer, p_limit integer
 )
 returns setof uuid
@@ -148,7 +148,7 @@ set enable_sort = off -- lines are in the order of an index: no statistics may f
 set enable_bitmapscan = off -- which would look at all of it before it is cut
 as $$
 declare
-  v_old_before timestamptz := queue.stale_before();
+  v_old_before timestamptz := fairlane_core.stale_before();
   v_priority integer := 2147483647;
   v_found uuid[];
 begin
@@ -156,30 +156,30 @@ begin
     select l.id
     from (
       select t.id, t.attempts, t.claimed_at, t.params, greatest(t.created_at, t.available_at, t.released_at) as since
-      from public.tasks as t
+      from fairlane.tasks as t
       where t.user_id = p_user_id
         and t.pool = p_pool
         and t.run_type = p_run_type
         and t.takes_slot = p_takes_slot
-        and t.standing = 'ready'
+        and t.readiness = 'ready'
       order by t.priority desc, t.created_at, t.id
       limit p_look_at
     ) as l
     where l.attempts > 0
       or l.since >= v_old_before
-      or not queue.is_stale(l.since, l.attempts > 0 or l.claimed_at is not null, l.params)
+      or not fairlane_core.is_stale(l.since, l.attempts > 0 or l.claimed_at is not null, l.params)
     limit p_limit
   );
 
   while cardinality(v_found) < p_limit loop
     select t.priority
     into v_priority
-    from public.tasks as t
+    from fairlane.tasks as t
     where t.user_id = p_user_id
       and t.pool = p_pool
       and t.run_type = p_run_type
       and t.takes_slot = p_takes_slot
-      and t.standing = 'ready'
+      and t.readiness = 'ready'
       and t.priority <= v_priority
     order by t.priority desc, t.created_at, t.id
     limit 1;
@@ -187,12 +187,12 @@ begin
 
     v_found := v_found || array(
       select t.id
-      from public.tasks as t
+      from fairlane.tasks as t
       where t.user_id = p_user_id
         and t.pool = p_pool
         and t.run_type = p_run_type
         and t.takes_slot = p_takes_slot
-        and t.standing = 'ready'
+        and t.readiness = 'ready'
         and t.priority = v_priority
         and t.created_at >= v_old_before
         and t.id <> all (v_found)
@@ -206,11 +206,11 @@ begin
 end;
 $$;
 
--- What queue.take_next_task is for the fleet, for a user's own machine: one user, so no turns. Claims the next task,
+-- What fairlane_core.take_next_task is for the fleet, for a user's own machine: one user, so no turns. Claims the next task,
 -- cloud or local, of the token's owner and returns it; null when there is none that nobody else holds
--- (queue.say_passed_over).
-create function queue.take_own_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
-returns public.tasks
+-- (fairlane_core.say_passed_over).
+create function fairlane_core.take_own_task(p_caller fairlane_core.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity fairlane_core.affinity, p_now timestamptz)
+returns fairlane.tasks
 language plpgsql
 volatile
 security invoker
@@ -220,53 +220,53 @@ declare
   v_task_id uuid;
   v_is_held boolean := true;
   v_unfit_id uuid;
-  v_task public.tasks;
+  v_task fairlane.tasks;
 begin
   -- Looked at without a lock first: an idle poll writes nothing, not even a lock. Counting is left out where one step into
   -- an index says that there is something, or that there can be nothing.
-  if exists (select from queue.user_slots as s where s.user_id = p_caller.user_id and s.local_reason is not null) then
+  if exists (select from fairlane_core.user_slots as s where s.user_id = p_caller.user_id and s.local_reason is not null) then
     return v_task;
   elsif not exists (
     select
-    from queue.own_gpu_line(p_caller, p_pool, 1) as t
-    where not queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
-      and not queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.standing)
-  ) and queue.claimable_count(p_caller, p_pool) = 0 then
+    from fairlane_core.own_gpu_queue(p_caller, p_pool, 1) as t
+    where not fairlane_core.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
+      and not fairlane_core.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.readiness)
+  ) and fairlane_core.claimable_count(p_caller, p_pool) = 0 then
     return v_task;
   end if;
 
-  perform queue.release_due_tasks(p_pool, p_caller);
+  perform fairlane_core.release_due_tasks(p_pool, p_caller);
 
   -- A few heads that cannot be handed out are ended on the way, each after the user's lock was given back.
   for v_look in 1..5 loop
     begin
-      if queue.wait_for_owner(p_caller.user_id) then
+      if fairlane_core.wait_for_owner(p_caller.user_id) then
         select h.task_id, h.is_held
         into v_task_id, v_is_held
-        from queue.lock_head_of_line(p_caller.user_id, p_pool, p_caller, p_affinity) as h;
+        from fairlane_core.lock_queue_head(p_caller.user_id, p_pool, p_caller, p_affinity) as h;
       end if;
       exit;
     exception when sqlstate 'QU002' then
       v_unfit_id := sqlerrm::uuid;
     end;
-    exit when not queue.end_unfit_task(v_unfit_id);
+    exit when not fairlane_core.end_unfit_task(v_unfit_id);
   end loop;
 
   if v_task_id is not null then
-    v_task := queue.start_task(v_task_id, p_worker_id, p_caller.token_id, p_claim_id, p_now);
+    v_task := fairlane_core.start_task(v_task_id, p_worker_id, p_caller.token_id, p_claim_id, p_now);
   else
-    perform queue.say_passed_over(v_is_held::integer);
+    perform fairlane_core.say_passed_over(v_is_held::integer);
   end if;
   return v_task;
 end;
 $$;
 
--- What a claim or count for gpu comes to beside the pool itself (queue.is_served_by): the owner's ready tasks of types that
+-- What a claim or count for gpu comes to beside the pool itself (fairlane_core.is_served_by): the owner's ready tasks of types that
 -- GPU machines run, too. Each line comes from the index that holds nothing else, in the order of claims.
 -- Ready tasks of other pools that this caller's claims or counts for gpu are about, per pool and run type the first
 -- p_limit of the line; of pools that are paused with p_is_paused. None for any other pool or caller.
-create function queue.own_gpu_line(p_caller queue.caller, p_pool text, p_limit integer, p_is_paused boolean default false)
-returns setof public.tasks
+create function fairlane_core.own_gpu_queue(p_caller fairlane_core.caller, p_pool text, p_limit integer, p_is_paused boolean default false)
+returns setof fairlane.tasks
 language plpgsql
 stable
 security invoker
@@ -277,29 +277,29 @@ begin
   if p_pool = 'gpu' and p_caller.user_id is not null then
     return query
     select h.*
-    from unnest(queue.pools()) as p (pool)
+    from unnest(fairlane_core.pools()) as p (pool)
       cross join unnest(case p_caller.kind when 'token' then array['cloud', 'local'] else array['local'] end) as y (run_type)
       cross join lateral (
         select t.*
-        from public.tasks as t
+        from fairlane.tasks as t
         where t.user_id = p_caller.user_id
           and t.pool = p.pool
-          and t.standing = 'ready'
+          and t.readiness = 'ready'
           and t.run_type = y.run_type
           and t.runs_on_own_gpu
         order by t.priority desc, t.created_at, t.id
         limit p_limit
       ) as h
     where p.pool <> 'gpu'
-      and (p.pool = any ((select s.paused_pools from queue.settings as s)::text[])) = p_is_paused;
+      and (p.pool = any ((select s.paused_pools from fairlane_core.settings as s)::text[])) = p_is_paused;
   end if;
 end;
 $$;
 
--- Up to p_limit tasks like those of queue.own_gpu_line whose available_at has come and whose standing does not say so
+-- Up to p_limit tasks like those of fairlane_core.own_gpu_queue whose available_at has come and whose readiness does not say so
 -- yet, the longest due first.
-create function queue.own_gpu_due(p_caller queue.caller, p_pool text, p_limit integer)
-returns setof public.tasks
+create function fairlane_core.own_gpu_due(p_caller fairlane_core.caller, p_pool text, p_limit integer)
+returns setof fairlane.tasks
 language plpgsql
 stable
 security invoker
@@ -310,11 +310,11 @@ begin
   if p_pool = 'gpu' and p_caller.user_id is not null then
     return query
     select t.*
-    from public.tasks as t
+    from fairlane.tasks as t
     where t.user_id = p_caller.user_id
-      and t.standing = 'not_yet'
+      and t.readiness = 'not_yet'
       and t.runs_on_own_gpu
-      and t.available_at <= queue.now()
+      and t.available_at <= fairlane_core.now()
       and (p_caller.kind = 'token' or t.run_type = 'local')
     order by t.available_at
     limit p_limit;
@@ -323,10 +323,10 @@ end;
 $$;
 
 -- A worker that runs one task at a time and asks for another orchestrates nothing any more, whatever it has said of it: the
--- places are free, but that of the one whose reply was lost (queue.lost_orchestration). Waits for nobody: what somebody is
+-- places are free, but that of the one whose reply was lost (fairlane_core.stalled_orchestration). Waits for nobody: what somebody is
 -- just changing is left for the next claim.
 -- Frees the places of the orchestration tasks that this worker still holds in this pool, but that of p_but.
-create function queue.leave_orchestration(p_worker_id text, p_token_id uuid, p_pool text, p_but uuid default null)
+create function fairlane_core.leave_orchestration(p_worker_id text, p_token_id uuid, p_pool text, p_but uuid default null)
 returns void
 language plpgsql
 volatile
@@ -335,31 +335,31 @@ set search_path = ''
 as $$
 declare
   v_task_id uuid;
-  v_task public.tasks;
+  v_task fairlane.tasks;
 begin
   for v_task_id in
     -- Ordered apart: claims forbid sorts, and an index in this order is no way to what a worker holds.
     with held as materialized (
       select t.id, t.user_id
-      from public.tasks as t
+      from fairlane.tasks as t
       where t.worker_id = p_worker_id
         and t.status = 'In Progress'
         and t.token_id is not distinct from p_token_id
         and t.pool = p_pool
         and not t.takes_slot
         and t.id is distinct from p_but
-        and not queue.is_handed_over(t.id, t.lease_token)
+        and not fairlane_core.is_handed_over(t.id, t.lease_token)
     )
     select h.id from held as h order by h.user_id, h.id
   loop
     -- The task before its owner, like everywhere.
-    select t.* into v_task from public.tasks as t where t.id = v_task_id for no key update skip locked;
+    select t.* into v_task from fairlane.tasks as t where t.id = v_task_id for no key update skip locked;
     continue when v_task.id is null;
-    perform from queue.user_slots as s where s.user_id = v_task.user_id for no key update skip locked;
+    perform from fairlane_core.user_slots as s where s.user_id = v_task.user_id for no key update skip locked;
     continue when not found;
-    if v_task.standing = 'active' and v_task.worker_id = p_worker_id and v_task.token_id is not distinct from p_token_id
-      and not v_task.takes_slot and not queue.is_handed_over(v_task.id, v_task.lease_token) then
-      perform queue.hand_over(v_task);
+    if v_task.readiness = 'active' and v_task.worker_id = p_worker_id and v_task.token_id is not distinct from p_token_id
+      and not v_task.takes_slot and not fairlane_core.is_handed_over(v_task.id, v_task.lease_token) then
+      perform fairlane_core.hand_over(v_task);
     end if;
   end loop;
 end;

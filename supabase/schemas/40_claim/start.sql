@@ -3,14 +3,14 @@
 
 -- A claim request that was already answered gets the same answer: the reply was lost on the way. But a claim_id may also
 -- be derived from something that stays, or kept over a restart: then the worker may have died of the task, each time, and
--- each answer would be as free as the one before. So it is free as often as starts are taken off (max_free_returns), and
+-- each answer would be as free as the one before. So it is free as often as starts are taken off (max_uncounted_releases), and
 -- only until the worker has named the task: then it has had the reply. Beyond that it is a start, and the end of the task
--- when that was its last (as queue.give_back_held_task).
+-- when that was its last (as fairlane_core.redeliver_held_task).
 -- The running task that this claim request was answered with, as a new start where it was answered too often; null when
 -- the request is new, or that task has had its last start. 409 CLAIM_ID_USED when the task has ended, is of another pool
 -- or needs no worker any more. Raises 55P03 when somebody else's transaction holds its owner.
-create function queue.repeat_claim(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_now timestamptz)
-returns public.tasks
+create function fairlane_core.repeat_claim(p_caller fairlane_core.caller, p_worker_id text, p_pool text, p_claim_id text, p_now timestamptz)
+returns fairlane.tasks
 language plpgsql
 volatile
 security invoker
@@ -18,35 +18,35 @@ set search_path = ''
 set lock_timeout = '120ms' -- taken back when the function ends; what counts is the setting below
 as $$
 declare
-  v_task public.tasks;
-  v_locked public.tasks;
+  v_task fairlane.tasks;
+  v_locked fairlane.tasks;
 begin
   -- The same request twice at once: the second waits for the first.
-  perform queue.wait_for_name(
-    'queue.claim:' || p_worker_id || ':' || p_claim_id, pg_catalog.format('claim_id %s', p_claim_id)
+  perform fairlane_core.wait_for_name(
+    'fairlane_core.claim:' || p_worker_id || ':' || p_claim_id, pg_catalog.format('claim_id %s', p_claim_id)
   );
 
   select t.*
   into v_task
-  from public.tasks as t
+  from fairlane.tasks as t
   where t.worker_id = p_worker_id
     and t.claim_id = p_claim_id
     and t.token_id is not distinct from p_caller.token_id;
 
   if v_task.status <> 'In Progress' then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       409, 'CLAIM_ID_USED',
       pg_catalog.format('claim_id %s was already answered, with a task that has ended since', p_claim_id),
       'Use a new claim_id for a new claim'
     );
-  elsif v_task.id is not null and not queue.is_served_by(p_caller, p_pool, v_task.pool, v_task.runs_on_own_gpu, v_task.run_type) then
-    perform queue.refuse(
+  elsif v_task.id is not null and not fairlane_core.is_served_by(p_caller, p_pool, v_task.pool, v_task.runs_on_own_gpu, v_task.run_type) then
+    perform fairlane_core.refuse(
       409, 'CLAIM_ID_USED',
       pg_catalog.format('claim_id %s was already answered, with a task of the pool %s', p_claim_id, v_task.pool),
       'Use a new claim_id for a claim of another pool'
     );
-  elsif queue.is_handed_over(v_task.id, v_task.lease_token) then
-    perform queue.refuse(
+  elsif fairlane_core.is_handed_over(v_task.id, v_task.lease_token) then
+    perform fairlane_core.refuse(
       409, 'CLAIM_ID_USED',
       pg_catalog.format('claim_id %s was already answered, with an orchestrator that needs no worker any more', p_claim_id),
       'Use a new claim_id for a new claim'
@@ -56,11 +56,11 @@ begin
   end if;
 
   -- Whoever else holds it is not waited for: then this answer is not counted. Its owner is waited for only a moment, when
-  -- it ends (queue.claim_with_care).
-  perform queue.limit_lock_waits(0.5);
+  -- it ends (fairlane_core.claim_general).
+  perform fairlane_core.limit_lock_waits(0.5);
   select t.*
   into v_locked
-  from public.tasks as t
+  from fairlane.tasks as t
   where t.id = v_task.id
     and t.lease_token = v_task.lease_token
     and t.status = 'In Progress'
@@ -69,7 +69,7 @@ begin
   if v_locked.id is null then
     select t.*
     into v_task
-    from public.tasks as t
+    from fairlane.tasks as t
     where t.id = v_task.id
       and t.worker_id = p_worker_id
       and t.claim_id = p_claim_id
@@ -77,18 +77,18 @@ begin
     return v_task;
   end if;
 
-  perform queue.say(queue.caller_name(p_caller));
-  if v_locked.claim_repeats < (select s.max_free_returns from queue.settings as s)
+  perform fairlane_core.set_event_context(fairlane_core.caller_name(p_caller));
+  if v_locked.claim_repeats < (select s.max_uncounted_releases from fairlane_core.settings as s)
     -- A request that was held up on its way comes late, but not as late as this.
     and (v_locked.delivered_at is null or v_locked.claimed_at > p_now - interval '1 minute') then
-    update public.tasks as t
+    update fairlane.tasks as t
     set claim_repeats = t.claim_repeats + 1
     where t.id = v_locked.id
     returning t.* into v_task;
   else
-    v_task := queue.start_again(v_locked, p_claim_id, p_now, 'repeated its claim again and again');
+    v_task := fairlane_core.start_again(v_locked, p_claim_id, p_now, 'repeated its claim again and again');
   end if;
-  perform queue.say(null);
+  perform fairlane_core.set_event_context(null);
   return v_task;
 end;
 $$;
@@ -96,15 +96,15 @@ $$;
 -- A worker that claims although it holds all it may, or was handed an orchestration task and has never named it. Either it
 -- never heard of the task (the reply was lost: the same attempt under a new lease) or it died and came back under its name
 -- (a new start, and the end of the task when that was its last). Which of the two it is nobody knows of a task that kills
--- its worker before the first report: as often as starts are taken off again (max_free_returns) its reply is taken for
+-- its worker before the first report: as often as starts are taken off again (max_uncounted_releases) its reply is taken for
 -- lost, then each is a start.
 -- The task that a worker at its own limit already holds, or the orchestration task of which nothing was heard since it
 -- was handed out, handed out again; null when it may take another one. Raises 55P03 when somebody else's transaction
 -- holds that task or its owner.
-create function queue.give_back_held_task(
-  p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_now timestamptz
+create function fairlane_core.redeliver_held_task(
+  p_caller fairlane_core.caller, p_worker_id text, p_pool text, p_claim_id text, p_now timestamptz
 )
-returns public.tasks
+returns fairlane.tasks
 language plpgsql
 volatile
 security invoker
@@ -116,39 +116,39 @@ declare
   v_held_count integer;
   v_held_id uuid;
   v_lost_id uuid;
-  v_held public.tasks;
+  v_held fairlane.tasks;
 begin
   select case p_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
   into v_limit
-  from queue.settings as s
-  where queue.sent_name(p_worker_id) <> all (s.shared_worker_ids);
+  from fairlane_core.settings as s
+  where fairlane_core.sent_name(p_worker_id) <> all (s.shared_worker_ids);
 
   if v_limit is null then
     return null;
   end if;
 
   -- Two claims at once under one name: the second waits here and then sees what the first got.
-  perform queue.wait_for_name(
-    'queue.holder::' || p_worker_id, pg_catalog.format('Another claim of worker %s', queue.sent_name(p_worker_id))
+  perform fairlane_core.wait_for_name(
+    'fairlane_core.holder::' || p_worker_id, pg_catalog.format('Another claim of worker %s', fairlane_core.sent_name(p_worker_id))
   );
 
   select count(*), (array_agg(t.id order by t.claimed_at, t.id))[1]
   into v_held_count, v_held_id
-  from public.tasks as t
+  from fairlane.tasks as t
   where t.worker_id = p_worker_id
     and t.status = 'In Progress'
     and t.token_id is not distinct from p_caller.token_id
-    and queue.is_served_by(p_caller, p_pool, t.pool, t.runs_on_own_gpu, t.run_type)
+    and fairlane_core.is_served_by(p_caller, p_pool, t.pool, t.runs_on_own_gpu, t.run_type)
     and t.takes_slot;
 
   -- A worker that runs one task at a time and asks for another has let go of what others ended under it, and orchestrates
   -- nothing any more. But of an orchestration task that it was handed last it may never have heard.
   if v_limit = 1 then
     if v_held_count = 0 then
-      v_lost_id := queue.lost_orchestration(p_worker_id, p_caller.token_id, p_pool);
+      v_lost_id := fairlane_core.stalled_orchestration(p_worker_id, p_caller.token_id, p_pool);
     end if;
-    perform queue.let_go_of(p_worker_id, p_caller.token_id, p_pool, null);
-    perform queue.leave_orchestration(p_worker_id, p_caller.token_id, p_pool, v_lost_id);
+    perform fairlane_core.let_go_of(p_worker_id, p_caller.token_id, p_pool, null);
+    perform fairlane_core.leave_orchestration(p_worker_id, p_caller.token_id, p_pool, v_lost_id);
   end if;
 
   if v_held_count < v_limit and v_lost_id is null then
@@ -156,11 +156,11 @@ begin
   end if;
 
   -- It may be ending just now; then the worker holds it no more. Whoever leaves it locked is not waited for, nor is its
-  -- owner (queue.claim_with_care).
-  perform queue.limit_lock_waits(0.5);
+  -- owner (fairlane_core.claim_general).
+  perform fairlane_core.limit_lock_waits(0.5);
   select t.*
   into v_held
-  from public.tasks as t
+  from fairlane.tasks as t
   where t.id = coalesce(v_lost_id, v_held_id)
     and t.status = 'In Progress'
     and t.worker_id = p_worker_id
@@ -169,22 +169,22 @@ begin
   if v_held.id is null then
     return null;
   elsif v_lost_id is not null
-    and queue.lost_orchestration(p_worker_id, p_caller.token_id, p_pool) is distinct from v_lost_id then
+    and fairlane_core.stalled_orchestration(p_worker_id, p_caller.token_id, p_pool) is distinct from v_lost_id then
     -- A word of it came meanwhile.
-    perform queue.leave_orchestration(p_worker_id, p_caller.token_id, p_pool);
+    perform fairlane_core.leave_orchestration(p_worker_id, p_caller.token_id, p_pool);
     return null;
   end if;
 
-  perform queue.say(queue.caller_name(p_caller));
-  if v_held.delivered_at is null and v_held.free_returns < (select s.max_free_returns from queue.settings as s) then
-    update public.tasks as t
-    set lease_token = gen_random_uuid(), claim_id = p_claim_id, claimed_at = p_now, free_returns = t.free_returns + 1
+  perform fairlane_core.set_event_context(fairlane_core.caller_name(p_caller));
+  if v_held.delivered_at is null and v_held.uncounted_releases < (select s.max_uncounted_releases from fairlane_core.settings as s) then
+    update fairlane.tasks as t
+    set lease_token = gen_random_uuid(), claim_id = p_claim_id, claimed_at = p_now, uncounted_releases = t.uncounted_releases + 1
     where t.id = v_held.id
     returning t.* into v_held;
   else
-    v_held := queue.start_again(v_held, p_claim_id, p_now, 'claimed again');
+    v_held := fairlane_core.start_again(v_held, p_claim_id, p_now, 'claimed again');
   end if;
-  perform queue.say(null);
+  perform fairlane_core.set_event_context(null);
   return v_held;
 end;
 $$;
@@ -192,7 +192,7 @@ $$;
 -- The orchestration task in this pool that this worker was handed last and never heard of: it claims again, and since
 -- that claim nothing has named the task, no report, no log and no child; null when there is none. Who runs one task at
 -- a time would have said something of it first.
-create function queue.lost_orchestration(p_worker_id text, p_token_id uuid, p_pool text)
+create function fairlane_core.stalled_orchestration(p_worker_id text, p_token_id uuid, p_pool text)
 returns uuid
 language plpgsql
 stable
@@ -204,20 +204,20 @@ begin
     -- Looked for apart: claims forbid sorts, and an index in this order is no way to what a worker holds.
     with held as materialized (
       select t.id, t.claimed_at
-      from public.tasks as t
+      from fairlane.tasks as t
       where t.worker_id = p_worker_id
         and t.status = 'In Progress'
         and t.token_id is not distinct from p_token_id
         and t.pool = p_pool
         and not t.takes_slot
         and t.delivered_at is null
-        and not queue.is_handed_over(t.id, t.lease_token)
-        and not queue.needs_no_worker(t)
+        and not fairlane_core.is_handed_over(t.id, t.lease_token)
+        and not fairlane_core.is_waiting_for_children(t)
         -- As a value: an anti-join would be planned together with all tasks there are.
         and (
           select true
-          from queue.subtasks as s
-            join public.tasks as c on c.id = s.task_id
+          from fairlane_core.subtasks as s
+            join fairlane.tasks as c on c.id = s.task_id
           where s.orchestrator_id = t.id
             and c.created_at >= t.claimed_at
           limit 1
@@ -232,8 +232,8 @@ $$;
 -- forgotten it: that is a start more, or the end of the task when it was the last.
 -- Gives this running task, which the caller has locked, to its holder anew: another lease, one more start; or ends it as
 -- Failed after its last one, and returns null. p_what: what the holder did instead of finishing it, for the reason.
-create function queue.start_again(p_held public.tasks, p_claim_id text, p_now timestamptz, p_what text)
-returns public.tasks
+create function fairlane_core.start_again(p_held fairlane.tasks, p_claim_id text, p_now timestamptz, p_what text)
+returns fairlane.tasks
 language plpgsql
 volatile
 security invoker
@@ -241,10 +241,10 @@ set search_path = ''
 as $$
 declare
   v_reason text;
-  v_task public.tasks;
+  v_task fairlane.tasks;
 begin
-  if p_held.attempts < queue.starts_allowed(p_held) then
-    update public.tasks as t
+  if p_held.attempts < fairlane_core.starts_allowed(p_held) then
+    update fairlane.tasks as t
     set claim_id = p_claim_id,
       lease_token = gen_random_uuid(),
       attempts = t.attempts + 1,
@@ -258,17 +258,17 @@ begin
     return v_task;
   end if;
 
-  v_reason := coalesce(queue.told_reason(p_held), pg_catalog.format(
-    'Given up after %s starts: worker %s %s without finishing it', p_held.attempts, queue.sent_name(p_held.worker_id), p_what
+  v_reason := coalesce(fairlane_core.told_reason(p_held), pg_catalog.format(
+    'Given up after %s starts: worker %s %s without finishing it', p_held.attempts, fairlane_core.sent_name(p_held.worker_id), p_what
   ));
-  perform set_config('queue.mode', 'let_go:' || p_held.id, true);
-  update public.tasks as t
+  perform set_config('fairlane_core.mode', 'let_go:' || p_held.id, true);
+  update fairlane.tasks as t
   set status = 'Failed',
     error_message = v_reason,
     output_location = v_reason,
     claim_id = nullif(t.claim_id, p_claim_id) -- the claim goes on under it
   where t.id = p_held.id;
-  perform set_config('queue.mode', '', true);
+  perform set_config('fairlane_core.mode', '', true);
   return null;
 end;
 $$;
@@ -276,28 +276,28 @@ $$;
 -- Hands a queued task out, to this worker (and token, and claim request): a new lease, one more start, the slot. The
 -- task and its owner's slots are locked by the caller.
 -- It keeps the counters itself instead of leaving them to tasks_after_update (which does not run in the mode
--- counts_itself); what it must come to is the same, and queue.drift says whether it did.
--- queue.claim_next_task says the same once more for the plain claim.
-create function queue.start_task(p_task_id uuid, p_worker_id text, p_token_id uuid, p_claim_id text, p_now timestamptz)
-returns public.tasks
+-- counts_itself); what it must come to is the same, and fairlane_core.drift says whether it did.
+-- fairlane_core.claim_next_task says the same once more for the plain claim.
+create function fairlane_core.start_task(p_task_id uuid, p_worker_id text, p_token_id uuid, p_claim_id text, p_now timestamptz)
+returns fairlane.tasks
 language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
 declare
-  v_task public.tasks;
-  v_slots queue.user_slots;
+  v_task fairlane.tasks;
+  v_slots fairlane_core.user_slots;
   v_slot integer;
   v_cloud integer;
   v_by_key integer;
   v_turn_load integer;
   v_room integer;
 begin
-  perform set_config('queue.mode', 'counts_itself', true);
-  update public.tasks as t
+  perform set_config('fairlane_core.mode', 'counts_itself', true);
+  update fairlane.tasks as t
   set status = 'In Progress',
-    standing = 'active',
+    readiness = 'active',
     worker_id = p_worker_id,
     token_id = p_token_id,
     claim_id = p_claim_id,
@@ -309,14 +309,14 @@ begin
     updated_at = p_now
   where t.id = p_task_id
   returning t.* into v_task;
-  perform set_config('queue.mode', '', true);
+  perform set_config('fairlane_core.mode', '', true);
 
   v_slot := v_task.takes_slot::integer;
-  update queue.user_slots as s
+  update fairlane_core.user_slots as s
   set running = s.running + v_slot,
     orchestrating = s.orchestrating + 1 - v_slot,
-    cloud_reason = queue.with_limit(s.cloud_reason, s.running + v_slot, s.task_limit),
-    local_reason = queue.with_limit(s.local_reason, s.running + v_slot, s.task_limit)
+    cloud_reason = fairlane_core.with_limit(s.cloud_reason, s.running + v_slot, s.task_limit),
+    local_reason = fairlane_core.with_limit(s.local_reason, s.running + v_slot, s.task_limit)
   where s.user_id = v_task.user_id
   returning s.* into v_slots;
   v_turn_load := v_slots.running + v_slots.orchestrating + v_slots.remembered;
@@ -325,7 +325,7 @@ begin
   -- All of the owner's lines: the task leaves one, and what runs has changed for either.
   v_cloud := (v_task.run_type = 'cloud')::integer;
   v_by_key := (p_token_id is null)::integer;
-  update queue.user_lines as l
+  update fairlane_core.user_queues as l
   set ready_cloud = l.ready_cloud - v_cloud * v_slot,
     ready_cloud_orchestration = l.ready_cloud_orchestration - v_cloud * (1 - v_slot),
     ready_local = l.ready_local - (1 - v_cloud) * v_slot,
@@ -342,11 +342,11 @@ begin
         l.ready_cloud - v_cloud * v_slot > 0
         or (v_room > 0 and l.ready_cloud_orchestration - v_cloud * (1 - v_slot) > 0)
       ),
-    turn_at = case when p_token_id is null then p_now else l.turn_at end
+    last_served_at = case when p_token_id is null then p_now else l.last_served_at end
   where l.user_id = v_task.user_id
     and l.pool = v_task.pool;
 
-  update queue.user_lines as l
+  update fairlane_core.user_queues as l
   set running = v_slots.running,
     turn_load = v_turn_load,
     orchestration_room = v_room,
@@ -355,7 +355,7 @@ begin
     and l.pool <> v_task.pool
     and l.ready_cloud + l.ready_cloud_orchestration > 0;
 
-  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor)
+  insert into fairlane.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor)
   values (
     v_task.id, v_task.user_id, p_now, 'Queued', 'In Progress', p_worker_id, v_task.attempts,
     coalesce('token:' || p_token_id, 'service')

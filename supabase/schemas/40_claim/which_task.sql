@@ -7,11 +7,11 @@
 -- tasks that have grown stale, or whose type has changed, were set aside on the way, and whether there would be a task
 -- but for those who hold it. Raises QU002 with the id of a head that cannot be handed out. With a token, local tasks
 -- count too and the user's switch for local work decides.
-create function queue.lock_head_of_line(
+create function fairlane_core.lock_queue_head(
   p_user_id uuid,
   p_pool text,
-  p_caller queue.caller,
-  p_affinity queue.affinity,
+  p_caller fairlane_core.caller,
+  p_affinity fairlane_core.affinity,
   out task_id uuid,
   out has_written boolean,
   out is_held boolean
@@ -22,17 +22,17 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_slots queue.user_slots;
+  v_slots fairlane_core.user_slots;
   v_head record;
   v_only_suited boolean;
-  v_before public.tasks;
+  v_before fairlane.tasks;
   v_own_id uuid;
   -- Types that have changed, and whose tasks are not all derived again yet.
-  v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
+  v_is_behind boolean := exists (select from fairlane_core.deferred_work as w where w.task_type is not null);
 begin
   has_written := false;
   is_held := false;
-  select s.* into v_slots from queue.user_slots as s where s.user_id = p_user_id;
+  select s.* into v_slots from fairlane_core.user_slots as s where s.user_id = p_user_id;
 
   if (case when p_caller.user_id is null then v_slots.cloud_reason else v_slots.local_reason end) is not null then
     return;
@@ -42,11 +42,11 @@ begin
     select h.id, h.created_at, h.available_at, h.released_at, h.attempts, h.claimed_at, h.params, h.has_bounded_params
     into v_head
     from (
-      select c.* from queue.heads_of_line(p_user_id, p_pool, 'cloud', p_affinity) as c
+      select c.* from fairlane_core.queue_heads(p_user_id, p_pool, 'cloud', p_affinity) as c
       union all
-      select l.* from queue.heads_of_line(p_user_id, p_pool, 'local', p_affinity) as l where p_caller.user_id is not null
+      select l.* from fairlane_core.queue_heads(p_user_id, p_pool, 'local', p_affinity) as l where p_caller.user_id is not null
       union all
-      select o.* from queue.own_gpu_line(p_caller, p_pool, 1) as o
+      select o.* from fairlane_core.own_gpu_queue(p_caller, p_pool, 1) as o
     ) as h
     order by
       -- What suits the caller, and a head that has waited too long, in the order of the line; then the rest. Every task
@@ -57,27 +57,27 @@ begin
 
     if v_head.id is null then
       return;
-    elsif queue.is_stale(greatest(v_head.created_at, v_head.available_at, v_head.released_at), v_head.attempts > 0 or v_head.claimed_at is not null, v_head.params)
+    elsif fairlane_core.is_stale(greatest(v_head.created_at, v_head.available_at, v_head.released_at), v_head.attempts > 0 or v_head.claimed_at is not null, v_head.params)
       or v_is_behind and (
-        select queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.standing) from public.tasks as t where t.id = v_head.id
+        select fairlane_core.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.readiness) from fairlane.tasks as t where t.id = v_head.id
       ) then
       -- The line has grown stale while it waited, or its types have changed: set a batch of it aside and look once more.
       if not has_written then
-        perform queue.set_tasks_aside(p_caller, p_user_id, p_pool, v_is_behind);
+        perform fairlane_core.set_tasks_aside(p_caller, p_user_id, p_pool, v_is_behind);
         has_written := true;
         continue;
       end if;
       v_head.id := null;
-    elsif not queue.fits_a_reply(v_head.has_bounded_params, v_head.params) then
+    elsif not fairlane_core.fits_a_reply(v_head.has_bounded_params, v_head.params) then
       -- To be ended by the caller, who gives the user's lock back first.
       raise sqlstate 'QU002' using message = v_head.id::text;
     end if;
 
     select t.id
     into task_id
-    from public.tasks as t
+    from fairlane.tasks as t
     where t.id = v_head.id
-      and t.standing = 'ready'
+      and t.readiness = 'ready'
     for no key update skip locked;
     exit when task_id is not null;
 
@@ -85,28 +85,28 @@ begin
     -- and first of what suits a worker that asks for that.
     foreach v_only_suited in array case when p_affinity.is_required then array[true, false] else array[false] end loop
       exit when task_id is not null;
-      task_id := queue.lock_fresh_task(
+      task_id := fairlane_core.lock_fresh_task(
         p_user_id, p_pool,
         case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end,
         case when v_slots.orchestrating < v_slots.orchestration_limit then array[true, false] else array[true] end,
         p_affinity, v_only_suited, v_is_behind
       );
     end loop;
-    -- Of other pools (queue.own_gpu_line) the first that is neither, where it comes before.
+    -- Of other pools (fairlane_core.own_gpu_queue) the first that is neither, where it comes before.
     if p_caller.user_id is not null then
-      v_before := (select t from public.tasks as t where t.id = task_id);
+      v_before := (select t from fairlane.tasks as t where t.id = task_id);
       v_own_id := (
         select t.id
-        from public.tasks as t
+        from fairlane.tasks as t
         where t.id = any (array(
             select l.id
-            from queue.own_gpu_line(p_caller, p_pool, 1000) as l
-            where (not v_is_behind or not queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.standing))
-              and not queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
-              and queue.fits_a_reply(l.has_bounded_params, l.params)
+            from fairlane_core.own_gpu_queue(p_caller, p_pool, 1000) as l
+            where (not v_is_behind or not fairlane_core.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.readiness))
+              and not fairlane_core.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
+              and fairlane_core.fits_a_reply(l.has_bounded_params, l.params)
               and (v_before.id is null or (-l.priority::bigint, l.created_at, l.id) < (-v_before.priority::bigint, v_before.created_at, v_before.id))
           ))
-          and coalesce(t.standing, '') = 'ready'
+          and coalesce(t.readiness, '') = 'ready'
         order by t.priority desc, t.created_at, t.id
         limit 1
         for no key update skip locked
@@ -122,31 +122,31 @@ $$;
 -- What a worker would rather run: the model it has loaded. The guard holds for every caller that has a model, so that
 -- no task waits for ever because other tasks suit the workers better.
 -- The affinity of a worker that claims: its current model, null when none is known; a wait in minutes,
--- queue.settings.max_affinity_wait when null. Raises 409 WORKER_NOT_ELIGIBLE when somebody else than the worker itself
+-- fairlane_core.settings.max_affinity_wait when null. Raises 409 WORKER_NOT_ELIGIBLE when somebody else than the worker itself
 -- has set it to terminating, terminated or error.
-create function queue.affinity_of(p_worker_id text, p_same_model_only boolean, p_max_task_wait_minutes numeric)
-returns queue.affinity
+create function fairlane_core.affinity_of(p_worker_id text, p_same_model_only boolean, p_max_task_wait_minutes numeric)
+returns fairlane_core.affinity
 language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
 declare
-  v_worker public.workers;
-  v_affinity queue.affinity;
+  v_worker fairlane.workers;
+  v_affinity fairlane_core.affinity;
 begin
-  select w.* into v_worker from public.workers as w where w.id = p_worker_id;
+  select w.* into v_worker from fairlane.workers as w where w.id = p_worker_id;
 
   -- Its own goodbye binds nobody: it has come back.
   if v_worker.status in ('terminating', 'terminated', 'error') and v_worker.goodbye_at is null then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       409, 'WORKER_NOT_ELIGIBLE',
       pg_catalog.format(
         'Worker %s gets no tasks: its status is %s%s',
         p_worker_id, v_worker.status, coalesce(' (' || (v_worker.metadata ->> 'error_reason') || ')', '')
       ),
       case
-        when queue.is_rented(v_worker) then 'Stop claiming; a replacement claims under an id of its own'
+        when fairlane_core.is_rented(v_worker) then 'Stop claiming; a replacement claims under an id of its own'
         else pg_catalog.format(
           'Stop claiming; a replacement claims under an id of its own. A machine that was started by hand is brought back by: select keep_worker(%L)',
           p_worker_id
@@ -158,9 +158,9 @@ begin
   if v_worker.current_model is not null then
     v_affinity.model := v_worker.current_model;
     v_affinity.is_required := coalesce(p_same_model_only, false);
-    v_affinity.waited_since := queue.now() - coalesce(
+    v_affinity.waited_since := fairlane_core.now() - coalesce(
       make_interval(secs => (p_max_task_wait_minutes * 60)::double precision),
-      (select s.max_affinity_wait from queue.settings as s)
+      (select s.max_affinity_wait from fairlane_core.settings as s)
     );
   end if;
   return v_affinity;
@@ -170,8 +170,8 @@ $$;
 -- The tasks among which the next one of a user is chosen: the head of the line of this pool and run type, and with an
 -- affinity the heads of both kinds and the first of that model and of no model; orchestration, whatever its model, only
 -- where the owner has a place for it.
-create function queue.heads_of_line(p_user_id uuid, p_pool text, p_run_type text, p_affinity queue.affinity)
-returns setof public.tasks
+create function fairlane_core.queue_heads(p_user_id uuid, p_pool text, p_run_type text, p_affinity fairlane_core.affinity)
+returns setof fairlane.tasks
 language plpgsql
 stable
 security invoker
@@ -181,7 +181,7 @@ declare
   -- Orchestration only where its owner has a place for it; else the line goes on behind it.
   v_kinds boolean[] := (
     select case when s.orchestrating < s.orchestration_limit then array[true, false] else array[true] end
-    from queue.user_slots as s
+    from fairlane_core.user_slots as s
     where s.user_id = p_user_id
   );
 begin
@@ -191,12 +191,12 @@ begin
   from unnest(v_kinds) as kind (takes_slot)
     cross join lateral (
       select t.*
-      from public.tasks as t
+      from fairlane.tasks as t
       where t.user_id = p_user_id
         and t.pool = p_pool
         and t.run_type = p_run_type
         and t.takes_slot = kind.takes_slot
-        and t.standing = 'ready'
+        and t.readiness = 'ready'
       order by t.priority desc, t.created_at, t.id
       limit 1
     ) as h
@@ -206,24 +206,24 @@ begin
   if p_affinity.model is not null then
     return query
     select t.*
-    from public.tasks as t
+    from fairlane.tasks as t
     where t.user_id = p_user_id
       and t.pool = p_pool
       and t.run_type = p_run_type
       and t.takes_slot
-      and t.standing = 'ready'
+      and t.readiness = 'ready'
       and t.model = p_affinity.model
     order by t.priority desc, t.created_at, t.id
     limit 1;
 
     return query
     select t.*
-    from public.tasks as t
+    from fairlane.tasks as t
     where t.user_id = p_user_id
       and t.pool = p_pool
       and t.run_type = p_run_type
       and t.takes_slot
-      and t.standing = 'ready'
+      and t.readiness = 'ready'
       and t.model is null
     order by t.priority desc, t.created_at, t.id
     limit 1;
@@ -237,10 +237,10 @@ $$;
 -- that is not. Not so behind a changed type: the next claim sets the next batch aside. Call it under the user's lock.
 -- Locks the first task of these lines of the user that nobody holds, that is not stale, with p_is_behind not behind its
 -- type, and, if asked for, suits the affinity; returns its id. Of each line the first thousand are looked at; behind
--- those, unless it has to suit or types have changed, what was created since queue.stale_before(), of up to a thousand
+-- those, unless it has to suit or types have changed, what was created since fairlane_core.stale_before(), of up to a thousand
 -- priorities.
-create function queue.lock_fresh_task(
-  p_user_id uuid, p_pool text, p_run_types text[], p_kinds boolean[], p_affinity queue.affinity, p_only_suited boolean,
+create function fairlane_core.lock_fresh_task(
+  p_user_id uuid, p_pool text, p_run_types text[], p_kinds boolean[], p_affinity fairlane_core.affinity, p_only_suited boolean,
   p_is_behind boolean
 )
 returns uuid
@@ -251,7 +251,7 @@ set search_path = ''
 as $$
 declare
   v_most_priorities constant integer := 1000; -- create-task knows twice as many, the column more
-  v_old_before timestamptz := queue.stale_before();
+  v_old_before timestamptz := fairlane_core.stale_before();
   v_look_at integer;
   v_candidate uuid;
   v_priority integer := 2147483647;
@@ -266,12 +266,12 @@ begin
           select l.*
           from (
             select t.*
-            from public.tasks as t
+            from fairlane.tasks as t
             where t.user_id = p_user_id
               and t.pool = p_pool
               and t.run_type = y.run_type
               and t.takes_slot = k.takes_slot
-              and t.standing = 'ready'
+              and t.readiness = 'ready'
             order by t.priority desc, t.created_at, t.id
             limit v_look_at
           ) as l
@@ -279,13 +279,13 @@ begin
               not p_only_suited or not l.takes_slot or l.model is null
               or l.model = p_affinity.model or l.created_at < p_affinity.waited_since
             )
-            and not queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
-            and queue.fits_a_reply(l.has_bounded_params, l.params)
-            and (not p_is_behind or not queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.standing))
+            and not fairlane_core.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
+            and fairlane_core.fits_a_reply(l.has_bounded_params, l.params)
+            and (not p_is_behind or not fairlane_core.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.readiness))
         ) as c
       order by c.priority desc, c.created_at, c.id
     loop
-      select t.id into v_task_id from public.tasks as t where t.id = v_candidate and t.standing = 'ready' for no key update skip locked;
+      select t.id into v_task_id from fairlane.tasks as t where t.id = v_candidate and t.readiness = 'ready' for no key update skip locked;
       if v_task_id is not null then
         return v_task_id;
       end if;
@@ -300,12 +300,12 @@ begin
       cross join unnest(p_kinds) as k (takes_slot)
       cross join lateral (
         select t.priority
-        from public.tasks as t
+        from fairlane.tasks as t
         where t.user_id = p_user_id
           and t.pool = p_pool
           and t.run_type = y.run_type
           and t.takes_slot = k.takes_slot
-          and t.standing = 'ready'
+          and t.readiness = 'ready'
           and t.priority <= v_priority
         order by t.priority desc, t.created_at, t.id
         limit 1
@@ -320,15 +320,15 @@ begin
       cross join unnest(p_kinds) as k (takes_slot)
       cross join lateral (
         select t.id, t.created_at
-        from public.tasks as t
+        from fairlane.tasks as t
         where t.user_id = p_user_id
           and t.pool = p_pool
           and t.run_type = y.run_type
           and t.takes_slot = k.takes_slot
-          and t.standing = 'ready'
+          and t.readiness = 'ready'
           and t.priority = v_priority
           and t.created_at >= v_old_before
-          and queue.fits_a_reply(t.has_bounded_params, t.params)
+          and fairlane_core.fits_a_reply(t.has_bounded_params, t.params)
         order by t.created_at, t.id
         limit 1
         for no key update skip locked
@@ -345,10 +345,10 @@ end;
 $$;
 
 -- Derives again up to 100 of a user's ready tasks in the pool, and of those that this caller's claims for it come to
--- beside it (queue.own_gpu_line), that have grown stale or, with p_is_behind, whose type has changed: among the first
+-- beside it (fairlane_core.own_gpu_queue), that have grown stale or, with p_is_behind, whose type has changed: among the first
 -- 100 of each line, where they are in a claim's way; the rest of a long line is not gone through to find them. Call it
 -- under the user's lock.
-create function queue.set_tasks_aside(p_caller queue.caller, p_user_id uuid, p_pool text, p_is_behind boolean)
+create function fairlane_core.set_tasks_aside(p_caller fairlane_core.caller, p_user_id uuid, p_pool text, p_is_behind boolean)
 returns void
 language plpgsql
 volatile
@@ -361,7 +361,7 @@ declare
 begin
   v_aside := array(
     select t.id
-    from public.tasks as t
+    from fairlane.tasks as t
     where t.id = any (array(
         select l.id
         from (
@@ -370,30 +370,30 @@ begin
             cross join unnest(array[true, false]) as k (takes_slot)
             cross join lateral (
               select h.*
-              from public.tasks as h
+              from fairlane.tasks as h
               where h.user_id = p_user_id
                 and h.pool = p_pool
                 and h.run_type = y.run_type
                 and h.takes_slot = k.takes_slot
-                and h.standing = 'ready'
+                and h.readiness = 'ready'
               order by h.priority desc, h.created_at, h.id
               limit v_most
             ) as r
           union all
-          select o.* from queue.own_gpu_line(p_caller, p_pool, v_most) as o
+          select o.* from fairlane_core.own_gpu_queue(p_caller, p_pool, v_most) as o
         ) as l
-        where queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
-          or p_is_behind and queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.standing)
+        where fairlane_core.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
+          or p_is_behind and fairlane_core.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.readiness)
         limit v_most
       ))
       -- Not as the indexes of lines say it: one of them might be gone through for these few.
-      and coalesce(t.standing, '') = 'ready'
+      and coalesce(t.readiness, '') = 'ready'
     order by t.id
     for no key update skip locked
   );
 
   if v_aside <> '{}' then
-    update public.tasks as t set pool = null where t.id = any (v_aside);
+    update fairlane.tasks as t set pool = null where t.id = any (v_aside);
   end if;
 end;
 $$;

@@ -6,16 +6,16 @@
 -- the reply says how many (docs/adr/0019-a-claim-does-not-wait-for-an-open-transaction.md). Each look is a subtransaction:
 -- one that does not end in a claim gives its locks back, so that nobody ever waits while holding somebody's slots.
 -- Claims the next cloud task of the pool for this worker and returns it; null when there is none that nobody else holds
--- (queue.say_passed_over).
-create function queue.take_next_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
-returns public.tasks
+-- (fairlane_core.say_passed_over).
+create function fairlane_core.take_next_task(p_caller fairlane_core.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity fairlane_core.affinity, p_now timestamptz)
+returns fairlane.tasks
 language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
 declare
-  v_old_before timestamptz := p_now - (select s.stale_after from queue.settings as s);
+  v_old_before timestamptz := p_now - (select s.stale_after from fairlane_core.settings as s);
   v_passed_over uuid[] := array[]::uuid[];
   v_user_id uuid;
   v_task_id uuid;
@@ -28,13 +28,13 @@ declare
   v_unfit_count integer := 0;
   -- A transaction that has written may hold locks that others wait for: then this claim waits for nobody.
   v_may_wait boolean := pg_current_xact_id_if_assigned() is null;
-  v_task public.tasks;
+  v_task fairlane.tasks;
   -- Types that have changed, and whose tasks are not all derived again yet: each head is looked at.
-  v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
+  v_is_behind boolean := exists (select from fairlane_core.deferred_work as w where w.task_type is not null);
 begin
   -- Nothing tells the queue that a task's time has come, so every claim asks; owners' locks are held from here on, if only
   -- because what is due is held by somebody else.
-  perform queue.release_due_tasks(p_pool, p_caller);
+  perform fairlane_core.release_due_tasks(p_pool, p_caller);
   v_may_wait := v_may_wait and pg_current_xact_id_if_assigned() is null;
 
   loop
@@ -46,21 +46,21 @@ begin
       if v_wait then
         select w.user_id, w.is_locked
         into v_user_id, v_is_locked
-        from queue.wait_for_open_user(p_pool, v_passed_over) as w;
+        from fairlane_core.wait_for_open_user(p_pool, v_passed_over) as w;
       elsif p_affinity.model is not null then
-        v_user_id := queue.lock_user_with_affinity(p_pool, v_passed_over, p_affinity);
+        v_user_id := fairlane_core.lock_user_with_affinity(p_pool, v_passed_over, p_affinity);
       else
         with turn as materialized (
           -- Fewest starts first, then who has waited longest for a turn.
           select
             s.user_id, s.running, s.task_limit, l.ready_cloud > 0 as has_slot_tasks,
             l.ready_cloud_orchestration > 0 and s.orchestrating < s.orchestration_limit as may_orchestrate
-          from queue.user_lines as l
-            join queue.user_slots as s on s.user_id = l.user_id
+          from fairlane_core.user_queues as l
+            join fairlane_core.user_slots as s on s.user_id = l.user_id
           where l.pool = p_pool
             and l.is_open
             and l.user_id <> all (v_passed_over)
-          order by l.turn_load, l.turn_at
+          order by l.turn_load, l.last_served_at
           limit 1
           for no key update of s skip locked
         )
@@ -73,12 +73,12 @@ begin
               select s.*
               from (
                 select t.id, t.attempts, t.created_at, greatest(t.created_at, t.available_at, t.released_at) as since, t.priority, t.has_bounded_params
-                from public.tasks as t
+                from fairlane.tasks as t
                 where t.user_id = u.user_id
                   and t.pool = p_pool
                   and t.run_type = 'cloud'
                   and t.takes_slot
-                  and t.standing = 'ready'
+                  and t.readiness = 'ready'
                   and u.has_slot_tasks
                 order by t.priority desc, t.created_at, t.id
                 limit 1
@@ -88,12 +88,12 @@ begin
               select o.*
               from (
                 select t.id, t.attempts, t.created_at, greatest(t.created_at, t.available_at, t.released_at) as since, t.priority, t.has_bounded_params
-                from public.tasks as t
+                from fairlane.tasks as t
                 where t.user_id = u.user_id
                   and t.pool = p_pool
                   and t.run_type = 'cloud'
                   and not t.takes_slot
-                  and t.standing = 'ready'
+                  and t.readiness = 'ready'
                   and u.may_orchestrate
                 order by t.priority desc, t.created_at, t.id
                 limit 1
@@ -112,11 +112,11 @@ begin
       if v_user_id is not null and v_task_id is null and v_is_locked then
         select h.task_id, h.has_written, h.is_held
         into v_task_id, v_has_written, v_is_held
-        from queue.lock_head_of_line(v_user_id, p_pool, p_caller, p_affinity) as h;
+        from fairlane_core.lock_queue_head(v_user_id, p_pool, p_caller, p_affinity) as h;
       end if;
 
       if v_task_id is not null then
-        return queue.start_task(v_task_id, p_worker_id, null, p_claim_id, p_now);
+        return fairlane_core.start_task(v_task_id, p_worker_id, null, p_claim_id, p_now);
       elsif v_user_id is not null and v_has_written then
         v_passed_over := v_passed_over || v_user_id;
         v_held_count := v_held_count + v_is_held::integer;
@@ -135,7 +135,7 @@ begin
     -- A few of them, and the look goes on with this user; more than that are left for the next claims.
     if v_unfit_id is not null then
       v_unfit_count := v_unfit_count + 1;
-      v_is_held := not queue.end_unfit_task(v_unfit_id);
+      v_is_held := not fairlane_core.end_unfit_task(v_unfit_id);
       if v_is_held or v_unfit_count >= 5 then
         v_passed_over := v_passed_over || v_user_id;
         v_held_count := v_held_count + v_is_held::integer;
@@ -154,15 +154,15 @@ begin
     end if;
   end loop;
 
-  perform queue.say_passed_over(v_held_count + queue.owners_held(p_pool, v_passed_over));
+  perform fairlane_core.say_passed_over(v_held_count + fairlane_core.owners_held(p_pool, v_passed_over));
   return v_task;
 end;
 $$;
 
 -- Locks the user whose turn it is for a worker with a model, and returns the id. With is_required it is, of the next 20
--- in turn, the first who has something that suits (queue.suits); when none of them has, whose turn it is: no worker
+-- in turn, the first who has something that suits (fairlane_core.suits); when none of them has, whose turn it is: no worker
 -- stands idle while something is claimable. Null when there is none that is free.
-create function queue.lock_user_with_affinity(p_pool text, p_passed_over uuid[], p_affinity queue.affinity)
+create function fairlane_core.lock_user_with_affinity(p_pool text, p_passed_over uuid[], p_affinity fairlane_core.affinity)
 returns uuid
 language plpgsql
 volatile
@@ -178,17 +178,17 @@ begin
     select s.user_id
     into v_user_id
     from (
-      select l as line, l.user_id, l.turn_load, l.turn_at
-      from queue.user_lines as l
+      select l as line, l.user_id, l.turn_load, l.last_served_at
+      from fairlane_core.user_queues as l
       where l.pool = p_pool
         and l.is_open
         and l.user_id <> all (p_passed_over)
-      order by l.turn_load, l.turn_at
+      order by l.turn_load, l.last_served_at
       limit v_look_at
     ) as n
-      join queue.user_slots as s on s.user_id = n.user_id
-    where queue.suits(n.line, p_affinity)
-    order by n.turn_load, n.turn_at
+      join fairlane_core.user_slots as s on s.user_id = n.user_id
+    where fairlane_core.suits(n.line, p_affinity)
+    order by n.turn_load, n.last_served_at
     limit 1
     for no key update of s skip locked;
     if v_user_id is not null then
@@ -198,12 +198,12 @@ begin
 
   return (
     select s.user_id
-    from queue.user_lines as l
-      join queue.user_slots as s on s.user_id = l.user_id
+    from fairlane_core.user_queues as l
+      join fairlane_core.user_slots as s on s.user_id = l.user_id
     where l.pool = p_pool
       and l.is_open
       and l.user_id <> all (p_passed_over)
-    order by l.turn_load, l.turn_at
+    order by l.turn_load, l.last_served_at
     limit 1
     for no key update of s skip locked
   );
@@ -214,7 +214,7 @@ $$;
 -- asked of line after line, so only single steps into an index.
 -- Whether an open line holds orchestration with a place, a task of the affinity's model or of no model, or at its head
 -- one that has waited too long.
-create function queue.suits(p_line queue.user_lines, p_affinity queue.affinity)
+create function fairlane_core.suits(p_line fairlane_core.user_queues, p_affinity fairlane_core.affinity)
 returns boolean
 language plpgsql
 stable
@@ -229,30 +229,30 @@ begin
 
   return exists (
     select
-    from public.tasks as t
+    from fairlane.tasks as t
     where t.user_id = p_line.user_id
       and t.pool = p_line.pool
       and t.run_type = 'cloud'
       and t.model = p_affinity.model
       and t.takes_slot
-      and t.standing = 'ready'
+      and t.readiness = 'ready'
   ) or exists (
     select
-    from public.tasks as t
+    from fairlane.tasks as t
     where t.user_id = p_line.user_id
       and t.pool = p_line.pool
       and t.run_type = 'cloud'
       and t.model is null
       and t.takes_slot
-      and t.standing = 'ready'
+      and t.readiness = 'ready'
   ) or (
     select t.created_at < p_affinity.waited_since
-    from public.tasks as t
+    from fairlane.tasks as t
     where t.user_id = p_line.user_id
       and t.pool = p_line.pool
       and t.run_type = 'cloud'
       and t.takes_slot
-      and t.standing = 'ready'
+      and t.readiness = 'ready'
     order by t.priority desc, t.created_at, t.id
     limit 1
   ) is true;
@@ -261,8 +261,8 @@ $$;
 
 -- The second look of a claim: every user with work is just being served by somebody else, so wait for the one whose
 -- turn it is in the pool. That user (null when there is none), and whether the lock could be had
--- (queue.wait_for_owner).
-create function queue.wait_for_open_user(
+-- (fairlane_core.wait_for_owner).
+create function fairlane_core.wait_for_open_user(
   p_pool text,
   p_passed_over uuid[],
   out user_id uuid,
@@ -277,21 +277,21 @@ begin
   -- Whoever sorts on reads all lines; the first of the index is all that is needed, as in the look before.
   select l.user_id
   into wait_for_open_user.user_id
-  from queue.user_lines as l
+  from fairlane_core.user_queues as l
   where l.pool = p_pool
     and l.is_open
     and l.user_id <> all (p_passed_over)
-  order by l.turn_load, l.turn_at
+  order by l.turn_load, l.last_served_at
   limit 1;
 
-  is_locked := wait_for_open_user.user_id is not null and queue.wait_for_owner(wait_for_open_user.user_id);
+  is_locked := wait_for_open_user.user_id is not null and fairlane_core.wait_for_owner(wait_for_open_user.user_id);
 end;
 $$;
 
 -- Locks an owner's slots; false when it did not get them. A transaction that is left open is not waited for: somebody
--- who waits there waits for its client. So the wait for one that holds them is short (queue.settings.max_lock_wait),
+-- who waits there waits for its client. So the wait for one that holds them is short (fairlane_core.settings.max_lock_wait),
 -- and begins again only while the holders change, as claims do that follow each other.
-create function queue.wait_for_owner(p_user_id uuid)
+create function fairlane_core.wait_for_owner(p_user_id uuid)
 returns boolean
 language plpgsql
 volatile
@@ -301,19 +301,19 @@ set lock_timeout = '120ms' -- taken back when the function ends; what counts is 
 as $$
 declare
   v_started_at timestamptz := clock_timestamp();
-  v_max_wait interval := (select s.max_lock_wait from queue.settings as s);
+  v_max_wait interval := (select s.max_lock_wait from fairlane_core.settings as s);
   v_holder text;
   v_next_holder text;
 begin
   -- To get a row one waits twice: in line behind others who wait, then for the holder.
   perform set_config('lock_timeout', ceil(500 * extract(epoch from v_max_wait)) || 'ms', true);
   loop
-    select s.xmin::text || ' ' || s.xmax::text into v_holder from queue.user_slots as s where s.user_id = p_user_id;
+    select s.xmin::text || ' ' || s.xmax::text into v_holder from fairlane_core.user_slots as s where s.user_id = p_user_id;
     begin
-      perform from queue.user_slots as s where s.user_id = p_user_id for no key update;
+      perform from fairlane_core.user_slots as s where s.user_id = p_user_id for no key update;
       return found;
     exception when lock_not_available then
-      select s.xmin::text || ' ' || s.xmax::text into v_next_holder from queue.user_slots as s where s.user_id = p_user_id;
+      select s.xmin::text || ' ' || s.xmax::text into v_next_holder from fairlane_core.user_slots as s where s.user_id = p_user_id;
     end;
     if v_next_holder is distinct from v_holder then
       -- Somebody got it. Nobody comes last for ever, and no caller is kept for ever.
@@ -329,7 +329,7 @@ $$;
 
 -- How many owners with something for a claim that found nothing it could not look at, because another transaction holds
 -- them: lines that are open, and work that has become due. p_passed_over: those in whose lines it found nothing.
-create function queue.owners_held(p_pool text, p_passed_over uuid[])
+create function fairlane_core.owners_held(p_pool text, p_passed_over uuid[])
 returns integer
 language plpgsql
 stable
@@ -341,16 +341,16 @@ begin
     select count(*)
     from (
       select l.user_id
-      from queue.user_lines as l
+      from fairlane_core.user_queues as l
       where l.pool = p_pool
         and l.is_open
         and l.user_id <> all (p_passed_over)
       union
       select t.user_id
-      from public.tasks as t
-        join queue.user_slots as s on s.user_id = t.user_id
-      where t.standing = 'not_yet'
-        and t.available_at <= queue.now()
+      from fairlane.tasks as t
+        join fairlane_core.user_slots as s on s.user_id = t.user_id
+      where t.readiness = 'not_yet'
+        and t.available_at <= fairlane_core.now()
         and t.pool = p_pool
         and t.run_type = 'cloud'
         and s.cloud_reason is null
@@ -363,7 +363,7 @@ $$;
 -- ever. They leave the row, too, and how many bytes they were stored in takes their place: every list of its owner's
 -- tasks would stop at what cannot be written out. Called while no user is locked, because an end locks tasks first;
 -- false when somebody else holds what has to be locked.
-create function queue.end_unfit_task(p_task_id uuid)
+create function fairlane_core.end_unfit_task(p_task_id uuid)
 returns boolean
 language plpgsql
 volatile
@@ -375,20 +375,20 @@ declare
   v_reason constant text := 'Its params are too large to be handed out: written out, they have more than 8388608 characters';
 begin
   perform set_config('lock_timeout', '200ms', true);
-  perform queue.lock_relatives(p_task_id, 'Failed');
-  perform queue.say('queue', v_reason);
-  update public.tasks as t
+  perform fairlane_core.lock_relatives(p_task_id, 'Failed');
+  perform fairlane_core.set_event_context('queue', v_reason);
+  update fairlane.tasks as t
   set status = 'Failed',
     error_message = v_reason,
     output_location = v_reason,
     params = jsonb_strip_nulls(jsonb_build_object(
       'params_too_large', pg_column_size(t.params),
-      queue.parent_key(), queue.parent_task_id(t.params)
+      fairlane_core.parent_key(), fairlane_core.parent_task_id(t.params)
     ))
   where t.id = p_task_id
     and t.status = 'Queued'
-    and not queue.fits_a_reply(t.has_bounded_params, t.params);
-  perform queue.say(null);
+    and not fairlane_core.fits_a_reply(t.has_bounded_params, t.params);
+  perform fairlane_core.set_event_context(null);
   perform set_config('lock_timeout', v_timeout, true);
   return true;
 exception

@@ -2,8 +2,8 @@
 
 -- A failure that may be worth another try: back to the queue with a growing wait until the starts are used up, then
 -- Failed. update_task_status with Failed, which deployed workers send, is final.
--- See public.mark_task_failed.
-create function queue.mark_task_failed(
+-- See fairlane.mark_task_failed.
+create function fairlane_core.mark_task_failed(
   p_caller jsonb,
   p_task_id uuid,
   p_error_message text,
@@ -20,29 +20,29 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
-  v_task public.tasks := queue.lock_task_for(v_caller, p_task_id, 'Failed');
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task fairlane.tasks := fairlane_core.lock_task_for(v_caller, p_task_id, 'Failed');
   v_reply jsonb;
 begin
   if p_lease_token is not null then
-    perform queue.refuse_stale_lease(v_task, p_lease_token);
+    perform fairlane_core.refuse_stale_lease(v_task, p_lease_token);
   end if;
 
-  v_reply := queue.fail_task(
+  v_reply := fairlane_core.fail_task(
     v_caller, v_task, p_error_message, p_error_details,
     p_has_lease => p_lease_token is not null, p_may_retry => coalesce(p_retryable, true)
   );
 
   return v_reply || jsonb_build_object(
     'will_retry', v_reply ->> 'status' = 'Queued',
-    'available_at', (select t.available_at from public.tasks as t where t.id = p_task_id and t.status = 'Queued')
+    'available_at', (select t.available_at from fairlane.tasks as t where t.id = p_task_id and t.status = 'Queued')
   );
 end;
 $$;
 
 -- Cancels many tasks at once, a batch a call, for owners and operators. What hangs on them goes with them as ever.
--- See public.cancel_tasks.
-create function queue.cancel_tasks(p_caller jsonb, p_filter jsonb, p_limit integer, p_reason text)
+-- See fairlane.cancel_tasks.
+create function fairlane_core.cancel_tasks(p_caller jsonb, p_filter jsonb, p_limit integer, p_reason text)
 returns json
 language plpgsql
 volatile
@@ -52,39 +52,39 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_limit integer := coalesce(p_limit, 1000);
   v_found uuid[];
   v_mine uuid[];
-  v_reason text := queue.cut_text(nullif(p_reason, ''));
+  v_reason text := fairlane_core.cut_text(nullif(p_reason, ''));
   v_cancelled integer;
 begin
-  perform queue.open_tables(false);
+  perform fairlane_core.open_tables(false);
   if v_limit not between 1 and 1000 then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The limit must be 1 to 1000, not %s', p_limit));
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The limit must be 1 to 1000, not %s', p_limit));
   elsif jsonb_typeof(p_filter) is distinct from 'object' then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The filter must be a JSON object');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'The filter must be a JSON object');
   end if;
 
-  v_found := array(select f.id from queue.tasks_to_cancel_for(v_caller, p_filter, v_limit + 1) as f (id));
+  v_found := array(select f.id from fairlane_core.tasks_to_cancel_for(v_caller, p_filter, v_limit + 1) as f (id));
 
   -- What somebody is just changing is left for the next call: it may be ending.
   v_mine := array(
     select t.id
-    from public.tasks as t
+    from fairlane.tasks as t
     where t.id = any (v_found[:v_limit])
       and t.status in ('Queued', 'In Progress')
     order by t.id
     for no key update skip locked
   );
 
-  perform queue.say(queue.caller_name(v_caller));
-  update public.tasks as t
+  perform fairlane_core.set_event_context(fairlane_core.caller_name(v_caller));
+  update fairlane.tasks as t
   set status = 'Cancelled',
     error_message = coalesce(v_reason, 'Cancelled on request')
   where t.id = any (v_mine);
   get diagnostics v_cancelled = row_count;
-  perform queue.say(null);
+  perform fairlane_core.set_event_context(null);
 
   return json_build_object(
     'cancelled', v_cancelled,
@@ -99,7 +99,7 @@ $$;
 -- not known is refused: a typing error must not widen what is cancelled.
 -- Up to p_limit live tasks of this caller (service: of anybody) that match every key of the filter; 400 INVALID_ARGUMENT
 -- for an empty filter, an unknown key or more than 1000 ids.
-create function queue.tasks_to_cancel_for(p_caller queue.caller, p_filter jsonb, p_limit integer)
+create function fairlane_core.tasks_to_cancel_for(p_caller fairlane_core.caller, p_filter jsonb, p_limit integer)
 returns setof uuid
 language plpgsql
 stable
@@ -126,17 +126,17 @@ begin
     'task_ids', 'status', 'task_type', 'user_id', 'project_id', 'orchestrator_task_id', 'created_before'
   );
   if v_unknown is not null or jsonb_strip_nulls(p_filter) = '{}' then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT',
       coalesce('The filter does not know ' || array_to_string(v_unknown, ', '), 'The filter names nothing'),
       'Filter by task_ids, status (Queued or In Progress), task_type, user_id, project_id, orchestrator_task_id, created_before'
     );
   elsif v_status not in ('Queued', 'In Progress') then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT', pg_catalog.format('Only Queued and In Progress tasks are cancelled, not %s', v_status)
     );
   elsif p_filter ? 'task_ids' and jsonb_typeof(p_filter -> 'task_ids') not in ('array', 'null') then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'task_ids must be a list');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'task_ids must be a list');
   end if;
 
   begin
@@ -148,11 +148,11 @@ begin
       v_task_ids := array(select distinct i.id::uuid from jsonb_array_elements_text(p_filter -> 'task_ids') as i (id) where i.id is not null);
     end if;
   exception when data_exception then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A value of the filter is not a valid id or time: ' || sqlerrm);
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'A value of the filter is not a valid id or time: ' || sqlerrm);
   end;
 
   if cardinality(v_task_ids) > 1000 then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT',
       pg_catalog.format('One call takes at most 1000 task_ids, %s are named; none was cancelled', cardinality(v_task_ids)),
       'Name at most 1000 at a time'
@@ -163,13 +163,13 @@ begin
   v_owners := case
     when p_caller.kind <> 'service' then array[p_caller.user_id]
     when v_user_id is not null then array[v_user_id]
-    when v_project_id is not null then array(select p.user_id from public.projects as p where p.id = v_project_id)
+    when v_project_id is not null then array(select p.user_id from fairlane.projects as p where p.id = v_project_id)
     when v_orchestrator_id is not null then array(
       -- One step of the index for each owner, however many children. Who was replaced was so by a child of the same owner.
       with recursive owners (user_id) as (
         (
           select s.user_id
-          from queue.subtasks as s
+          from fairlane_core.subtasks as s
           where s.orchestrator_id = v_orchestrator_id
             and s.replaced_by is null
           order by s.orchestrator_id, s.user_id
@@ -178,7 +178,7 @@ begin
         union all
         select (
           select s.user_id
-          from queue.subtasks as s
+          from fairlane_core.subtasks as s
           where s.orchestrator_id = v_orchestrator_id
             and s.replaced_by is null
             and s.user_id > o.user_id
@@ -191,21 +191,21 @@ begin
       select o.user_id from owners as o where o.user_id is not null
     )
     when v_task_ids is null then array(
-      select l.user_id from queue.user_lines as l
+      select l.user_id from fairlane_core.user_queues as l
       union
-      select b.user_id from queue.blocked_tasks as b
+      select b.user_id from fairlane_core.blocked_tasks as b
     )
   end;
 
   if v_task_ids is not null then
     return query
     select t.id
-    from public.tasks as t
+    from fairlane.tasks as t
     where t.id = any (v_task_ids)
       and t.status = v_status
       and (v_owners is null or t.user_id = any (v_owners))
       and (v_orchestrator_id is null or exists (
-        select from queue.subtasks as s where s.task_id = t.id and s.orchestrator_id = v_orchestrator_id
+        select from fairlane_core.subtasks as s where s.task_id = t.id and s.orchestrator_id = v_orchestrator_id
       ))
       and (v_task_type is null or t.task_type = v_task_type)
       and (v_user_id is null or t.user_id = v_user_id)
@@ -220,15 +220,15 @@ begin
   from unnest(v_owners) as o (user_id)
     cross join lateral (
       select t.id
-      from public.tasks as t
+      from fairlane.tasks as t
       where t.user_id = o.user_id
-        and t.standing is not null
+        and t.readiness is not null
         and t.status = v_status
         and (v_task_type is null or t.task_type = v_task_type)
         -- As a value, or all children would be read beforehand. Of those that have ended none is live.
         and (
           v_orchestrator_id is null
-          or (select true from queue.subtasks as s where s.task_id = t.id and s.orchestrator_id = v_orchestrator_id limit 1)
+          or (select true from fairlane_core.subtasks as s where s.task_id = t.id and s.orchestrator_id = v_orchestrator_id limit 1)
         )
         and (v_user_id is null or t.user_id = v_user_id)
         and (v_project_id is null or t.project_id = v_project_id)

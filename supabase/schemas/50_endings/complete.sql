@@ -1,9 +1,9 @@
 -- A task completes exactly once; what changes nothing leaves a trace. And which file a worker's words describe.
 
--- Completes a task exactly once (docs/architecture.md, "Endings"). Result, record, history, counters and dependants
+-- Completes a task exactly once (docs/architecture.md, "Endings"). Result, record, history, counters and dependents
 -- are one transaction; a repeat changes nothing and answers what is stored.
--- See public.complete_task.
-create function queue.complete_task(
+-- See fairlane.complete_task.
+create function fairlane_core.complete_task(
   p_caller jsonb,
   p_task_id uuid,
   p_output_location text,
@@ -22,30 +22,30 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
-  v_task public.tasks := queue.lock_task_for(v_caller, p_task_id, 'Complete');
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task fairlane.tasks := fairlane_core.lock_task_for(v_caller, p_task_id, 'Complete');
   v_is_late boolean := v_task.status = 'Queued';
   -- A JSON object beside the file, or after it: what deployed workers have to say of a transition (docs/fleet.md).
-  v_has_description boolean := queue.json_object_of(p_description) is not null;
+  v_has_description boolean := fairlane_core.json_object_of(p_description) is not null;
   v_late_text text := case when v_has_description then p_description when p_may_describe then p_output_location end;
   v_late_file text;
 begin
   if p_lease_token is not null then
-    perform queue.refuse_stale_lease(v_task, p_lease_token);
+    perform fairlane_core.refuse_stale_lease(v_task, p_lease_token);
   end if;
 
   if v_task.status = 'In Progress' or (v_task.status = 'Queued' and v_task.claimed_at is not null) then
-    perform queue.say(
-      queue.caller_name(v_caller),
+    perform fairlane_core.set_event_context(
+      fairlane_core.caller_name(v_caller),
       case
         when v_task.status = 'Queued' then 'completed late, after the task was taken back'
         when p_output_location is null then 'completed without an output'
       end
     );
-    if queue.is_holder(v_caller, v_task) then
-      perform set_config('queue.mode', 'let_go:' || v_task.id, true);
+    if fairlane_core.is_holder(v_caller, v_task) then
+      perform set_config('fairlane_core.mode', 'let_go:' || v_task.id, true);
     end if;
-    update public.tasks as t
+    update fairlane.tasks as t
     set status = 'Complete',
       output_location = case when v_has_description then p_description else p_output_location end,
       file_location = case when v_has_description then p_output_location end,
@@ -54,16 +54,16 @@ begin
       error_message = null
     where t.id = v_task.id
     returning t.* into v_task;
-    perform set_config('queue.mode', '', true);
-    perform queue.say(null);
+    perform set_config('fairlane_core.mode', '', true);
+    perform fairlane_core.set_event_context(null);
     if v_is_late then
-      perform queue.let_go_by_report(v_caller, v_task.id);
+      perform fairlane_core.let_go_by_report(v_caller, v_task.id);
     end if;
-    return queue.task_reply(v_task);
+    return fairlane_core.task_reply(v_task);
   end if;
 
   if v_task.status = 'Queued' or (p_lease_token is not null and v_task.status <> 'Complete') then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       409, 'ILLEGAL_TRANSITION',
       pg_catalog.format('Task %s is %s and cannot become Complete', v_task.id, v_task.status),
       case when v_task.status = 'Queued' then 'Claim it first' else 'Drop this task; its end is final' end
@@ -71,40 +71,40 @@ begin
   end if;
 
   -- The file is there and not described yet; it must be that very file that the text is about.
-  if v_task.status = 'Complete' and v_task.file_location is null and queue.is_holder(v_caller, v_task)
-    and queue.json_object_of(v_late_text) is not null
-    and queue.own_file(v_task.output_location, v_task.user_id, v_task.id) is not null then
+  if v_task.status = 'Complete' and v_task.file_location is null and fairlane_core.is_holder(v_caller, v_task)
+    and fairlane_core.json_object_of(v_late_text) is not null
+    and fairlane_core.own_file(v_task.output_location, v_task.user_id, v_task.id) is not null then
     v_late_file := case
       when v_has_description then p_output_location
       else coalesce(
-        queue.described_file(queue.json_object_of(v_late_text), v_task.user_id, v_task.id), v_task.output_location
+        fairlane_core.described_file(fairlane_core.json_object_of(v_late_text), v_task.user_id, v_task.id), v_task.output_location
       )
     end;
-    if queue.own_file(v_late_file, v_task.user_id, v_task.id) = queue.own_file(v_task.output_location, v_task.user_id, v_task.id) then
-      perform queue.record_report(v_task, v_caller, 'the result was described');
-      update public.tasks as t
+    if fairlane_core.own_file(v_late_file, v_task.user_id, v_task.id) = fairlane_core.own_file(v_task.output_location, v_task.user_id, v_task.id) then
+      perform fairlane_core.record_report(v_task, v_caller, 'the result was described');
+      update fairlane.tasks as t
       set output_location = v_late_text, file_location = v_task.output_location
       where t.id = v_task.id
       returning t.* into v_task;
-      return queue.task_reply(v_task);
+      return fairlane_core.task_reply(v_task);
     end if;
   end if;
 
-  perform queue.let_go_by_report(v_caller, v_task.id);
+  perform fairlane_core.let_go_by_report(v_caller, v_task.id);
   -- Deployed workers cannot be told apart and repeat themselves by design: they get their 200, the history knows.
-  perform queue.record_report(
+  perform fairlane_core.record_report(
     v_task, v_caller,
     case v_task.status when 'Complete' then 'completed again, the first result stays' else 'completed after its end, not resurrected' end,
-    json_strip_nulls(json_build_object('output_location', queue.cut_ends(p_output_location)))::jsonb
+    json_strip_nulls(json_build_object('output_location', fairlane_core.cut_ends(p_output_location)))::jsonb
   );
-  return queue.task_reply(v_task);
+  return fairlane_core.task_reply(v_task);
 end;
 $$;
 
 -- A report that changed nothing still leaves a trace: an event in the task's history. A client that repeats itself for
 -- ever does not fill it: after 20 in one status they are only counted. What a start was last said to have failed of is
--- always kept (queue.told_reason). The task is locked by the caller.
-create function queue.record_report(p_task public.tasks, p_caller queue.caller, p_reason text, p_details jsonb default null)
+-- always kept (fairlane_core.told_reason). The task is locked by the caller.
+create function fairlane_core.record_report(p_task fairlane.tasks, p_caller fairlane_core.caller, p_reason text, p_details jsonb default null)
 returns void
 language plpgsql
 volatile
@@ -120,7 +120,7 @@ begin
   into v_count
   from (
     select
-    from public.task_events as e
+    from fairlane.task_events as e
     where e.task_id = p_task.id
       and e.from_status = e.to_status
       and e.to_status = p_task.status
@@ -128,11 +128,11 @@ begin
   ) as k;
 
   if v_count >= v_most and p_details ? 'held_back' then
-    update public.task_events as e
-    set at = queue.now(), reason = p_reason, details = p_details
+    update fairlane.task_events as e
+    set at = fairlane_core.now(), reason = p_reason, details = p_details
     where e.id = (
       select max(h.id)
-      from public.task_events as h
+      from fairlane.task_events as h
       where h.task_id = p_task.id
         and h.from_status = h.to_status
         and h.worker_id = p_task.worker_id
@@ -140,7 +140,7 @@ begin
         and h.details ? 'held_back'
         and h.id > (
           select max(s.id)
-          from public.task_events as s
+          from fairlane.task_events as s
           where s.task_id = p_task.id
             and s.to_status = 'In Progress'
             and s.from_status is distinct from 'In Progress'
@@ -152,8 +152,8 @@ begin
   end if;
 
   if v_count > v_most then
-    update public.task_events as e
-    set details = jsonb_build_object('count', (e.details ->> 'count')::integer + 1, 'last_at', queue.now())
+    update fairlane.task_events as e
+    set details = jsonb_build_object('count', (e.details ->> 'count')::integer + 1, 'last_at', fairlane_core.now())
     where e.task_id = p_task.id
       and e.from_status = e.to_status
       and e.to_status = p_task.status
@@ -161,19 +161,19 @@ begin
     return;
   end if;
 
-  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
+  insert into fairlane.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
   values (
-    p_task.id, p_task.user_id, queue.now(), p_task.status, p_task.status, p_task.worker_id, p_task.attempts,
-    queue.caller_name(p_caller),
+    p_task.id, p_task.user_id, fairlane_core.now(), p_task.status, p_task.status, p_task.worker_id, p_task.attempts,
+    fairlane_core.caller_name(p_caller),
     case v_count when v_most then v_counted else p_reason end,
-    case v_count when v_most then jsonb_build_object('count', 1, 'last_at', queue.now()) else p_details end
+    case v_count when v_most then jsonb_build_object('count', 1, 'last_at', fairlane_core.now()) else p_details end
   );
 end;
 $$;
 
 -- The URL of the task's own file that a result in JSON names, under the keys and in the order in which deployed workers
 -- look for it; null when there is none.
-create function queue.described_file(p_description json, p_user_id uuid, p_task_id uuid)
+create function fairlane_core.described_file(p_description json, p_user_id uuid, p_task_id uuid)
 returns text
 language plpgsql
 immutable
@@ -185,7 +185,7 @@ begin
   return (
     select p_description ->> k.key
     from unnest(array['transition_url', 'url', 'output_url', 'video_url']) with ordinality as k (key, place)
-    where queue.own_file(p_description ->> k.key, p_user_id, p_task_id) is not null
+    where fairlane_core.own_file(p_description ->> k.key, p_user_id, p_task_id) is not null
     order by k.place
     limit 1
   );
@@ -195,7 +195,7 @@ end;
 $$;
 
 -- The path in the bucket that the public URL of a file in the task's own folder leads to; null when it leads elsewhere.
-create function queue.own_file(p_url text, p_user_id uuid, p_task_id uuid)
+create function fairlane_core.own_file(p_url text, p_user_id uuid, p_task_id uuid)
 returns text
 language plpgsql
 immutable
@@ -214,7 +214,7 @@ $$;
 
 -- A text that is a JSON object, as Python writes it (NaN and Infinity included, which become 0 here), and short enough
 -- to be kept whole (65,536 characters); else null. Most texts are URLs, and told by their first character.
-create function queue.json_object_of(p_text text)
+create function fairlane_core.json_object_of(p_text text)
 returns json
 language plpgsql
 immutable

@@ -5,9 +5,9 @@
 -- (claims leave it where it is: an idle poll writes nothing), and is not tried again by the same call. A call that has met
 -- five locks, a claim one, does no more: waiting is for the next.
 -- Does a piece of the deferred work, up to p_limit tasks, and returns {settled, finished, failed}: tasks, rows of
--- queue.deferred_work that are done, and rows that failed, which the log explains. Safe to repeat. Repeat it until
+-- fairlane_core.deferred_work that are done, and rows that failed, which the log explains. Safe to repeat. Repeat it until
 -- settled and finished are 0.
-create function queue.settle_deferred(p_limit integer default 100, p_may_move boolean default true)
+create function fairlane_core.settle_deferred(p_limit integer default 100, p_may_move boolean default true)
 returns json
 language plpgsql
 volatile
@@ -19,7 +19,7 @@ set lock_timeout = '200ms' -- nobody's open transaction holds up a claim or the 
 as $$
 declare
   v_most_rows constant integer := 200;
-  v_work queue.deferred_work;
+  v_work fairlane_core.deferred_work;
   v_is_left boolean;
   v_moved bigint[] := array[]::bigint[];
   v_moved_to bigint;
@@ -31,16 +31,16 @@ declare
   v_failed integer := 0;
 begin
   -- One at a time; the other one has nothing to add.
-  if not pg_try_advisory_xact_lock(hashtextextended('queue.settle_deferred', 0)) then
+  if not pg_try_advisory_xact_lock(hashtextextended('fairlane_core.settle_deferred', 0)) then
     return json_build_object('settled', 0, 'finished', 0, 'failed', 0);
   end if;
 
   v_work.id := 0;
-  perform queue.say('queue.settle');
+  perform fairlane_core.set_event_context('fairlane_core.settle');
   while v_settled < p_limit and v_rows < v_most_rows and v_waits < case when p_may_move then 5 else 1 end loop
     select w.*
     into v_work
-    from queue.deferred_work as w
+    from fairlane_core.deferred_work as w
     where w.id > v_work.id
       and w.id <> all (v_moved)
     order by w.id
@@ -50,20 +50,20 @@ begin
     v_rows := v_rows + 1;
 
     begin
-      v_count := queue.settle_piece(v_work, p_limit - v_settled);
+      v_count := fairlane_core.settle_piece(v_work, p_limit - v_settled);
     exception
       when lock_not_available or deadlock_detected then
         v_count := null;
         v_waits := v_waits + 1;
       when others then
-        raise warning 'queue.settle_deferred: % of %: % (%)', v_work.kind, coalesce(v_work.task_id, v_work.deleted_id), sqlerrm, sqlstate;
+        raise warning 'fairlane_core.settle_deferred: % of %: % (%)', v_work.kind, coalesce(v_work.task_id, v_work.deleted_id), sqlerrm, sqlstate;
         v_failed := v_failed + 1;
         v_count := null;
     end;
 
     if v_count is null and p_may_move then
-      delete from queue.deferred_work as w where w.id = v_work.id;
-      insert into queue.deferred_work (
+      delete from fairlane_core.deferred_work as w where w.id = v_work.id;
+      insert into fairlane_core.deferred_work (
         kind, task_id, user_id, status, root_id, reason, task_type, after_id, only_id, since, deleted_id
       )
       values (
@@ -73,11 +73,11 @@ begin
       returning id into v_moved_to;
       v_moved := v_moved || v_moved_to;
     end if;
-    v_is_left := exists (select from queue.deferred_work as w where w.id = v_work.id);
+    v_is_left := exists (select from fairlane_core.deferred_work as w where w.id = v_work.id);
     v_finished := v_finished + (v_count is not null and not v_is_left)::integer;
     v_settled := v_settled + coalesce(v_count, 0);
   end loop;
-  perform queue.say(null);
+  perform fairlane_core.set_event_context(null);
 
   return json_build_object('settled', v_settled, 'finished', v_finished, 'failed', v_failed);
 end;
@@ -86,7 +86,7 @@ $$;
 -- Does the next piece of one row of deferred work, up to p_limit tasks, and returns how many; null when somebody holds
 -- the owner or the one task that is left. It waits for nobody: the owner first, as a claim does, then the tasks, and
 -- what somebody holds is left for later as a row of its own.
-create function queue.settle_piece(p_work queue.deferred_work, p_limit integer)
+create function fairlane_core.settle_piece(p_work fairlane_core.deferred_work, p_limit integer)
 returns integer
 language plpgsql
 volatile
@@ -103,60 +103,60 @@ declare
   v_is_over boolean;
 begin
   if v_kind = 'limits' then
-    return queue.settle_limits(p_work, 5 * p_limit);
+    return fairlane_core.settle_limits(p_work, 5 * p_limit);
   elsif v_kind = 'stale' then
-    return queue.settle_stale(p_work, p_limit);
+    return fairlane_core.settle_stale(p_work, p_limit);
   elsif v_kind in ('user', 'project') then
-    return queue.settle_deletion(p_work, p_limit);
+    return fairlane_core.settle_deletion(p_work, p_limit);
   elsif v_kind = 'type' and p_work.user_id is null then
     -- One row per owner who has live tasks of the type.
-    v_next := array(select o.user_id from queue.owners_with_live_tasks(p_work.after_id, v_look) as o (user_id));
-    insert into queue.deferred_work (kind, task_type, user_id, since)
+    v_next := array(select o.user_id from fairlane_core.owners_with_live_tasks(p_work.after_id, v_look) as o (user_id));
+    insert into fairlane_core.deferred_work (kind, task_type, user_id, since)
     select 'type', p_work.task_type, o.user_id, p_work.since
     from unnest(v_next) as o (user_id)
-    where exists (select from queue.live_tasks_of_type(o.user_id, p_work.task_type, null, 1));
+    where exists (select from fairlane_core.live_tasks_of_type(o.user_id, p_work.task_type, null, 1));
     if cardinality(v_next) < v_look then
-      delete from queue.deferred_work as w where w.id = p_work.id;
+      delete from fairlane_core.deferred_work as w where w.id = p_work.id;
       return 0;
     end if;
-    update queue.deferred_work as w set after_id = v_next[v_look] where w.id = p_work.id;
+    update fairlane_core.deferred_work as w set after_id = v_next[v_look] where w.id = p_work.id;
     return 1;
   end if;
 
-  perform from queue.user_slots as s where s.user_id = p_work.user_id for no key update skip locked;
-  if not found and exists (select from queue.user_slots as s where s.user_id = p_work.user_id) then
+  perform from fairlane_core.user_slots as s where s.user_id = p_work.user_id for no key update skip locked;
+  if not found and exists (select from fairlane_core.user_slots as s where s.user_id = p_work.user_id) then
     return null;
   end if;
 
   -- The task may have been put back, or have come again, since it ended.
-  select t.status into v_ended_as from public.tasks as t where t.id = p_work.task_id and t.user_id = p_work.user_id;
+  select t.status into v_ended_as from fairlane.tasks as t where t.id = p_work.task_id and t.user_id = p_work.user_id;
   if v_kind = 'lost' and v_ended_as not in ('Failed', 'Cancelled') then
-    v_kind := 'dependants';
+    v_kind := 'dependents';
   elsif v_kind in ('children', 'siblings') and v_ended_as is distinct from nullif(p_work.status, 'deleted') then
-    delete from queue.deferred_work as w where w.id = p_work.id;
+    delete from fairlane_core.deferred_work as w where w.id = p_work.id;
     return 0;
   end if;
 
   v_next := case
     when p_work.only_id is not null then array[p_work.only_id]
     when v_kind = 'type' then array(
-      select l.id from queue.live_tasks_of_type(p_work.user_id, p_work.task_type, p_work.after_id, v_look) as l (id)
+      select l.id from fairlane_core.live_tasks_of_type(p_work.user_id, p_work.task_type, p_work.after_id, v_look) as l (id)
     )
-    else queue.next_relatives(p_work.task_id, v_kind in ('children', 'siblings'), p_work.after_id, v_look)
+    else fairlane_core.next_relatives(p_work.task_id, v_kind in ('children', 'siblings'), p_work.after_id, v_look)
   end;
   v_due := array(
     select t.id
-    from public.tasks as t
+    from fairlane.tasks as t
     where t.id = any (v_next)
       and (t.status = 'Queued' or (t.status = 'In Progress' and v_kind in ('children', 'type')))
       and t.user_id is not distinct from nullif(p_work.user_id, '00000000-0000-0000-0000-000000000000')
-      and (v_kind <> 'type' or queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.standing))
+      and (v_kind <> 'type' or fairlane_core.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.readiness))
     order by t.id
     limit p_limit
   );
   v_mine := array(
     select t.id
-    from public.tasks as t
+    from fairlane.tasks as t
     where t.id = any (v_due)
       and (t.status = 'Queued' or (t.status = 'In Progress' and v_kind in ('children', 'type')))
     order by t.id
@@ -168,40 +168,40 @@ begin
 
   v_is_over := cardinality(v_due) < p_limit and (cardinality(v_next) < v_look or p_work.only_id is not null);
   if v_is_over then
-    delete from queue.deferred_work as w where w.id = p_work.id;
+    delete from fairlane_core.deferred_work as w where w.id = p_work.id;
   else
-    update queue.deferred_work as w
+    update fairlane_core.deferred_work as w
     set after_id = case when cardinality(v_due) = p_limit then v_due[p_limit] else v_next[v_look] end
     where w.id = p_work.id;
   end if;
-  insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, task_type, only_id, since)
+  insert into fairlane_core.deferred_work (kind, task_id, user_id, status, root_id, reason, task_type, only_id, since)
   select
     p_work.kind, p_work.task_id, p_work.user_id, p_work.status, p_work.root_id, p_work.reason, p_work.task_type, h.id, p_work.since
   from unnest(v_due) as h (id)
   where h.id <> all (v_mine);
 
   case v_kind
-    when 'dependants' then
-      perform queue.ask_standing_again(v_mine);
+    when 'dependents' then
+      perform fairlane_core.recompute_readiness(v_mine);
     when 'type' then
-      update public.tasks as t set pool = null where t.id = any (v_mine);
+      update fairlane.tasks as t set pool = null where t.id = any (v_mine);
     when 'children' then
-      perform queue.end_tasks(array(
+      perform fairlane_core.end_tasks(array(
         select (
           m.id, p_work.user_id, 'Cancelled',
           pg_catalog.format('Cascaded failed from related task %s: its orchestrator was %s', p_work.task_id, p_work.status)
-        )::queue.task_end
+        )::fairlane_core.task_end
         from unnest(v_mine) as m (id)
       ));
     when 'siblings' then
-      perform queue.end_siblings(v_mine, p_work.user_id, p_work.task_id, p_work.root_id, p_work.reason);
+      perform fairlane_core.end_siblings(v_mine, p_work.user_id, p_work.task_id, p_work.root_id, p_work.reason);
     when 'lost' then
       -- What waits for these in turn.
-      insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
+      insert into fairlane_core.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
       select 'lost', m.id, p_work.user_id, p_work.status, p_work.root_id, p_work.reason, p_work.since
       from unnest(v_mine) as m (id)
-      where exists (select from queue.task_dependencies as d where d.depends_on = m.id);
-      perform queue.end_tasks(array(
+      where exists (select from fairlane_core.task_dependencies as d where d.depends_on = m.id);
+      perform fairlane_core.end_tasks(array(
         select (
           m.id, p_work.user_id, case p_work.status when 'Failed' then 'Failed' else 'Cancelled' end,
           pg_catalog.format(
@@ -211,7 +211,7 @@ begin
               -- The last links of a long chain.
               case
                 when p_work.task_id <> p_work.root_id and not exists (
-                  select from queue.task_dependencies as d where d.task_id = p_work.task_id and d.depends_on = p_work.root_id
+                  select from fairlane_core.task_dependencies as d where d.task_id = p_work.task_id and d.depends_on = p_work.root_id
                 ) then '…'
               end,
               nullif(p_work.task_id, p_work.root_id),
@@ -219,7 +219,7 @@ begin
             ),
             concat_ws(': ', p_work.status, p_work.reason)
           )
-        )::queue.task_end
+        )::fairlane_core.task_end
         from unnest(v_mine) as m (id)
       ), p_in_turn => true);
   end case;

@@ -3,7 +3,7 @@
 -- Makes a task that is still queued wait for these tasks, too; the first dependency stays in dependant_on. Meant for
 -- the transaction that inserts the task: nobody can claim it before that ends. Raises 400 DEPENDENCY_CYCLE, or 409
 -- ILLEGAL_TRANSITION when the task is not Queued.
-create function queue.depend_on(p_task_id uuid, p_depends_on uuid[])
+create function fairlane_core.depend_on(p_task_id uuid, p_depends_on uuid[])
 returns void
 language plpgsql
 volatile
@@ -11,32 +11,32 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_task public.tasks;
+  v_task fairlane.tasks;
 begin
   if p_task_id = any (p_depends_on) then
-    perform queue.refuse(400, 'DEPENDENCY_CYCLE', 'A task cannot depend on itself');
+    perform fairlane_core.refuse(400, 'DEPENDENCY_CYCLE', 'A task cannot depend on itself');
   end if;
 
-  select t.* into v_task from public.tasks as t where t.id = p_task_id for no key update;
+  select t.* into v_task from fairlane.tasks as t where t.id = p_task_id for no key update;
   if v_task.status is distinct from 'Queued' then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       409, 'ILLEGAL_TRANSITION',
       pg_catalog.format('Task %s is %s; only a Queued task can be given dependencies', p_task_id, coalesce(v_task.status, 'missing'))
     );
   end if;
 
   -- Under the owner's lock no dependency ends unseen, and no circle is closed from two sides.
-  perform from queue.user_slots as s where s.user_id = v_task.user_id for no key update;
+  perform from fairlane_core.user_slots as s where s.user_id = v_task.user_id for no key update;
 
-  insert into queue.task_dependencies (task_id, depends_on)
+  insert into fairlane_core.task_dependencies (task_id, depends_on)
   select p_task_id, d.id
   from unnest(p_depends_on) as d (id)
   where d.id is not null
   on conflict do nothing;
-  perform queue.refuse_cycles(array[p_task_id]);
+  perform fairlane_core.refuse_cycles(array[p_task_id]);
 
-  update public.tasks as t
-  set standing = null,
+  update fairlane.tasks as t
+  set readiness = null,
     dependant_on = coalesce(
       t.dependant_on,
       (select d.id from unnest(p_depends_on) with ordinality as d (id, place) where d.id is not null order by d.place limit 1)
@@ -45,11 +45,11 @@ begin
 end;
 $$;
 
--- A direct change of dependant_on: what the queue goes by is in queue.task_dependencies, and follows. Its own functions
+-- A direct change of dependant_on: what the queue goes by is in fairlane_core.task_dependencies, and follows. Its own functions
 -- have written there already. The caller holds the owners' locks.
 -- Records what these tasks depend on after dependant_on of them was changed (p_were: what it was), and works out again
 -- where they stand.
-create function queue.follow_dependencies(p_task_ids uuid[], p_were uuid[])
+create function fairlane_core.follow_dependencies(p_task_ids uuid[], p_were uuid[])
 returns void
 language plpgsql
 volatile
@@ -60,17 +60,17 @@ declare
   v_changed uuid[];
 begin
   with gone as (
-    delete from queue.task_dependencies as d
+    delete from fairlane_core.task_dependencies as d
     using unnest(p_task_ids, p_were) as w (task_id, was)
     where d.task_id = w.task_id
       and d.depends_on = w.was
-      and d.depends_on is distinct from (select t.dependant_on from public.tasks as t where t.id = d.task_id)
+      and d.depends_on is distinct from (select t.dependant_on from fairlane.tasks as t where t.id = d.task_id)
     returning d.task_id
   ),
   come as (
-    insert into queue.task_dependencies (task_id, depends_on)
+    insert into fairlane_core.task_dependencies (task_id, depends_on)
     select t.id, t.dependant_on
-    from public.tasks as t
+    from fairlane.tasks as t
     where t.id = any (p_task_ids)
       and t.dependant_on is not null
     on conflict do nothing
@@ -81,8 +81,8 @@ begin
   from (select g.task_id from gone as g union all select n.task_id from come as n) as c;
 
   if v_changed is not null then
-    perform queue.refuse_cycles(v_changed);
-    perform queue.ask_standing_again(v_changed);
+    perform fairlane_core.refuse_cycles(v_changed);
+    perform fairlane_core.recompute_readiness(v_changed);
   end if;
 end;
 $$;
@@ -90,7 +90,7 @@ $$;
 -- Raises 400 DEPENDENCY_CYCLE when one of these tasks depends on itself. Call it under the owners' locks. A circle can
 -- only be closed by a task that others already wait for. Most new tasks have an id that nobody has heard of; asking
 -- that costs one look at an index.
-create function queue.refuse_cycles(p_task_ids uuid[])
+create function fairlane_core.refuse_cycles(p_task_ids uuid[])
 returns void
 language plpgsql
 volatile -- must see what was committed while it waited for the owner
@@ -106,8 +106,8 @@ begin
   select array_agg(t.id)
   into v_waited_for
   from unnest(p_task_ids) as t (id)
-  where exists (select from queue.task_dependencies as d where d.task_id = t.id offset 0)
-    and exists (select from queue.task_dependencies as d where d.depends_on = t.id offset 0);
+  where exists (select from fairlane_core.task_dependencies as d where d.task_id = t.id offset 0)
+    and exists (select from fairlane_core.task_dependencies as d where d.depends_on = t.id offset 0);
 
   if v_waited_for is null then
     return;
@@ -124,7 +124,7 @@ begin
     from awaited as w
     where exists (
       select
-      from (select d.task_id from queue.task_dependencies as d where d.depends_on = w.task_id offset 0) as n
+      from (select d.task_id from fairlane_core.task_dependencies as d where d.depends_on = w.task_id offset 0) as n
       where n.task_id not in (select p.id from unnest(p_task_ids) as p (id))
     )
   ),
@@ -135,7 +135,7 @@ begin
     from awaited as w
     where not exists (
       select
-      from (select d.depends_on from queue.task_dependencies as d where d.task_id = w.task_id offset 0) as n
+      from (select d.depends_on from fairlane_core.task_dependencies as d where d.task_id = w.task_id offset 0) as n
       -- "is true" keeps it a set that is hashed once: as a join it may be read through for each link.
       where (n.depends_on in (select v.task_id from awaited as v)) is true
     )
@@ -143,11 +143,11 @@ begin
     select n.task_id
     from free as f
       cross join lateral (
-        select d.task_id from queue.task_dependencies as d where d.depends_on = f.task_id offset 0
+        select d.task_id from fairlane_core.task_dependencies as d where d.depends_on = f.task_id offset 0
       ) as n
     where not exists (
       select
-      from (select o.depends_on from queue.task_dependencies as o where o.task_id = n.task_id offset 0) as o
+      from (select o.depends_on from fairlane_core.task_dependencies as o where o.task_id = n.task_id offset 0) as o
       where o.depends_on <> f.task_id
     )
   )
@@ -161,13 +161,13 @@ begin
 
   select t.id
   into v_circle
-  from public.tasks as t
+  from fairlane.tasks as t
   where t.id = any (v_suspects)
-    and queue.waits_for(t.id, t.id, t.user_id)
+    and fairlane_core.waits_for(t.id, t.id, t.user_id)
   limit 1;
 
   if v_circle is not null then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'DEPENDENCY_CYCLE',
       pg_catalog.format('Task %s would wait for itself, through the tasks it depends on', v_circle),
       'Depend only on tasks that do not wait for this one'
@@ -178,7 +178,7 @@ $$;
 
 -- Whether a task waits, directly or through others of its owner, for another one; one that waits for itself can never
 -- run. Asked under the owner's lock, so that of two that close a circle together the second one sees the first.
-create function queue.waits_for(p_task_id uuid, p_other_id uuid, p_user_id uuid)
+create function fairlane_core.waits_for(p_task_id uuid, p_other_id uuid, p_user_id uuid)
 returns boolean
 language plpgsql
 stable
@@ -188,16 +188,16 @@ as $$
 begin
   return exists (
     with recursive above (task_id) as (
-      select d.depends_on from queue.task_dependencies as d where d.task_id = p_task_id
+      select d.depends_on from fairlane_core.task_dependencies as d where d.task_id = p_task_id
       union
       select n.depends_on
       from above as a
         -- By their keys, one step after the other (offset 0 keeps it so); as joins, a plan from when the queue was small would
         -- go through all links, or all tasks of the owner, at each step of a long chain.
         cross join lateral (
-          select d.depends_on from queue.task_dependencies as d where d.task_id = a.task_id offset 0
+          select d.depends_on from fairlane_core.task_dependencies as d where d.task_id = a.task_id offset 0
         ) as n
-      where (select t.user_id = p_user_id from public.tasks as t where t.id = a.task_id)
+      where (select t.user_id = p_user_id from fairlane.tasks as t where t.id = a.task_id)
     )
     select from above as a where a.task_id = p_other_id
   );
@@ -205,7 +205,7 @@ end;
 $$;
 
 -- Makes this owner's queued tasks, and replaced children, that wait for the first task wait for the second one instead.
-create function queue.move_dependants(p_from uuid, p_to uuid, p_user_id uuid)
+create function fairlane_core.move_dependents(p_from uuid, p_to uuid, p_user_id uuid)
 returns void
 language plpgsql
 volatile
@@ -217,31 +217,31 @@ declare
 begin
   select array_agg(t.id)
   into v_waiting
-  from public.tasks as t
-  where t.id = any (array(select d.task_id from queue.task_dependencies as d where d.depends_on = p_from))
+  from fairlane.tasks as t
+  where t.id = any (array(select d.task_id from fairlane_core.task_dependencies as d where d.depends_on = p_from))
     and t.status = 'Queued'
     and t.user_id = p_user_id
     and t.id <> p_to;
 
   -- Also children that were cancelled for another one: they may be put back. Of them only this is written, as nobody
-  -- waits for a task while holding an owner; queue.put_back_part brings the task itself up to date.
-  update queue.task_dependencies as d
+  -- waits for a task while holding an owner; fairlane_core.requeue_lost_part brings the task itself up to date.
+  update fairlane_core.task_dependencies as d
   set depends_on = p_to
   where d.depends_on = p_from
     and d.task_id <> p_to
     and exists (
       select
-      from queue.subtasks as s
+      from fairlane_core.subtasks as s
       where s.task_id = d.task_id and s.user_id = p_user_id and s.replaced_by is not null
     )
-    and not exists (select from queue.task_dependencies as e where e.task_id = d.task_id and e.depends_on = p_to);
+    and not exists (select from fairlane_core.task_dependencies as e where e.task_id = d.task_id and e.depends_on = p_to);
   -- Those that wait for both already: what is left of the first would be lost to them.
-  delete from queue.task_dependencies as d
+  delete from fairlane_core.task_dependencies as d
   where d.depends_on = p_from
     and d.task_id <> p_to
     and exists (
       select
-      from queue.subtasks as s
+      from fairlane_core.subtasks as s
       where s.task_id = d.task_id and s.user_id = p_user_id and s.replaced_by is not null
     );
 
@@ -249,15 +249,15 @@ begin
     return;
   end if;
 
-  delete from queue.task_dependencies as d where d.depends_on = p_from and d.task_id = any (v_waiting);
-  insert into queue.task_dependencies (task_id, depends_on)
+  delete from fairlane_core.task_dependencies as d where d.depends_on = p_from and d.task_id = any (v_waiting);
+  insert into fairlane_core.task_dependencies (task_id, depends_on)
   select w.id, p_to
   from unnest(v_waiting) as w (id)
   on conflict do nothing;
 
-  update public.tasks as t
+  update fairlane.tasks as t
   set dependant_on = case when t.dependant_on = p_from then p_to else t.dependant_on end,
-    standing = null
+    readiness = null
   where t.id = any (v_waiting)
     and t.status = 'Queued';
 end;

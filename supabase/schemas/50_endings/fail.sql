@@ -5,11 +5,11 @@
 -- history has more of it than the task.
 -- Ends a locked task as Failed with this reason; puts it back, with a wait unless p_waits is false, when p_may_retry,
 -- attempts are left and its type is retried; or only records the report when the task has ended, a former holder may be
--- speaking (queue.has_live_former_holder; p_attempts is the number of the start that is told), somebody who does not hold
+-- speaking (fairlane_core.has_live_former_holder; p_attempts is the number of the start that is told), somebody who does not hold
 -- it wants it tried again, or a token speaks of it that has lost it.
-create function queue.fail_task(
-  p_caller queue.caller,
-  p_task public.tasks,
+create function fairlane_core.fail_task(
+  p_caller fairlane_core.caller,
+  p_task fairlane.tasks,
   p_reason text,
   p_details text,
   p_has_lease boolean,
@@ -27,80 +27,80 @@ declare
   v_reason text := coalesce(nullif(p_reason, ''), nullif(p_details, ''), 'Failed without a reason');
   -- Of what is cut on the task the history keeps more.
   v_full jsonb := nullif(jsonb_strip_nulls(jsonb_build_object(
-    'error_message', case when v_reason <> queue.cut_text(v_reason) then queue.cut_ends(v_reason) end,
-    'error_details', case when p_details <> queue.cut_text(p_details) then queue.cut_ends(p_details) end
+    'error_message', case when v_reason <> fairlane_core.cut_text(v_reason) then fairlane_core.cut_ends(v_reason) end,
+    'error_details', case when p_details <> fairlane_core.cut_text(p_details) then fairlane_core.cut_ends(p_details) end
   )), '{}');
   -- A task that waits in the queue again is tried again already; and putting one back is its holder's. A token that had the
   -- task and has lost it speaks of the start that it had.
   v_applies boolean := case
-    when p_task.status = 'In Progress' then queue.is_holder(p_caller, p_task) or p_caller.kind = 'service'
+    when p_task.status = 'In Progress' then fairlane_core.is_holder(p_caller, p_task) or p_caller.kind = 'service'
       or not p_may_retry and not exists (
         select
-        from public.task_events as e
+        from fairlane.task_events as e
         where p_caller.kind = 'token'
           and e.task_id = p_task.id
           and e.to_status = 'In Progress'
           and e.from_status is distinct from 'In Progress'
-          and e.actor = queue.caller_name(p_caller)
+          and e.actor = fairlane_core.caller_name(p_caller)
       )
     else p_task.status = 'Queued' and not p_may_retry
   end;
   -- The fleet's workers have one key; a token or a user is none of them.
   v_may_be_anothers boolean := case
     when v_applies and not p_has_lease and (p_caller.kind = 'service' or p_task.status = 'Queued')
-      then queue.has_live_former_holder(p_task, p_attempts)
+      then fairlane_core.has_live_former_holder(p_task, p_attempts)
     else false
   end;
   v_wait interval;
-  v_task public.tasks;
+  v_task fairlane.tasks;
 begin
   if v_applies and not v_may_be_anothers then
-    if queue.is_holder(p_caller, p_task) then
-      perform set_config('queue.mode', 'let_go:' || p_task.id, true);
+    if fairlane_core.is_holder(p_caller, p_task) then
+      perform set_config('fairlane_core.mode', 'let_go:' || p_task.id, true);
     end if;
-    if p_may_retry and not p_waits and queue.is_retryable(p_task.task_type) then
-      -- After its last start it ends there (queue.tasks_before_update).
-      perform queue.say(queue.caller_name(p_caller), queue.cut_text(v_reason), v_full);
-      update public.tasks as t
+    if p_may_retry and not p_waits and fairlane_core.is_retryable(p_task.task_type) then
+      -- After its last start it ends there (fairlane_core.tasks_before_update).
+      perform fairlane_core.set_event_context(fairlane_core.caller_name(p_caller), fairlane_core.cut_text(v_reason), v_full);
+      update fairlane.tasks as t
       set status = 'Queued',
-        error_message = queue.cut_text(v_reason),
-        error_details = coalesce(queue.cut_text(p_details), t.error_details)
+        error_message = fairlane_core.cut_text(v_reason),
+        error_details = coalesce(fairlane_core.cut_text(p_details), t.error_details)
       where t.id = p_task.id
       returning t.* into v_task;
-    elsif p_may_retry and p_task.attempts < queue.starts_allowed(p_task) and queue.is_retryable(p_task.task_type) then
-      v_wait := queue.retry_wait(p_task.attempts);
-      perform queue.say(
-        queue.caller_name(p_caller),
-        pg_catalog.format('failed, to be tried again in %s s: %s', ceil(extract(epoch from v_wait)), queue.cut_text(v_reason)),
+    elsif p_may_retry and p_task.attempts < fairlane_core.starts_allowed(p_task) and fairlane_core.is_retryable(p_task.task_type) then
+      v_wait := fairlane_core.retry_wait(p_task.attempts);
+      perform fairlane_core.set_event_context(
+        fairlane_core.caller_name(p_caller),
+        pg_catalog.format('failed, to be tried again in %s s: %s', ceil(extract(epoch from v_wait)), fairlane_core.cut_text(v_reason)),
         v_full
       );
-      update public.tasks as t
+      update fairlane.tasks as t
       set status = 'Queued',
-        available_at = queue.now() + v_wait,
-        error_message = queue.cut_text(v_reason),
-        error_details = coalesce(queue.cut_text(p_details), t.error_details)
+        available_at = fairlane_core.now() + v_wait,
+        error_message = fairlane_core.cut_text(v_reason),
+        error_details = coalesce(fairlane_core.cut_text(p_details), t.error_details)
       where t.id = p_task.id
       returning t.* into v_task;
     else
-      perform queue.say(queue.caller_name(p_caller), queue.cut_text(v_reason), v_full);
-      update public.tasks as t
+      perform fairlane_core.set_event_context(fairlane_core.caller_name(p_caller), fairlane_core.cut_text(v_reason), v_full);
+      update fairlane.tasks as t
       set status = 'Failed',
         error_message = v_reason,
-        error_details = coalesce(queue.cut_text(p_details), t.error_details),
+        error_details = coalesce(fairlane_core.cut_text(p_details), t.error_details),
         output_location = v_reason
       where t.id = p_task.id
       returning t.* into v_task;
     end if;
-    perform set_config('queue.mode', '', true);
-    perform queue.say(null);
+    perform set_config('fairlane_core.mode', '', true);
+    perform fairlane_core.set_event_context(null);
     if p_task.status = 'Queued' then
-      perform queue.let_go_by_report(p_caller, p_task.id);
+      perform fairlane_core.let_go_by_report(p_caller, p_task.id);
     end if;
-    return queue.report_reply(v_task, true);
+    return fairlane_core.report_reply(v_task, true);
   end if;
 
   if p_has_lease and p_task.status in ('Queued', 'Cancelled') then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       409, 'ILLEGAL_TRANSITION',
       pg_catalog.format('Task %s is %s and cannot become Failed', p_task.id, p_task.status),
       'Drop this task; its end is final'
@@ -108,18 +108,18 @@ begin
   end if;
 
   if p_task.status <> 'In Progress' then
-    perform queue.let_go_by_report(p_caller, p_task.id);
-  elsif v_may_be_anothers and p_task.delivered_at is null and queue.is_holder(p_caller, p_task) then
+    perform fairlane_core.let_go_by_report(p_caller, p_task.id);
+  elsif v_may_be_anothers and p_task.delivered_at is null and fairlane_core.is_holder(p_caller, p_task) then
     -- If it was the holder that spoke, its next claim is a start, and no reply that was lost.
-    update public.tasks as t set delivered_at = queue.now() where t.id = p_task.id returning t.* into p_task;
+    update fairlane.tasks as t set delivered_at = fairlane_core.now() where t.id = p_task.id returning t.* into p_task;
   end if;
-  perform queue.record_report(
+  perform fairlane_core.record_report(
     p_task, p_caller,
-    'failure reported, not applied: ' || queue.cut_text(v_reason),
-    -- For the end, should no better word come (queue.told_reason).
-    case when v_may_be_anothers then coalesce(v_full, '{}') || jsonb_build_object('held_back', queue.cut_text(v_reason)) else v_full end
+    'failure reported, not applied: ' || fairlane_core.cut_text(v_reason),
+    -- For the end, should no better word come (fairlane_core.told_reason).
+    case when v_may_be_anothers then coalesce(v_full, '{}') || jsonb_build_object('held_back', fairlane_core.cut_text(v_reason)) else v_full end
   );
-  return queue.report_reply(p_task, false);
+  return fairlane_core.report_reply(p_task, false);
 end;
 $$;
 
@@ -140,7 +140,7 @@ $$;
 -- Under a name that several share the former holder may have the name of the present one.
 -- Whether another worker that had this task may still be at work on it, and so be the one who tells of a failure: of
 -- start p_attempts, if the report says so.
-create function queue.has_live_former_holder(p_task public.tasks, p_attempts integer default null)
+create function fairlane_core.has_live_former_holder(p_task fairlane.tasks, p_attempts integer default null)
 returns boolean
 language plpgsql
 stable
@@ -148,23 +148,23 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_settings queue.settings;
+  v_settings fairlane_core.settings;
   v_is_shared boolean;
   v_former record;
 begin
-  select s.* into v_settings from queue.settings as s;
+  select s.* into v_settings from fairlane_core.settings as s;
   if p_task.status = 'Queued' then
     return exists (
       select
-      from public.task_events as e
-        join public.workers as w on w.id = e.worker_id
+      from fairlane.task_events as e
+        join fairlane.workers as w on w.id = e.worker_id
       where e.task_id = p_task.id
         and e.to_status = 'In Progress'
         and e.from_status is distinct from 'In Progress'
-        and queue.is_beating(w.last_heartbeat)
+        and fairlane_core.is_beating(w.last_heartbeat)
         and not exists (
           select
-          from public.task_events as f
+          from fairlane.task_events as f
           where f.task_id = e.task_id
             and f.id > e.id
             and f.worker_id = e.worker_id
@@ -175,17 +175,17 @@ begin
     );
   end if;
 
-  v_is_shared := queue.sent_name(p_task.worker_id) = any (v_settings.shared_worker_ids);
+  v_is_shared := fairlane_core.sent_name(p_task.worker_id) = any (v_settings.shared_worker_ids);
   for v_former in
     -- The last start of each other worker, and how it ended.
     select distinct on (e.worker_id)
       e.worker_id, e.id as start_id, e.at as started_at, e.attempt, l.to_status, l.actor, l.attempt as lost_attempt,
       l.reason, l.details -> 'signs' as signs
-    from public.task_events as e
-      join public.workers as w on w.id = e.worker_id
+    from fairlane.task_events as e
+      join fairlane.workers as w on w.id = e.worker_id
       left join lateral (
         select f.*
-        from public.task_events as f
+        from fairlane.task_events as f
         where f.task_id = e.task_id
           and f.id > e.id
           and f.from_status = 'In Progress'
@@ -201,15 +201,15 @@ begin
         -- All but the present start.
         or v_is_shared and e.id < (
           select max(s.id)
-          from public.task_events as s
+          from fairlane.task_events as s
           where s.task_id = p_task.id
             and s.to_status = 'In Progress'
             and s.from_status is distinct from 'In Progress'
         )
       )
       and w.status <> 'terminating'
-      and not queue.has_ended(w.status)
-      and queue.is_beating(w.last_heartbeat)
+      and not fairlane_core.has_ended(w.status)
+      and fairlane_core.is_beating(w.last_heartbeat)
     order by e.worker_id, e.id desc
   loop
     continue when p_attempts = p_task.attempts
@@ -220,10 +220,10 @@ begin
     continue when (v_former.signs ->> 'worker_is_gone')::boolean;
     -- For as long as after which a start is taken back as never delivered; only what it has logged since says otherwise.
     continue when not (v_former.signs ->> 'was_named')::boolean
-      and (v_former.signs ->> 'running_seconds')::numeric >= extract(epoch from v_settings.undelivered_limit)
+      and (v_former.signs ->> 'running_seconds')::numeric >= extract(epoch from v_settings.delivery_timeout)
       and not exists (
         select
-        from public.system_logs as g
+        from fairlane.system_logs as g
         where g.task_id = p_task.id::text
           and g.worker_id = v_former.worker_id
           and g."timestamp" >= v_former.started_at
@@ -235,27 +235,27 @@ begin
         select
         from (
           select t.id
-          from public.tasks as t
+          from fairlane.tasks as t
           where t.worker_id = v_former.worker_id
             and t.status = 'In Progress'
             and t.claimed_at >= v_former.started_at
           union all
           -- As the index has it: a worker may have completed thousands.
           select t.id
-          from public.tasks as t
+          from fairlane.tasks as t
           where t.worker_id = v_former.worker_id
             and t.status = 'Complete'
             and t.generation_processed_at >= v_former.started_at
           union all
           select f.task_id
-          from public.task_events as f
+          from fairlane.task_events as f
           where f.worker_id = v_former.worker_id
             and f.from_status = 'In Progress'
             and f.to_status in ('Queued', 'Failed')
             and f.id > v_former.start_id
         ) as o
-          join public.tasks as t on t.id = o.id
-          join public.task_events as b on b.task_id = o.id
+          join fairlane.tasks as t on t.id = o.id
+          join fairlane.task_events as b on b.task_id = o.id
         where o.id <> p_task.id
           and t.pool = p_task.pool
           and b.worker_id = v_former.worker_id

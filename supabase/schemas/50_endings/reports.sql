@@ -1,8 +1,8 @@
 -- What workers report, other than a result; whose report counts, and what it is answered.
 
 -- What a worker reports other than a result (docs/architecture.md, "Endings").
--- See public.update_task_status.
-create function queue.update_task_status(
+-- See fairlane.update_task_status.
+create function fairlane_core.update_task_status(
   p_caller jsonb,
   p_task_id uuid,
   p_status text,
@@ -24,24 +24,24 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
-  v_task public.tasks;
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task fairlane.tasks;
 begin
   if p_status = 'Complete' then
-    return queue.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token, null, true);
+    return fairlane_core.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token, null, true);
   end if;
 
-  v_task := queue.lock_task_for(v_caller, p_task_id, case
+  v_task := fairlane_core.lock_task_for(v_caller, p_task_id, case
     when p_status in ('Failed', 'Cancelled') then p_status
     when p_status = 'Queued' and p_error_details <> '' then 'Failed' -- after its last start
-    when p_status = 'In Progress' and queue.has_nothing_to_enqueue(p_output_location) then 'Complete'
+    when p_status = 'In Progress' and fairlane_core.has_nothing_to_enqueue(p_output_location) then 'Complete'
   end);
   if p_lease_token is not null then
-    perform queue.refuse_stale_lease(v_task, p_lease_token);
+    perform fairlane_core.refuse_stale_lease(v_task, p_lease_token);
   end if;
 
   if p_status = 'Failed' then
-    return queue.fail_task(
+    return fairlane_core.fail_task(
       v_caller, v_task, coalesce(nullif(p_error_message, ''), p_output_location), p_error_details,
       p_has_lease => p_lease_token is not null, p_may_retry => false
     );
@@ -51,11 +51,11 @@ begin
   -- number that they send says which start they mean; the queue itself counts.
   if p_status = 'Queued' and p_error_details <> '' then
     if p_lease_token is null
-      and queue.is_told_again(v_task, p_attempts, queue.cut_text(coalesce(nullif(p_error_message, ''), p_error_details))) then
-      perform queue.record_report(v_task, v_caller, 'failure reported again, it counts already: ' || queue.cut_text(p_error_details));
-      return queue.report_reply(v_task, false);
+      and fairlane_core.is_told_again(v_task, p_attempts, fairlane_core.cut_text(coalesce(nullif(p_error_message, ''), p_error_details))) then
+      perform fairlane_core.record_report(v_task, v_caller, 'failure reported again, it counts already: ' || fairlane_core.cut_text(p_error_details));
+      return fairlane_core.report_reply(v_task, false);
     end if;
-    return queue.fail_task(
+    return fairlane_core.fail_task(
       v_caller, v_task, p_error_message, p_error_details,
       p_has_lease => p_lease_token is not null, p_may_retry => true, p_waits => false, p_attempts => p_attempts
     );
@@ -67,112 +67,112 @@ begin
     ) or (v_task.status = p_status and p_status in ('Cancelled', 'Queued')),
     false
   ) then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       409, 'ILLEGAL_TRANSITION',
       pg_catalog.format('Task %s is %s and cannot become %s', v_task.id, v_task.status, coalesce(p_status, 'null')),
       case when v_task.status = 'Queued' then 'Claim it first' else 'Nothing was changed' end
     );
   elsif v_task.status = p_status and p_status in ('Cancelled', 'Queued') then
-    return queue.report_reply(v_task, false);
-  elsif p_status in ('In Progress', 'Queued') and v_caller.kind <> 'service' and not queue.is_holder(v_caller, v_task) then
+    return fairlane_core.report_reply(v_task, false);
+  elsif p_status in ('In Progress', 'Queued') and v_caller.kind <> 'service' and not fairlane_core.is_holder(v_caller, v_task) then
     -- What is billed, and how often it is tried, is not for the owner to say.
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       409, 'NOT_THE_HOLDER',
       pg_catalog.format('Task %s is run by another worker, and only that one may report its progress or release it', v_task.id),
       'Cancel it, or complete it, if it is yours'
     );
   end if;
 
-  perform queue.say(
-    queue.caller_name(v_caller),
+  perform fairlane_core.set_event_context(
+    fairlane_core.caller_name(v_caller),
     case p_status
-      when 'Queued' then coalesce(queue.cut_text(nullif(p_error_message, '')), 'handed back')
-      when 'Cancelled' then coalesce(queue.cut_text(coalesce(nullif(p_error_message, ''), nullif(p_output_location, ''))), 'cancelled')
+      when 'Queued' then coalesce(fairlane_core.cut_text(nullif(p_error_message, '')), 'handed back')
+      when 'Cancelled' then coalesce(fairlane_core.cut_text(coalesce(nullif(p_error_message, ''), nullif(p_output_location, ''))), 'cancelled')
     end
   );
   perform set_config(
-    'queue.mode',
+    'fairlane_core.mode',
     concat_ws(
       ' ',
       -- Who hands its task back itself has not failed at it.
       case when p_status = 'Queued' then 'forgives_starts' end,
       -- Workers hand back what they run; they cancel nothing, but those that prove that it is theirs.
       case
-        when queue.is_holder(v_caller, v_task)
+        when fairlane_core.is_holder(v_caller, v_task)
           and (p_status = 'Queued' or (p_status = 'Cancelled' and (v_caller.kind = 'token' or p_lease_token is not null)))
           then 'let_go:' || v_task.id
       end
     ),
     true
   );
-  update public.tasks as t
+  update fairlane.tasks as t
   set status = p_status,
     attempts = t.attempts - (p_status = 'Queued')::integer,
-    output_location = coalesce(queue.cut_text(nullif(p_output_location, '')), t.output_location),
+    output_location = coalesce(fairlane_core.cut_text(nullif(p_output_location, '')), t.output_location),
     thumbnail_url = coalesce(p_thumbnail_url, t.thumbnail_url),
     result_data = coalesce(p_result_data, t.result_data),
     error_message = case
       when p_status = 'In Progress' then t.error_message
       else coalesce(
-        queue.cut_text(nullif(p_error_message, '')),
+        fairlane_core.cut_text(nullif(p_error_message, '')),
         -- Where deployed orchestrators say why they cancel.
-        case when p_status = 'Cancelled' then queue.cut_text(nullif(p_output_location, '')) end,
+        case when p_status = 'Cancelled' then fairlane_core.cut_text(nullif(p_output_location, '')) end,
         t.error_message
       )
     end,
-    generation_started_at = case when p_reset_generation_started_at then queue.now() else t.generation_started_at end,
-    delivered_at = coalesce(t.delivered_at, queue.now()),
-    reported_at = queue.now()
+    generation_started_at = case when p_reset_generation_started_at then fairlane_core.now() else t.generation_started_at end,
+    delivered_at = coalesce(t.delivered_at, fairlane_core.now()),
+    reported_at = fairlane_core.now()
   where t.id = v_task.id
   returning t.* into v_task;
-  perform set_config('queue.mode', '', true);
+  perform set_config('fairlane_core.mode', '', true);
 
   -- With a text an orchestrator says that it has enqueued its children; they may all have ended by now. What follows is
   -- still the reporter's doing.
   if p_status = 'In Progress' and coalesce(p_output_location, '') <> '' then
-    perform queue.note_enqueued(v_task.id, p_output_location);
-    select t.* into v_task from public.tasks as t where t.id = v_task.id;
+    perform fairlane_core.note_enqueued(v_task.id, p_output_location);
+    select t.* into v_task from fairlane.tasks as t where t.id = v_task.id;
   end if;
-  perform queue.say(null);
-  return queue.report_reply(v_task, true);
+  perform fairlane_core.set_event_context(null);
+  return fairlane_core.report_reply(v_task, true);
 end;
 $$;
 
 -- The task that a report is about, locked, and its live relatives when it may end as p_ends_as (Complete, Failed,
 -- Cancelled). 404 TASK_NOT_FOUND when it does not exist; somebody else's task answers exactly like that.
-create function queue.lock_task_for(p_caller queue.caller, p_task_id uuid, p_ends_as text default null)
-returns public.tasks
+create function fairlane_core.lock_task_for(p_caller fairlane_core.caller, p_task_id uuid, p_ends_as text default null)
+returns fairlane.tasks
 language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
 declare
-  v_task public.tasks;
+  v_task fairlane.tasks;
 begin
   -- An app that cancels for its user can come again sooner than a worker.
-  perform queue.open_tables(p_caller.kind <> 'user');
+  perform fairlane_core.open_tables(p_caller.kind <> 'user');
 
   -- Relatives are locked together with the task and before anything else; but nobody locks a stranger's.
   if p_ends_as is not null and exists (
     select
-    from public.tasks as t
+    from fairlane.tasks as t
     where t.id = p_task_id
       and t.status in ('Queued', 'In Progress')
       and (p_caller.kind = 'service' or t.user_id = p_caller.user_id)
   ) then
-    perform queue.lock_relatives(p_task_id, p_ends_as);
+    perform fairlane_core.lock_relatives(p_task_id, p_ends_as);
   end if;
 
   select t.*
   into v_task
-  from public.tasks as t
+  from fairlane.tasks as t
   where t.id = p_task_id
     and (p_caller.kind = 'service' or t.user_id = p_caller.user_id)
   for no key update;
 
   if v_task.id is null then
-    perform queue.refuse(404, 'TASK_NOT_FOUND', pg_catalog.format('There is no task %s', p_task_id));
+    perform fairlane_core.refuse(404, 'TASK_NOT_FOUND', pg_catalog.format('There is no task %s', p_task_id));
   end if;
   return v_task;
 end;
@@ -181,9 +181,9 @@ $$;
 -- What a report writes, taken first, while the caller waits 200 ms for a lock and no longer: a table that somebody has
 -- locked is told at once. From here on only rows can be waited for, the owner's own. For those a report waits longer: its
 -- worker has nothing better to do, and its work must not be lost. But who waits holds a connection that all others need.
--- Takes the tables that reports write, within lock_timeout, and sets lock_timeout to queue.settings.max_report_wait (of
+-- Takes the tables that reports write, within lock_timeout, and sets lock_timeout to fairlane_core.settings.max_report_wait (of
 -- anything but a worker's report: to twice max_lock_wait) until the calling function of the API returns.
-create function queue.open_tables(p_is_report boolean)
+create function fairlane_core.open_tables(p_is_report boolean)
 returns void
 language plpgsql
 volatile
@@ -191,16 +191,16 @@ security invoker
 set search_path = ''
 as $$
 begin
-  lock table public.tasks, public.task_events, public.generations, queue.user_slots, queue.user_lines in row exclusive mode;
-  lock table public.users, public.projects in row share mode;
+  lock table fairlane.tasks, fairlane.task_events, fairlane.generations, fairlane_core.user_slots, fairlane_core.user_queues in row exclusive mode;
+  lock table fairlane.owners, fairlane.projects in row share mode;
   perform set_config('lock_timeout', ceil(1000 * extract(epoch from case when p_is_report then s.max_report_wait else 2 * s.max_lock_wait end)) || 'ms', true)
-  from queue.settings as s;
+  from fairlane_core.settings as s;
 end;
 $$;
 
 -- Whether a caller is the one who runs the task. A lease is no proof here: owners can read it. The service key speaks for
 -- any worker of the fleet, because deployed workers do not say which one they are; a user who has signed in runs nothing.
-create function queue.is_holder(p_caller queue.caller, p_task public.tasks)
+create function fairlane_core.is_holder(p_caller fairlane_core.caller, p_task fairlane.tasks)
 returns boolean
 language plpgsql
 immutable
@@ -218,7 +218,7 @@ $$;
 
 -- A worker that names its lease is told when the task is no longer its own: 409 LEASE_LOST when the token is not the
 -- one of the task's last lease.
-create function queue.refuse_stale_lease(p_task public.tasks, p_lease_token uuid)
+create function fairlane_core.refuse_stale_lease(p_task fairlane.tasks, p_lease_token uuid)
 returns void
 language plpgsql
 immutable
@@ -227,7 +227,7 @@ set search_path = ''
 as $$
 begin
   if p_lease_token is distinct from p_task.lease_token then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       409, 'LEASE_LOST',
       pg_catalog.format('Stop: task %s is no longer yours, it was given to another worker or taken back', p_task.id),
       'Drop this task and claim the next one; nothing was changed'
@@ -237,7 +237,7 @@ end;
 $$;
 
 -- A report other than a result also hears whether it changed anything: a failure may only be recorded.
-create function queue.report_reply(p_task public.tasks, p_changed boolean)
+create function fairlane_core.report_reply(p_task fairlane.tasks, p_changed boolean)
 returns json
 language plpgsql
 stable
@@ -245,14 +245,14 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return queue.task_reply(p_task)::jsonb || jsonb_build_object('changed', p_changed);
+  return fairlane_core.task_reply(p_task)::jsonb || jsonb_build_object('changed', p_changed);
 end;
 $$;
 
 -- What complete and update answer. A repeat gets the same words: whether it was the first is in the history.
 -- The reply about a task: task_id, status, output_location, public_url (once Complete), thumbnail_url, error_message,
 -- attempt, generation_created, generation_id.
-create function queue.task_reply(p_task public.tasks)
+create function fairlane_core.task_reply(p_task fairlane.tasks)
 returns json
 language plpgsql
 stable
@@ -269,7 +269,7 @@ begin
     'error_message', p_task.error_message,
     'attempt', p_task.attempts,
     'generation_created', p_task.generation_created,
-    'generation_id', (select g.id from public.generations as g where g.task_id = p_task.id)
+    'generation_id', (select g.id from fairlane.generations as g where g.task_id = p_task.id)
   );
 end;
 $$;

@@ -2,8 +2,8 @@
 
 -- Puts dead letters back into the queue: the one way out of a final state. The starts so far stay counted, and the task
 -- gets as many more as its type allows.
--- See public.requeue_tasks.
-create function queue.requeue_tasks(
+-- See fairlane.requeue_tasks.
+create function fairlane_core.requeue_tasks(
   p_caller jsonb,
   p_task_ids uuid[],
   p_filter jsonb,
@@ -20,31 +20,31 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 as $$
 declare
   v_max constant integer := 1000;
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service']);
   v_limit integer := coalesce(p_limit, case when p_task_ids is null then 100 else v_max end);
   v_matching uuid[];
   v_ids uuid[];
   v_has_more boolean := false;
 begin
-  perform queue.open_tables(true);
+  perform fairlane_core.open_tables(true);
   if v_limit not between 1 and v_max then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The limit must be 1 to %s, not %s', v_max, p_limit));
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The limit must be 1 to %s, not %s', v_max, p_limit));
   elsif (p_task_ids is null) = (p_filter is null) then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'Name the tasks by their ids or by a filter, one of the two');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'Name the tasks by their ids or by a filter, one of the two');
   end if;
 
   if p_task_ids is not null then
     -- All that are named or none: those that were left out would be thought to run.
     v_matching := array(select distinct x.id from unnest(p_task_ids) as x (id) where x.id is not null);
     if cardinality(v_matching) > v_limit then
-      perform queue.refuse(
+      perform fairlane_core.refuse(
         400, 'INVALID_ARGUMENT',
         pg_catalog.format('One call puts back at most %s tasks, but %s are named; none was put back', v_limit, cardinality(v_matching)),
         pg_catalog.format('Name at most %s at a time, or use a filter and repeat while has_more is true', v_max)
       );
     end if;
   else
-    v_matching := array(select x.id from queue.dead_letters(p_filter, v_limit + 1) as x);
+    v_matching := array(select x.id from fairlane_core.dead_letters(p_filter, v_limit + 1) as x);
     v_has_more := cardinality(v_matching) > v_limit;
     v_matching := v_matching[:v_limit];
   end if;
@@ -54,7 +54,7 @@ begin
   into v_ids
   from (
     select t.id
-    from public.tasks as t
+    from fairlane.tasks as t
     where t.id = any (v_matching)
       and t.status in ('Failed', 'Cancelled')
     order by t.id
@@ -62,27 +62,27 @@ begin
   ) as l;
 
   if v_ids is not null and not coalesce(p_dry_run, false) then
-    perform queue.say(queue.caller_name(v_caller), 'put back by an operator' || coalesce(': ' || queue.cut_text(nullif(p_reason, '')), ''));
-    update public.tasks as t
+    perform fairlane_core.set_event_context(fairlane_core.caller_name(v_caller), 'put back by an operator' || coalesce(': ' || fairlane_core.cut_text(nullif(p_reason, '')), ''));
+    update fairlane.tasks as t
     set status = 'Queued',
       requeue_count = t.requeue_count + 1,
-      max_attempts = t.attempts + queue.max_attempts(t.task_type),
+      max_attempts = t.attempts + fairlane_core.max_attempts(t.task_type),
       available_at = null,
       output_location = null -- the reason of the failure, kept in error_message
     where t.id = any (v_ids);
     -- Tasks that were put back together may wait for one another, and children with a live parent are not stale.
-    perform queue.ask_standing_again(
+    perform fairlane_core.recompute_readiness(
       v_ids
       || array(
         select s.task_id
-        from queue.subtasks as s
-          join public.tasks as t on t.id = s.task_id
+        from fairlane_core.subtasks as s
+          join fairlane.tasks as t on t.id = s.task_id
         where s.orchestrator_id = any (v_ids)
-          and t.standing = 'stale'
+          and t.readiness = 'stale'
       )
     );
-    perform queue.settle_dependants(v_ids, v_ids);
-    perform queue.say(null);
+    perform fairlane_core.unblock_dependents(v_ids, v_ids);
+    perform fairlane_core.set_event_context(null);
   end if;
 
   return json_build_object(
@@ -101,8 +101,8 @@ $$;
 -- not widen what is put back.
 -- Up to p_limit tasks that ended Failed (or Cancelled, if asked for) and match every key of the filter; 400
 -- INVALID_ARGUMENT for an empty filter or an unknown key.
-create function queue.dead_letters(p_filter jsonb, p_limit integer)
-returns setof public.tasks
+create function fairlane_core.dead_letters(p_filter jsonb, p_limit integer)
+returns setof fairlane.tasks
 language plpgsql
 stable
 security invoker
@@ -112,7 +112,7 @@ declare
   v_unknown text[];
 begin
   if jsonb_typeof(p_filter) <> 'object' then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The filter must be a JSON object');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'The filter must be a JSON object');
   end if;
 
   select array_agg(k.name order by k.name)
@@ -123,13 +123,13 @@ begin
   );
 
   if v_unknown is not null or p_filter = '{}' then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT',
       coalesce('The filter does not know ' || array_to_string(v_unknown, ', '), 'The filter names nothing'),
       'Filter by status (Failed or Cancelled), task_type, user_id, project_id, worker_id, error_contains, ended_since, ended_before'
     );
   elsif coalesce(p_filter ->> 'status', 'Failed') not in ('Failed', 'Cancelled') then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT',
       pg_catalog.format('Only Failed and Cancelled tasks can be put back, not %s', p_filter ->> 'status')
     );
@@ -137,7 +137,7 @@ begin
 
   return query
   select t.*
-  from public.tasks as t
+  from fairlane.tasks as t
   where t.status = coalesce(p_filter ->> 'status', 'Failed')
     and (p_filter ->> 'task_type' is null or t.task_type = p_filter ->> 'task_type')
     and (p_filter ->> 'user_id' is null or t.user_id = (p_filter ->> 'user_id')::uuid)
@@ -150,7 +150,7 @@ begin
   limit p_limit;
 exception
   when invalid_text_representation or datetime_field_overflow or invalid_datetime_format then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A value of the filter is not a valid id or time: ' || sqlerrm);
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'A value of the filter is not a valid id or time: ' || sqlerrm);
 end;
 $$;
 
@@ -160,8 +160,8 @@ $$;
 -- What the app did on purpose stays as it is. A task that says that its record was made (generation_created) and has none
 -- had it deleted; a record in another place than its task's output was moved there. Both might be faults all the same,
 -- which no row can tell: they are listed, and mended only for who names them.
--- See public.repair_generations.
-create function queue.repair_generations(p_limit integer, p_dry_run boolean, p_task_ids uuid[])
+-- See fairlane.repair_generations.
+create function fairlane_core.repair_generations(p_limit integer, p_dry_run boolean, p_task_ids uuid[])
 returns json
 language plpgsql
 volatile
@@ -174,12 +174,12 @@ declare
   v_torn uuid[];
   v_doubtful uuid[];
 begin
-  perform queue.open_tables(true);
+  perform fairlane_core.open_tables(true);
   if p_limit is null or p_limit not between 1 and 10000 then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The limit must be 1 to 10000');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'The limit must be 1 to 10000');
   end if;
   if cardinality(p_task_ids) > p_limit then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT', pg_catalog.format('%s ids are more than the limit of %s', cardinality(p_task_ids), p_limit)
     );
   end if;
@@ -188,15 +188,15 @@ begin
   into v_missing
   from (
     select t.id
-    from public.tasks as t
-      join public.task_types as y on y.name = t.task_type and y.creates_generation
-      left join public.generations as g on g.task_id = t.id
+    from fairlane.tasks as t
+      join fairlane.task_types as y on y.name = t.task_type and y.creates_generation
+      left join fairlane.generations as g on g.task_id = t.id
     where t.status = 'Complete'
       and g.id is null
       and case when p_task_ids is null then not t.generation_created else t.id = any (p_task_ids) end
-      and queue.creates_generation(t.task_type, t.params)
+      and fairlane_core.creates_generation(t.task_type, t.params)
       -- A repeated child that is Complete because the first one is shows the first one's record.
-      and not exists (select from queue.subtasks as s where s.task_id = t.id and s.replaced_by is not null)
+      and not exists (select from fairlane_core.subtasks as s where s.task_id = t.id and s.replaced_by is not null)
     order by t.id
     limit p_limit
     for no key update of t skip locked
@@ -206,8 +206,8 @@ begin
   into v_torn
   from (
     select t.id
-    from public.tasks as t
-      join public.generations as g on g.task_id = t.id
+    from fairlane.tasks as t
+      join fairlane.generations as g on g.task_id = t.id
     where t.status = 'Complete'
       and t.id = any (p_task_ids)
       and g.location is distinct from coalesce(t.file_location, t.output_location)
@@ -220,12 +220,12 @@ begin
     into v_doubtful
     from (
       select t.id
-      from public.tasks as t
-        left join public.generations as g on g.task_id = t.id
+      from fairlane.tasks as t
+        left join fairlane.generations as g on g.task_id = t.id
       where t.status = 'Complete'
         and case
           when g.id is not null then g.location is distinct from coalesce(t.file_location, t.output_location)
-          else t.generation_created and queue.creates_generation(t.task_type, t.params)
+          else t.generation_created and fairlane_core.creates_generation(t.task_type, t.params)
         end
       order by t.id
       limit p_limit
@@ -233,16 +233,16 @@ begin
   end if;
 
   if not coalesce(p_dry_run, false) then
-    perform queue.say('queue.repair_generations');
-    update public.tasks as t set generation_created = true where t.id = any (v_missing) and not t.generation_created;
-    perform queue.record_generations(v_missing || v_torn);
-    insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
+    perform fairlane_core.set_event_context('fairlane_core.repair_generations');
+    update fairlane.tasks as t set generation_created = true where t.id = any (v_missing) and not t.generation_created;
+    perform fairlane_core.record_generations(v_missing || v_torn);
+    insert into fairlane.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
     select
-      t.id, t.user_id, queue.now(), t.status, t.status, t.worker_id, t.attempts, 'queue.repair_generations',
+      t.id, t.user_id, fairlane_core.now(), t.status, t.status, t.worker_id, t.attempts, 'fairlane_core.repair_generations',
       case when t.id = any (v_missing) then 'its result record was missing, and was made' else 'its result record named another result, and was mended' end
-    from public.tasks as t
+    from fairlane.tasks as t
     where t.id = any (v_missing || v_torn);
-    perform queue.say(null);
+    perform fairlane_core.set_event_context(null);
   end if;
 
   return json_build_object(

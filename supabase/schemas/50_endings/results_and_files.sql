@@ -1,9 +1,9 @@
--- The result records (public.generations) of completed tasks, and their files: where they go, which are left over, the bucket.
+-- The result records (fairlane.generations) of completed tasks, and their files: where they go, which are left over, the bucket.
 
 -- The result records of tasks that were just completed. Called wherever a task becomes Complete, so there is no way
 -- to complete a task of a type that creates generations without one. A task that was put back and completed again
 -- replaces its record: task and record never name different results.
-create function queue.record_generations(p_task_ids uuid[])
+create function fairlane_core.record_generations(p_task_ids uuid[])
 returns void
 language plpgsql
 volatile
@@ -11,23 +11,23 @@ security invoker
 set search_path = ''
 as $$
 begin
-  insert into public.generations (
+  insert into fairlane.generations (
     task_id, project_id, user_id, type, location, thumbnail_url, params, created_at,
     parent_generation_id, child_order, is_child, based_on
   )
   select
     t.id, t.project_id, t.user_id, y.content_type, coalesce(t.file_location, t.output_location), t.thumbnail_url,
-    queue.without_secrets(t.params),
+    fairlane_core.without_secrets(t.params),
     coalesce(t.generation_processed_at, t.updated_at, t.created_at), -- old rows may lack the first two
     l.parent_generation_id, l.child_order, l.parent_generation_id is not null, l.based_on
-  from public.tasks as t
-    left join public.task_types as y on y.name = t.task_type
-    cross join lateral queue.generation_links(t.id, t.user_id, t.params) as l
+  from fairlane.tasks as t
+    left join fairlane.task_types as y on y.name = t.task_type
+    cross join lateral fairlane_core.generation_links(t.id, t.user_id, t.params) as l
   where t.id = any (p_task_ids)
     and t.status = 'Complete'
     and t.generation_created
     -- A child that is Complete because another one is shows nothing of its own.
-    and not exists (select from queue.subtasks as s where s.task_id = t.id and s.replaced_by is not null)
+    and not exists (select from fairlane_core.subtasks as s where s.task_id = t.id and s.replaced_by is not null)
   on conflict (task_id) do update
     set location = excluded.location,
       thumbnail_url = excluded.thumbnail_url,
@@ -37,7 +37,7 @@ $$;
 
 -- Whether completing a task of this type with these params leaves a result record; params.skip_generation = true says
 -- no.
-create function queue.creates_generation(p_task_type text, p_params jsonb)
+create function fairlane_core.creates_generation(p_task_type text, p_params jsonb)
 returns boolean
 language plpgsql
 stable
@@ -46,7 +46,7 @@ set search_path = ''
 as $$
 begin
   return exists (
-    select from public.task_types as y
+    select from fairlane.task_types as y
     where y.name = p_task_type
       and y.creates_generation
   ) and p_params ->> 'skip_generation' is distinct from 'true';
@@ -57,7 +57,7 @@ $$;
 -- numbered part belongs to what its orchestrator names. A part that is made once more may know its place by its number
 -- alone: it builds on the record at the place before it, and so must the next on its own. What is malformed, or not the
 -- owner's, is left out.
-create function queue.generation_links(
+create function fairlane_core.generation_links(
   p_task_id uuid, p_user_id uuid, p_params jsonb,
   out parent_generation_id uuid, out child_order integer, out based_on uuid
 )
@@ -69,32 +69,32 @@ set search_path = ''
 as $$
 declare
   v_uuid constant text := '^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$';
-  v_part queue.subtasks;
+  v_part fairlane_core.subtasks;
   v_parent uuid := substring(p_params ->> 'parent_generation_id' from v_uuid)::uuid;
   v_based_on uuid := substring(p_params ->> 'based_on' from v_uuid)::uuid;
 begin
-  select s.* into v_part from queue.subtasks as s where s.task_id = p_task_id and s.final_rank in (1, 2);
+  select s.* into v_part from fairlane_core.subtasks as s where s.task_id = p_task_id and s.final_rank in (1, 2);
 
   if v_parent is null and v_part.task_id is not null then
     select substring(o.params ->> 'parent_generation_id' from v_uuid)::uuid
     into v_parent
-    from public.tasks as o
+    from fairlane.tasks as o
     where o.id = v_part.orchestrator_id
       and o.user_id = p_user_id;
   end if;
 
   if v_parent is not null then
-    select g.id into parent_generation_id from public.generations as g where g.id = v_parent and g.user_id = p_user_id;
+    select g.id into parent_generation_id from fairlane.generations as g where g.id = v_parent and g.user_id = p_user_id;
   end if;
   if v_based_on is not null then
-    select g.id into based_on from public.generations as g where g.id = v_based_on and g.user_id = p_user_id;
+    select g.id into based_on from fairlane.generations as g where g.id = v_based_on and g.user_id = p_user_id;
   end if;
   child_order := case
     when parent_generation_id is not null
       then coalesce(
         substring(p_params ->> 'child_order' from '^[0-9]{1,9}$')::integer,
         v_part.part_index,
-        substring(p_params ->> queue.place_key() from '^[0-9]{1,9}$')::integer
+        substring(p_params ->> fairlane_core.place_key() from '^[0-9]{1,9}$')::integer
       )
   end;
 end;
@@ -102,8 +102,8 @@ $$;
 
 -- Whose folder the files of a task go to, and whether it still takes any. Asked before anything is stored, so that
 -- neither a stranger nor a task that has ended leaves an object behind.
--- See public.upload_target.
-create function queue.upload_target(p_caller jsonb, p_task_id uuid, p_lease_token uuid)
+-- See fairlane.upload_target.
+create function fairlane_core.upload_target(p_caller jsonb, p_task_id uuid, p_lease_token uuid)
 returns json
 language plpgsql
 volatile
@@ -113,18 +113,18 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
-  v_task public.tasks := queue.lock_task_for(v_caller, p_task_id);
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task fairlane.tasks := fairlane_core.lock_task_for(v_caller, p_task_id);
 begin
   if p_lease_token is not null then
-    perform queue.refuse_stale_lease(v_task, p_lease_token);
+    perform fairlane_core.refuse_stale_lease(v_task, p_lease_token);
   end if;
 
   -- Whoever has a file for the task has the task: the same proof as any other report.
   if v_task.status = 'In Progress' then
-    update public.tasks as t
-    set delivered_at = coalesce(t.delivered_at, queue.now()),
-      reported_at = queue.now()
+    update fairlane.tasks as t
+    set delivered_at = coalesce(t.delivered_at, fairlane_core.now()),
+      reported_at = fairlane_core.now()
     where t.id = v_task.id;
   end if;
 
@@ -133,7 +133,7 @@ begin
     'user_id', v_task.user_id,
     'status', v_task.status,
     'attempt', v_task.attempts,
-    -- The states from which a task can become Complete, see queue.complete_task.
+    -- The states from which a task can become Complete, see fairlane_core.complete_task.
     'is_open', v_task.status = 'In Progress' or (v_task.status = 'Queued' and v_task.claimed_at is not null)
   );
 end;
@@ -142,8 +142,8 @@ $$;
 -- The files that nobody can have any use for: of tasks that failed, were cancelled or are gone, a day after the upload,
 -- unless something still names them. A page at a time, in the order of names. Only listed here: who deletes the row of an
 -- object leaves its bytes, so that is done through Storage (the function sweep-files).
--- See public.files_to_sweep.
-create function queue.files_to_sweep(p_caller jsonb, p_after text)
+-- See fairlane.files_to_sweep.
+create function fairlane_core.files_to_sweep(p_caller jsonb, p_after text)
 returns json
 language plpgsql
 stable
@@ -161,7 +161,7 @@ declare
   v_last text;
   v_looked integer := 0;
 begin
-  perform queue.resolve_caller(p_caller, array['service']);
+  perform fairlane_core.resolve_caller(p_caller, array['service']);
 
   if to_regclass('storage.objects') is not null then
     with page as materialized (
@@ -184,20 +184,20 @@ begin
       (select count(*) from page as p)
     into v_names, v_last, v_looked
     from files as f
-      left join public.tasks as t on t.id = f.task_id;
+      left join fairlane.tasks as t on t.id = f.task_id;
   end if;
 
   if v_names is not null then
     with texts (said) as (
       select s.said
-      from public.tasks as t
+      from fairlane.tasks as t
         cross join lateral (
           values (t.output_location), (t.file_location), (t.thumbnail_url), (t.result_data::text),
-            (case when t.standing is not null then t.params::text end)
+            (case when t.readiness is not null then t.params::text end)
         ) as s (said)
       union all
       select s.said
-      from public.generations as g
+      from fairlane.generations as g
         cross join lateral (values (g.location), (g.thumbnail_url), (g.params::text)) as s (said)
     ),
     named as (
@@ -220,7 +220,7 @@ end;
 $$;
 
 -- Makes the bucket of results, image_uploads. One that is there keeps its own settings: its owner has chosen them.
-create function queue.make_bucket()
+create function fairlane_core.make_bucket()
 returns void
 language plpgsql
 volatile

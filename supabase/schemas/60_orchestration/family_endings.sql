@@ -4,7 +4,7 @@
 -- children go with it when it was cancelled, and it is judged when children of its have changed.
 -- Moves the counts of the families of these tasks, which went from one status to another, and does what follows from it.
 -- Call it under the owners' locks.
-create function queue.settle_families(p_task_ids uuid[], p_from text[], p_to text[])
+create function fairlane_core.settle_families(p_task_ids uuid[], p_from text[], p_to text[])
 returns void
 language plpgsql
 volatile
@@ -12,19 +12,19 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_changes queue.family_change[];
-  v_change queue.family_change;
+  v_changes fairlane_core.family_change[];
+  v_change fairlane_core.family_change;
   v_cancelled uuid[];
   v_failed uuid[];
 begin
-  -- Most tasks have no family. Each by its key, as in queue.lock_relatives_of.
+  -- Most tasks have no family. Each by its key, as in fairlane_core.lock_relatives_of.
   if not exists (
       select
       from unnest(p_task_ids) as i (id)
         cross join lateral (
-          select from queue.subtasks as s where s.task_id = i.id
+          select from fairlane_core.subtasks as s where s.task_id = i.id
           union all
-          select from queue.orchestrations as o where o.orchestrator_id = i.id
+          select from fairlane_core.orchestrations as o where o.orchestrator_id = i.id
           offset 0
         ) as f
     ) then
@@ -42,22 +42,22 @@ begin
       -- One child by its key: a join may compare each with each.
       cross join lateral (
         select s.orchestrator_id, s.user_id
-        from queue.subtasks as s
+        from fairlane_core.subtasks as s
         where s.task_id = m.task_id
           and s.replaced_by is null
         limit 1
       ) as c
     where exists (
-      select from queue.orchestrations as o where o.orchestrator_id = c.orchestrator_id and o.user_id = c.user_id
+      select from fairlane_core.orchestrations as o where o.orchestrator_id = c.orchestrator_id and o.user_id = c.user_id
     )
     group by c.orchestrator_id
   )
-  select array_agg((c.orchestrator_id, c.open, c.complete, c.failed, c.cancelled)::queue.family_change order by c.orchestrator_id)
+  select array_agg((c.orchestrator_id, c.open, c.complete, c.failed, c.cancelled)::fairlane_core.family_change order by c.orchestrator_id)
   into v_changes
   from change as c;
 
   with ended as (
-    update queue.orchestrations as o
+    update fairlane_core.orchestrations as o
     set ended_as = case when m.new_status in ('Complete', 'Failed', 'Cancelled') then m.new_status end
     from unnest(p_task_ids, p_to) as m (task_id, new_status)
     where o.orchestrator_id = m.task_id
@@ -69,36 +69,36 @@ begin
   into v_cancelled, v_failed
   from ended as e
   where e.ended_as in ('Cancelled', 'Failed')
-    and e.user_id = (select t.user_id from public.tasks as t where t.id = e.orchestrator_id);
+    and e.user_id = (select t.user_id from fairlane.tasks as t where t.id = e.orchestrator_id);
 
   if v_changes is not null then
     foreach v_change in array v_changes loop
-      update queue.orchestrations as o
+      update fairlane_core.orchestrations as o
       set open_count = o.open_count + v_change.open,
         complete_count = o.complete_count + v_change.complete,
         failed_count = o.failed_count + v_change.failed,
         cancelled_count = o.cancelled_count + v_change.cancelled,
-        changed_at = queue.now()
+        changed_at = fairlane_core.now()
       where o.orchestrator_id = v_change.orchestrator_id;
     end loop;
     foreach v_change in array v_changes loop
-      perform queue.judge_orchestration(v_change.orchestrator_id);
+      perform fairlane_core.finish_orchestrator(v_change.orchestrator_id);
     end loop;
   end if;
 
   if v_cancelled is not null then
-    perform queue.cancel_children(v_cancelled, 'Cancelled');
+    perform fairlane_core.cancel_children(v_cancelled, 'Cancelled');
   end if;
   if v_failed is not null then
-    perform queue.fail_children(v_failed);
+    perform fairlane_core.fail_children(v_failed);
   end if;
 end;
 $$;
 
 -- The open children of orchestrators that were Cancelled or deleted go with them; what is finished stays. One that
--- somebody is just changing is left to queue.mend_orchestrations: nobody waits for a task while he holds an owner. Of
--- more than a hundred it is only noted that they are to be cancelled (queue.settle_deferred). Returns how many were.
-create function queue.cancel_children(p_orchestrator_ids uuid[], p_what text)
+-- somebody is just changing is left to fairlane_core.repair_orchestrations: nobody waits for a task while he holds an owner. Of
+-- more than a hundred it is only noted that they are to be cancelled (fairlane_core.settle_deferred). Returns how many were.
+create function fairlane_core.cancel_children(p_orchestrator_ids uuid[], p_what text)
 returns integer
 language plpgsql
 volatile
@@ -107,23 +107,23 @@ set search_path = ''
 as $$
 declare
   v_most constant integer := 100;
-  v_ends queue.task_end[];
+  v_ends fairlane_core.task_end[];
 begin
   if (
     select count(*)
     from (
       select
       from unnest(p_orchestrator_ids) as o (id)
-        cross join lateral unnest(queue.next_relatives(o.id, true, null, v_most + 1))
+        cross join lateral unnest(fairlane_core.next_relatives(o.id, true, null, v_most + 1))
       limit v_most + 1
     ) as n
   ) > v_most then
-    insert into queue.deferred_work (kind, task_id, user_id, status, since)
-    select 'children', o.orchestrator_id, o.user_id, p_what, queue.now()
-    from queue.orchestrations as o
+    insert into fairlane_core.deferred_work (kind, task_id, user_id, status, since)
+    select 'children', o.orchestrator_id, o.user_id, p_what, fairlane_core.now()
+    from fairlane_core.orchestrations as o
     where o.orchestrator_id = any (p_orchestrator_ids)
       and not exists (
-        select from queue.deferred_work as w where w.task_id = o.orchestrator_id and w.kind = 'children' and w.only_id is null
+        select from fairlane_core.deferred_work as w where w.task_id = o.orchestrator_id and w.kind = 'children' and w.only_id is null
       );
     return 0;
   end if;
@@ -131,13 +131,13 @@ begin
   select array_agg((
     c.id, c.user_id, 'Cancelled',
     pg_catalog.format('Cascaded failed from related task %s: its orchestrator was %s', c.orchestrator_id, p_what)
-  )::queue.task_end)
+  )::fairlane_core.task_end)
   into v_ends
   from (
     select t.id, t.user_id, s.orchestrator_id
-    from queue.subtasks as s
-      join queue.orchestrations as o on o.orchestrator_id = s.orchestrator_id and o.user_id = s.user_id
-      join public.tasks as t on t.id = s.task_id and t.user_id = s.user_id
+    from fairlane_core.subtasks as s
+      join fairlane_core.orchestrations as o on o.orchestrator_id = s.orchestrator_id and o.user_id = s.user_id
+      join fairlane.tasks as t on t.id = s.task_id and t.user_id = s.user_id
     where s.orchestrator_id = any (p_orchestrator_ids)
       and t.status in ('Queued', 'In Progress')
     order by t.id
@@ -147,16 +147,16 @@ begin
   if v_ends is null then
     return 0;
   end if;
-  perform queue.end_tasks(v_ends);
+  perform fairlane_core.end_tasks(v_ends);
   return cardinality(v_ends);
 end;
 $$;
 
 -- Where the settings say so, the queued children of orchestrators that failed fail with them: nothing can come of their
 -- family any more. Those that run finish. Nobody waits for a task while he holds an owner, so one that somebody is just
--- changing, and more than a hundred children, are left to queue.settle_deferred; that comes late (p_is_late), and
+-- changing, and more than a hundred children, are left to fairlane_core.settle_deferred; that comes late (p_is_late), and
 -- leaves those that an operator has put back since. Returns how many failed.
-create function queue.fail_children(p_orchestrator_ids uuid[], p_is_late boolean default false)
+create function fairlane_core.fail_children(p_orchestrator_ids uuid[], p_is_late boolean default false)
 returns integer
 language plpgsql
 volatile
@@ -169,41 +169,41 @@ declare
   v_mine uuid[];
   v_count integer := 0;
 begin
-  if not (select s.fails_siblings from queue.settings as s) then
+  if not (select s.fails_siblings from fairlane_core.settings as s) then
     return 0;
   end if;
 
   for v_orchestrator in
     select o.orchestrator_id, o.user_id, pg_catalog.left(nullif(t.error_message, ''), 500) as reason,
-      -- The child that is the cause, as its orchestrator has been told (queue.judge_orchestration).
+      -- The child that is the cause, as its orchestrator has been told (fairlane_core.finish_orchestrator).
       coalesce(
         substring(t.error_message from '^Cascaded failed from related task ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})')::uuid,
         o.orchestrator_id
       ) as root_id
-    from queue.orchestrations as o
-      join public.tasks as t on t.id = o.orchestrator_id and t.user_id = o.user_id
+    from fairlane_core.orchestrations as o
+      join fairlane.tasks as t on t.id = o.orchestrator_id and t.user_id = o.user_id
     where o.orchestrator_id = any (p_orchestrator_ids)
       and t.status = 'Failed'
     order by o.orchestrator_id
   loop
     -- Work for later says it of all of its children; once is enough.
     continue when exists (
-      select from queue.deferred_work as w where w.task_id = v_orchestrator.orchestrator_id and w.kind = 'siblings' and w.only_id is null
+      select from fairlane_core.deferred_work as w where w.task_id = v_orchestrator.orchestrator_id and w.kind = 'siblings' and w.only_id is null
     );
-    if cardinality(queue.next_relatives(v_orchestrator.orchestrator_id, true, null, v_most + 1)) > v_most then
+    if cardinality(fairlane_core.next_relatives(v_orchestrator.orchestrator_id, true, null, v_most + 1)) > v_most then
       -- Found late, there may be nothing but children that run, or that an operator has put back.
       if not p_is_late or exists (
         select
-        from queue.subtasks as s
-          join public.tasks as t on t.id = s.task_id
+        from fairlane_core.subtasks as s
+          join fairlane.tasks as t on t.id = s.task_id
         where s.orchestrator_id = v_orchestrator.orchestrator_id
           and t.status = 'Queued'
           and t.requeue_count = 0
       ) then
-        insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
+        insert into fairlane_core.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
         values (
           'siblings', v_orchestrator.orchestrator_id, v_orchestrator.user_id, 'Failed', v_orchestrator.root_id,
-          v_orchestrator.reason, queue.now()
+          v_orchestrator.reason, fairlane_core.now()
         );
       end if;
       continue;
@@ -211,8 +211,8 @@ begin
 
     v_mine := array(
       select t.id
-      from queue.subtasks as s
-        join public.tasks as t on t.id = s.task_id and t.user_id = s.user_id
+      from fairlane_core.subtasks as s
+        join fairlane.tasks as t on t.id = s.task_id and t.user_id = s.user_id
       where s.orchestrator_id = v_orchestrator.orchestrator_id
         and s.user_id = v_orchestrator.user_id
         and t.status = 'Queued'
@@ -220,18 +220,18 @@ begin
       order by t.id
       for no key update of t skip locked
     );
-    insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, only_id, since)
+    insert into fairlane_core.deferred_work (kind, task_id, user_id, status, root_id, reason, only_id, since)
     select
       'siblings', v_orchestrator.orchestrator_id, v_orchestrator.user_id, 'Failed', v_orchestrator.root_id,
-      v_orchestrator.reason, t.id, queue.now()
-    from queue.subtasks as s
-      join public.tasks as t on t.id = s.task_id and t.user_id = s.user_id
+      v_orchestrator.reason, t.id, fairlane_core.now()
+    from fairlane_core.subtasks as s
+      join fairlane.tasks as t on t.id = s.task_id and t.user_id = s.user_id
     where s.orchestrator_id = v_orchestrator.orchestrator_id
       and s.user_id = v_orchestrator.user_id
       and t.status = 'Queued'
       and t.id <> all (v_mine)
       and not p_is_late;
-    perform queue.end_siblings(v_mine, v_orchestrator.user_id, v_orchestrator.orchestrator_id, v_orchestrator.root_id, v_orchestrator.reason);
+    perform fairlane_core.end_siblings(v_mine, v_orchestrator.user_id, v_orchestrator.orchestrator_id, v_orchestrator.root_id, v_orchestrator.reason);
     v_count := v_count + cardinality(v_mine);
   end loop;
   return v_count;
@@ -239,9 +239,9 @@ end;
 $$;
 
 -- The end of children whose family has failed, in the words that deployed debug tools look for. The owner is locked by now,
--- so what waits for them is not: most of it is among them, and the rest follows in its turn (queue.settle_deferred).
+-- so what waits for them is not: most of it is among them, and the rest follows in its turn (fairlane_core.settle_deferred).
 -- Ends these children Failed, because the task p_root_id has failed and their orchestrator with it.
-create function queue.end_siblings(p_task_ids uuid[], p_user_id uuid, p_orchestrator_id uuid, p_root_id uuid, p_reason text)
+create function fairlane_core.end_siblings(p_task_ids uuid[], p_user_id uuid, p_orchestrator_id uuid, p_root_id uuid, p_reason text)
 returns void
 language plpgsql
 volatile
@@ -250,20 +250,20 @@ set search_path = ''
 as $$
 begin
   if cardinality(p_task_ids) > 0 then
-    insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
-    select 'lost', m.id, p_user_id, 'Failed', p_root_id, p_reason, queue.now()
+    insert into fairlane_core.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
+    select 'lost', m.id, p_user_id, 'Failed', p_root_id, p_reason, fairlane_core.now()
     from unnest(p_task_ids) as m (id)
     where exists (
-      select from queue.task_dependencies as d where d.depends_on = m.id and d.task_id <> all (p_task_ids)
+      select from fairlane_core.task_dependencies as d where d.depends_on = m.id and d.task_id <> all (p_task_ids)
     );
-    perform queue.end_tasks(array(
+    perform fairlane_core.end_tasks(array(
       select (
         m.id, p_user_id, 'Failed',
         pg_catalog.format(
           'Cascaded failed from related task %s: orchestrator %s has Failed%s', p_root_id, p_orchestrator_id,
           ' (' || p_reason || ')'
         )
-      )::queue.task_end
+      )::fairlane_core.task_end
       from unnest(p_task_ids) as m (id)
     ), p_in_turn => true);
   end if;

@@ -5,7 +5,7 @@
 -- the task.
 -- Remembers that this orchestrator has enqueued its children in its present start, and ends it if they have all ended or
 -- been deleted, or if it says (p_report) that there are none to come. Nothing for other tasks.
-create function queue.note_enqueued(p_task_id uuid, p_report text default null)
+create function fairlane_core.note_enqueued(p_task_id uuid, p_report text default null)
 returns void
 language plpgsql
 volatile
@@ -13,44 +13,44 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_task public.tasks;
+  v_task fairlane.tasks;
   v_had_children boolean;
-  v_event constant text := coalesce(current_setting('queue.event', true), '');
+  v_event constant text := coalesce(current_setting('fairlane_core.event', true), '');
 begin
-  select t.* into v_task from public.tasks as t where t.id = p_task_id;
+  select t.* into v_task from fairlane.tasks as t where t.id = p_task_id;
   if v_task.user_id is null
     or (
-      v_task.takes_slot and not (queue.has_nothing_to_enqueue(p_report) and v_task.task_type like '%orchestrat%')
-      and not exists (select from queue.orchestrations as o where o.orchestrator_id = p_task_id)
+      v_task.takes_slot and not (fairlane_core.has_nothing_to_enqueue(p_report) and v_task.task_type like '%orchestrat%')
+      and not exists (select from fairlane_core.orchestrations as o where o.orchestrator_id = p_task_id)
     ) then
     return; -- no orchestrator
   end if;
 
-  perform from queue.user_slots as s where s.user_id = v_task.user_id for no key update;
-  if queue.has_nothing_to_enqueue(p_report) and v_task.status = 'In Progress' and not exists (
-    select from queue.subtasks as s where s.orchestrator_id = v_task.id and s.user_id = v_task.user_id
+  perform from fairlane_core.user_slots as s where s.user_id = v_task.user_id for no key update;
+  if fairlane_core.has_nothing_to_enqueue(p_report) and v_task.status = 'In Progress' and not exists (
+    select from fairlane_core.subtasks as s where s.orchestrator_id = v_task.id and s.user_id = v_task.user_id
   ) then
-    perform queue.say(queue.actor(), 'it has nothing to enqueue', jsonb_build_object('report', p_report));
-    update public.tasks as t
+    perform fairlane_core.set_event_context(fairlane_core.actor(), 'it has nothing to enqueue', jsonb_build_object('report', p_report));
+    update fairlane.tasks as t
     set status = 'Complete', output_location = null, error_message = null
     where t.id = v_task.id;
-    perform set_config('queue.event', v_event, true);
+    perform set_config('fairlane_core.event', v_event, true);
     return;
   end if;
 
   -- Families are counted from their first child on.
   v_had_children := exists (
-    select from queue.orchestrations as o where o.orchestrator_id = v_task.id and o.enqueued_attempt is null
+    select from fairlane_core.orchestrations as o where o.orchestrator_id = v_task.id and o.enqueued_attempt is null
   );
-  insert into queue.orchestrations as o (orchestrator_id, user_id, enqueued_attempt, changed_at)
-  values (v_task.id, v_task.user_id, v_task.attempts, queue.now())
+  insert into fairlane_core.orchestrations as o (orchestrator_id, user_id, enqueued_attempt, changed_at)
+  values (v_task.id, v_task.user_id, v_task.attempts, fairlane_core.now())
   on conflict (orchestrator_id) do update
     set enqueued_attempt = excluded.enqueued_attempt,
       changed_at = excluded.changed_at
     where o.enqueued_attempt is distinct from excluded.enqueued_attempt;
-  perform queue.judge_orchestration(p_task_id);
-  if v_had_children and queue.has_enqueued(p_report) then
-    perform queue.cancel_childless(p_task_id, 'all children were deleted');
+  perform fairlane_core.finish_orchestrator(p_task_id);
+  if v_had_children and fairlane_core.has_enqueued(p_report) then
+    perform fairlane_core.cancel_childless(p_task_id, 'all children were deleted');
   end if;
 end;
 $$;
@@ -58,7 +58,7 @@ $$;
 -- Ends an orchestrator as its children say, once it has enqueued all of them: Failed as soon as one has failed for good;
 -- when all have ended, Cancelled if one was, else Complete with what the final child made. Returns how it ended; null =
 -- not yet. The caller holds the locks on the orchestrator and on its owner.
-create function queue.judge_orchestration(p_orchestrator_id uuid, p_is_quiet boolean default false)
+create function fairlane_core.finish_orchestrator(p_orchestrator_id uuid, p_is_quiet boolean default false)
 returns text
 language plpgsql
 volatile
@@ -67,23 +67,23 @@ set search_path = ''
 as $$
 declare
   v_look constant integer := 1000;
-  v_family queue.orchestrations;
-  v_task public.tasks;
+  v_family fairlane_core.orchestrations;
+  v_task fairlane.tasks;
   v_verdict text;
   v_final_id uuid;
-  v_child public.tasks;
+  v_child fairlane.tasks;
 begin
-  select o.* into v_family from queue.orchestrations as o where o.orchestrator_id = p_orchestrator_id;
+  select o.* into v_family from fairlane_core.orchestrations as o where o.orchestrator_id = p_orchestrator_id;
   if v_family.orchestrator_id is null or v_family.ended_as is not null then
     return null;
   end if;
-  select t.* into v_task from public.tasks as t where t.id = p_orchestrator_id;
+  select t.* into v_task from fairlane.tasks as t where t.id = p_orchestrator_id;
   -- One that has enqueued everything, or that has said so in this start while there are no children, needs no worker any
-  -- more, and takes none of its owner's places. By children that are not there it is not judged (queue.is_enqueued).
-  if v_task.standing = 'active' and not v_task.takes_slot
-    and not queue.is_handed_over(v_task.id, v_task.lease_token)
-    and (v_family.enqueued_attempt = v_task.attempts or queue.is_enqueued(v_family, v_task)) then
-    perform queue.hand_over(v_task);
+  -- more, and takes none of its owner's places. By children that are not there it is not judged (fairlane_core.is_enqueued).
+  if v_task.readiness = 'active' and not v_task.takes_slot
+    and not fairlane_core.is_handed_over(v_task.id, v_task.lease_token)
+    and (v_family.enqueued_attempt = v_task.attempts or fairlane_core.is_enqueued(v_family, v_task)) then
+    perform fairlane_core.hand_over(v_task);
   end if;
 
   v_verdict := case
@@ -98,7 +98,7 @@ begin
 
   -- One that was put back waits for a worker to go on; only when nothing is left to do it is not asked to.
   if not (v_task.status = 'In Progress' or (v_task.status = 'Queued' and v_task.claimed_at is not null and v_verdict = 'Complete'))
-    or not queue.is_enqueued(v_family, v_task, p_is_quiet) then
+    or not fairlane_core.is_enqueued(v_family, v_task, p_is_quiet) then
     return null;
   end if;
 
@@ -106,17 +106,17 @@ begin
     -- The first entry of an index, however many children there are.
     select s.task_id
     into v_final_id
-    from queue.subtasks as s
+    from fairlane_core.subtasks as s
     where s.orchestrator_id = p_orchestrator_id
       and s.user_id = v_family.user_id
       and s.replaced_by is null
     order by s.final_rank desc, s.part_index desc nulls last, s.seq desc
     limit 1;
-    select t.* into v_child from public.tasks as t where t.id = v_final_id;
+    select t.* into v_child from fairlane.tasks as t where t.id = v_final_id;
     -- What a part says of itself is for its neighbours; the whole shows the file.
     v_child.output_location := coalesce(v_child.file_location, v_child.output_location);
     v_child.file_location := null;
-    perform queue.complete_for(v_task.id, v_child, 'all of its children are complete');
+    perform fairlane_core.complete_for(v_task.id, v_child, 'all of its children are complete');
     return v_verdict;
   end if;
 
@@ -128,33 +128,33 @@ begin
       (
         select e.task_id
         from (
-          select x.task_id from public.task_events as x where x.user_id = v_family.user_id order by x.id desc limit v_look
+          select x.task_id from fairlane.task_events as x where x.user_id = v_family.user_id order by x.id desc limit v_look
         ) as e
       )
       union
-      (select k.task_id from queue.subtasks as k where k.orchestrator_id = p_orchestrator_id order by k.task_id limit v_look)
+      (select k.task_id from fairlane_core.subtasks as k where k.orchestrator_id = p_orchestrator_id order by k.task_id limit v_look)
     ) as c
-    join queue.subtasks as s on s.task_id = c.task_id
-    join public.tasks as t on t.id = s.task_id
+    join fairlane_core.subtasks as s on s.task_id = c.task_id
+    join fairlane.tasks as t on t.id = s.task_id
   where s.orchestrator_id = p_orchestrator_id
     and s.user_id = v_family.user_id
     and s.replaced_by is null
     and t.status = v_verdict
   order by t.error_message like 'Cascaded failed from%', s.seq
   limit 1;
-  perform queue.end_tasks(array[(
+  perform fairlane_core.end_tasks(array[(
     v_task.id, v_task.user_id, v_verdict,
     pg_catalog.format(
       'Cascaded failed from related task %s: %s', coalesce(v_child.id::text, 'among its children'),
       concat_ws(': ', coalesce(v_child.task_type || ' ' || v_child.status, v_verdict), pg_catalog.left(nullif(v_child.error_message, ''), 500))
     )
-  )::queue.task_end]);
+  )::fairlane_core.task_end]);
   return v_verdict;
 end;
 $$;
 
 -- Completes a task with what another one made.
-create function queue.complete_for(p_task_id uuid, p_source public.tasks, p_reason text)
+create function fairlane_core.complete_for(p_task_id uuid, p_source fairlane.tasks, p_reason text)
 returns void
 language plpgsql
 volatile
@@ -162,24 +162,24 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_event constant text := coalesce(current_setting('queue.event', true), '');
+  v_event constant text := coalesce(current_setting('fairlane_core.event', true), '');
 begin
-  perform queue.say(queue.actor(), p_reason, jsonb_build_object('result_of', p_source.id));
-  update public.tasks as t
+  perform fairlane_core.set_event_context(fairlane_core.actor(), p_reason, jsonb_build_object('result_of', p_source.id));
+  update fairlane.tasks as t
   set status = 'Complete',
     output_location = p_source.output_location,
     file_location = p_source.file_location,
     thumbnail_url = coalesce(p_source.thumbnail_url, t.thumbnail_url),
     error_message = null
   where t.id = p_task_id;
-  perform set_config('queue.event', v_event, true);
+  perform set_config('fairlane_core.event', v_event, true);
 end;
 $$;
 
 -- Cancels an orchestrator with the reason if it runs, had enqueued all of its children in this start, and they are all
 -- gone: nothing is left that could end it, and no worker is to enqueue them again, because somebody took them away. The
 -- caller holds the locks on the orchestrator and on its owner.
-create function queue.cancel_childless(p_orchestrator_id uuid, p_reason text)
+create function fairlane_core.cancel_childless(p_orchestrator_id uuid, p_reason text)
 returns void
 language plpgsql
 volatile
@@ -187,9 +187,9 @@ security invoker
 set search_path = ''
 as $$
 begin
-  perform queue.end_tasks(array_agg((t.id, t.user_id, 'Cancelled', p_reason)::queue.task_end))
-  from queue.orchestrations as o
-    join public.tasks as t on t.id = o.orchestrator_id and t.user_id = o.user_id
+  perform fairlane_core.end_tasks(array_agg((t.id, t.user_id, 'Cancelled', p_reason)::fairlane_core.task_end))
+  from fairlane_core.orchestrations as o
+    join fairlane.tasks as t on t.id = o.orchestrator_id and t.user_id = o.user_id
   where o.orchestrator_id = p_orchestrator_id
     and o.ended_as is null
     and o.enqueued_attempt = t.attempts
@@ -201,7 +201,7 @@ $$;
 
 -- An orchestrator that has enqueued everything only waits for its children: no death, silence or timeout of the worker
 -- that ran it concerns it.
-create function queue.needs_no_worker(p_task public.tasks)
+create function fairlane_core.is_waiting_for_children(p_task fairlane.tasks)
 returns boolean
 language plpgsql
 stable
@@ -209,16 +209,16 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_family queue.orchestrations;
+  v_family fairlane_core.orchestrations;
 begin
-  select o.* into v_family from queue.orchestrations as o where o.orchestrator_id = p_task.id;
-  return v_family.orchestrator_id is not null and queue.is_enqueued(v_family, p_task);
+  select o.* into v_family from fairlane_core.orchestrations as o where o.orchestrator_id = p_task.id;
+  return v_family.orchestrator_id is not null and fairlane_core.is_enqueued(v_family, p_task);
 end;
 $$;
 
 -- Whether an orchestrator has enqueued all of its children: it said so in its present start, or as many are there as its
 -- params announce. Before that nobody judges it by the children it has.
-create function queue.is_enqueued(p_family queue.orchestrations, p_task public.tasks, p_is_quiet boolean default false)
+create function fairlane_core.is_enqueued(p_family fairlane_core.orchestrations, p_task fairlane.tasks, p_is_quiet boolean default false)
 returns boolean
 language plpgsql
 stable
@@ -231,6 +231,6 @@ begin
   elsif p_family.enqueued_attempt = p_task.attempts then
     return true;
   end if;
-  return queue.has_expected_children(p_family, p_task.params, p_is_quiet);
+  return fairlane_core.has_expected_children(p_family, p_task.params, p_is_quiet);
 end;
 $$;

@@ -5,7 +5,7 @@
 -- whoever waited for it waits for the new child.
 -- Lets a new child take the place of the one that is the same part under another id, or the place beside it when that is
 -- Complete. Call it under the locks of both and of their owner.
-create function queue.replace_part(p_task_id uuid)
+create function fairlane_core.replace_part(p_task_id uuid)
 returns void
 language plpgsql
 volatile
@@ -13,15 +13,15 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_new queue.subtasks;
-  v_old queue.subtasks;
-  v_old_task public.tasks;
+  v_new fairlane_core.subtasks;
+  v_old fairlane_core.subtasks;
+  v_old_task fairlane.tasks;
 begin
-  select s.* into v_new from queue.subtasks as s where s.task_id = p_task_id;
+  select s.* into v_new from fairlane_core.subtasks as s where s.task_id = p_task_id;
 
   select s.*
   into v_old
-  from queue.subtasks as s
+  from fairlane_core.subtasks as s
   where s.orchestrator_id = v_new.orchestrator_id
     and s.final_rank = v_new.final_rank
     and s.part_index = v_new.part_index
@@ -36,32 +36,32 @@ begin
     return;
   end if;
 
-  select t.* into v_old_task from public.tasks as t where t.id = v_old.task_id;
+  select t.* into v_old_task from fairlane.tasks as t where t.id = v_old.task_id;
   -- Who waits for the old one does not stand in for it.
-  if v_old_task.id is null or queue.waits_for(v_new.task_id, v_old.task_id, v_new.user_id) then
+  if v_old_task.id is null or fairlane_core.waits_for(v_new.task_id, v_old.task_id, v_new.user_id) then
     return;
   end if;
 
   if v_old_task.status = 'Complete' then
-    update queue.subtasks as s set replaced_by = v_old.task_id where s.task_id = v_new.task_id;
-    perform queue.count_child(v_new, 'Queued', -1);
+    update fairlane_core.subtasks as s set replaced_by = v_old.task_id where s.task_id = v_new.task_id;
+    perform fairlane_core.count_child(v_new, 'Queued', -1);
     -- Proof of a start, which a result needs.
-    update public.tasks as t set claimed_at = queue.now() where t.id = v_new.task_id;
-    perform queue.complete_for(
+    update fairlane.tasks as t set claimed_at = fairlane_core.now() where t.id = v_new.task_id;
+    perform fairlane_core.complete_for(
       v_new.task_id, v_old_task, pg_catalog.format('the same part is Complete already, as task %s', v_old.task_id)
     );
-    update public.tasks as t set generation_created = false where t.id = v_new.task_id;
+    update fairlane.tasks as t set generation_created = false where t.id = v_new.task_id;
     return;
   end if;
 
-  update queue.subtasks as s
+  update fairlane_core.subtasks as s
   set replaced_by = v_new.task_id
   where s.task_id = v_old.task_id or s.replaced_by = v_old.task_id;
-  perform queue.count_child(v_old, v_old_task.status, -1);
-  perform queue.move_dependants(v_old.task_id, v_new.task_id, v_new.user_id);
-  perform queue.end_tasks(array[(
+  perform fairlane_core.count_child(v_old, v_old_task.status, -1);
+  perform fairlane_core.move_dependents(v_old.task_id, v_new.task_id, v_new.user_id);
+  perform fairlane_core.end_tasks(array[(
     v_old.task_id, v_old.user_id, 'Cancelled', pg_catalog.format('replaced by %s', v_new.task_id)
-  )::queue.task_end]);
+  )::fairlane_core.task_end]);
 end;
 $$;
 
@@ -70,7 +70,7 @@ $$;
 -- replaced counts again, and is put back if it was cancelled for it. The caller holds the locks of all of them.
 -- Takes these tasks, which have or had these statuses, out of their families, lets replaced ones take their places again,
 -- and returns the orchestrators that are to be judged anew.
-create function queue.take_out_children(p_task_ids uuid[], p_statuses text[])
+create function fairlane_core.take_out_children(p_task_ids uuid[], p_statuses text[])
 returns uuid[]
 language plpgsql
 volatile
@@ -79,33 +79,33 @@ set search_path = ''
 as $$
 declare
   v_gone record;
-  v_heir queue.subtasks;
-  v_heir_task public.tasks;
+  v_heir fairlane_core.subtasks;
+  v_heir_task fairlane.tasks;
   v_orchestrators uuid[];
 begin
   -- What was complete stays complete when a part of it goes: nobody will enqueue that part again.
-  update queue.orchestrations as o
+  update fairlane_core.orchestrations as o
   set enqueued_attempt = t.attempts
-  from public.tasks as t
+  from fairlane.tasks as t
   where o.orchestrator_id = any (array(
       select s.orchestrator_id
       from unnest(p_task_ids) as i (id)
         cross join lateral (
-          select c.orchestrator_id from queue.subtasks as c where c.task_id = i.id and c.replaced_by is null offset 0
+          select c.orchestrator_id from fairlane_core.subtasks as c where c.task_id = i.id and c.replaced_by is null offset 0
         ) as s
     ))
     and o.ended_as is null
     and t.id = o.orchestrator_id
     and t.status = 'In Progress'
     and o.enqueued_attempt is distinct from t.attempts
-    and queue.is_enqueued(o, t);
+    and fairlane_core.is_enqueued(o, t);
 
   -- One child by its key: a join may compare each with each.
   with gone as materialized (
     select c.orchestrator_id, c.user_id, c.final_rank, g.status
     from unnest(p_task_ids, p_statuses) as g (task_id, status)
       cross join lateral (
-        select s.* from queue.subtasks as s where s.task_id = g.task_id and s.replaced_by is null limit 1
+        select s.* from fairlane_core.subtasks as s where s.task_id = g.task_id and s.replaced_by is null limit 1
       ) as c
   ),
   change as materialized (
@@ -124,7 +124,7 @@ begin
   ),
   -- Each family once, however many go: every change of a row leaves a version that the next one has to pass.
   counted as (
-    update queue.orchestrations as o
+    update fairlane_core.orchestrations as o
     set open_count = o.open_count - c.open,
       complete_count = o.complete_count - c.complete,
       failed_count = o.failed_count - c.failed,
@@ -132,7 +132,7 @@ begin
       part_count = o.part_count - c.parts,
       merge_count = o.merge_count - c.merges,
       final_count = o.final_count - c.finals,
-      changed_at = queue.now()
+      changed_at = fairlane_core.now()
     from change as c
     where o.orchestrator_id = c.orchestrator_id
       and o.user_id = c.user_id
@@ -140,43 +140,43 @@ begin
   select array_agg(distinct c.orchestrator_id order by c.orchestrator_id) into v_orchestrators from change as c;
 
   -- Most have neither replaced another one nor been replaced.
-  delete from queue.subtasks as s
+  delete from fairlane_core.subtasks as s
   where s.task_id = any (p_task_ids)
     and s.replaced_by is null
-    and not exists (select from queue.subtasks as r where r.replaced_by = s.task_id);
+    and not exists (select from fairlane_core.subtasks as r where r.replaced_by = s.task_id);
 
   for v_gone in
     select c.child, o.ended_as
     from unnest(p_task_ids) as g (task_id)
-      cross join lateral (select s as child from queue.subtasks as s where s.task_id = g.task_id limit 1) as c
-      left join queue.orchestrations as o
+      cross join lateral (select s as child from fairlane_core.subtasks as s where s.task_id = g.task_id limit 1) as c
+      left join fairlane_core.orchestrations as o
         on o.orchestrator_id = (c.child).orchestrator_id and o.user_id = (c.child).user_id
   loop
-    delete from queue.subtasks as s where s.task_id = (v_gone.child).task_id;
+    delete from fairlane_core.subtasks as s where s.task_id = (v_gone.child).task_id;
     if (v_gone.child).replaced_by is not null then
       -- Whoever waited for a copy may as well wait for the child that counts.
-      perform queue.move_dependants((v_gone.child).task_id, (v_gone.child).replaced_by, (v_gone.child).user_id);
+      perform fairlane_core.move_dependents((v_gone.child).task_id, (v_gone.child).replaced_by, (v_gone.child).user_id);
       continue;
     end if;
 
     select s.*
     into v_heir
-    from queue.subtasks as s
-      join public.tasks as t on t.id = s.task_id
+    from fairlane_core.subtasks as s
+      join fairlane.tasks as t on t.id = s.task_id
     where s.replaced_by = (v_gone.child).task_id
     order by t.status = 'Complete' desc, s.seq
     limit 1;
     continue when v_heir.task_id is null;
 
-    update queue.subtasks as s
+    update fairlane_core.subtasks as s
     set replaced_by = case when s.task_id <> v_heir.task_id then v_heir.task_id end
     where s.replaced_by = (v_gone.child).task_id;
-    perform queue.move_dependants((v_gone.child).task_id, v_heir.task_id, v_heir.user_id);
+    perform fairlane_core.move_dependents((v_gone.child).task_id, v_heir.task_id, v_heir.user_id);
 
-    select t.* into v_heir_task from public.tasks as t where t.id = v_heir.task_id;
-    perform queue.count_child(v_heir, v_heir_task.status, 1);
+    select t.* into v_heir_task from fairlane.tasks as t where t.id = v_heir.task_id;
+    perform fairlane_core.count_child(v_heir, v_heir_task.status, 1);
     if v_heir_task.status = 'Cancelled' and v_gone.ended_as is null then
-      perform queue.put_back_part(v_heir.task_id, (v_gone.child).task_id);
+      perform fairlane_core.requeue_lost_part(v_heir.task_id, (v_gone.child).task_id);
     end if;
   end loop;
 
@@ -185,7 +185,7 @@ end;
 $$;
 
 -- Queues a child again that was cancelled because another one took its place, and that one is gone.
-create function queue.put_back_part(p_task_id uuid, p_gone uuid)
+create function fairlane_core.requeue_lost_part(p_task_id uuid, p_gone uuid)
 returns void
 language plpgsql
 volatile
@@ -193,14 +193,14 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_event constant text := coalesce(current_setting('queue.event', true), '');
+  v_event constant text := coalesce(current_setting('fairlane_core.event', true), '');
 begin
-  perform queue.say(queue.actor(), pg_catalog.format('put back: task %s, which had replaced it, was deleted', p_gone));
-  update public.tasks as t
+  perform fairlane_core.set_event_context(fairlane_core.actor(), pg_catalog.format('put back: task %s, which had replaced it, was deleted', p_gone));
+  update fairlane.tasks as t
   set status = 'Queued',
     requeue_count = t.requeue_count + 1,
     max_attempts = case
-      when t.attempts >= queue.starts_allowed(t) then t.attempts + queue.max_attempts(t.task_type)
+      when t.attempts >= fairlane_core.starts_allowed(t) then t.attempts + fairlane_core.max_attempts(t.task_type)
       else t.max_attempts
     end,
     error_message = null,
@@ -209,7 +209,7 @@ begin
     dependant_on = coalesce(
       (
         select d.depends_on
-        from queue.task_dependencies as d
+        from fairlane_core.task_dependencies as d
         where d.task_id = t.id
         order by d.depends_on = t.dependant_on desc, d.depends_on
         limit 1
@@ -218,14 +218,14 @@ begin
     )
   where t.id = p_task_id;
   -- Whoever waits for it had lost it.
-  perform queue.settle_dependants(array[p_task_id]);
-  perform set_config('queue.event', v_event, true);
+  perform fairlane_core.unblock_dependents(array[p_task_id]);
+  perform set_config('fairlane_core.event', v_event, true);
 end;
 $$;
 
 -- A running orchestration task needs no worker any more in this start, and gives its place back. The caller has seen that it
 -- has not done so before, and holds the locks on the task and its owner.
-create function queue.hand_over(p_task public.tasks)
+create function fairlane_core.hand_over(p_task fairlane.tasks)
 returns void
 language plpgsql
 volatile
@@ -233,17 +233,17 @@ security invoker
 set search_path = ''
 as $$
 begin
-  insert into queue.handovers as h (orchestrator_id, lease_token)
+  insert into fairlane_core.handovers as h (orchestrator_id, lease_token)
   values (p_task.id, coalesce(p_task.lease_token, '00000000-0000-0000-0000-000000000000'))
   on conflict (orchestrator_id) do update
     set lease_token = excluded.lease_token;
-  perform queue.move_slots(p_task.user_id, 0, -1, 0);
+  perform fairlane_core.move_slots(p_task.user_id, 0, -1, 0);
 end;
 $$;
 
 -- Whether a running orchestration task has enqueued everything in the start that this lease is the proof of, and needs no
 -- worker any more.
-create function queue.is_handed_over(p_orchestrator_id uuid, p_lease_token uuid)
+create function fairlane_core.is_handed_over(p_orchestrator_id uuid, p_lease_token uuid)
 returns boolean
 language plpgsql
 stable
@@ -253,7 +253,7 @@ as $$
 begin
   return exists (
     select
-    from queue.handovers as h
+    from fairlane_core.handovers as h
     where h.orchestrator_id = p_orchestrator_id
       and h.lease_token = coalesce(p_lease_token, '00000000-0000-0000-0000-000000000000')
   );

@@ -1,10 +1,10 @@
 -- Queued tasks that nobody started and nobody waits for, or that wait for what cannot come, are cancelled.
 
--- Cancels tasks that were never started and are too old, or that can never run (queue.tasks_to_cancel), up to p_limit
+-- Cancels tasks that were never started and are too old, or that can never run (fairlane_core.tasks_to_cancel), up to p_limit
 -- of each kind; returns {cancelled}. A dry run does the same and takes it back, so it lists what would end, with what
 -- would go along: {cancelled: 0, due: [{task_id, created_at, status, reason}]}. Safe to repeat and to run twice at
 -- once.
-create function queue.cleanup(p_limit integer default 1000, p_dry_run boolean default false)
+create function fairlane_core.cleanup(p_limit integer default 1000, p_dry_run boolean default false)
 returns json
 language plpgsql
 volatile
@@ -14,40 +14,40 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_due uuid[] := array(select c.task_id from queue.tasks_to_cancel(p_limit) as c);
+  v_due uuid[] := array(select c.task_id from fairlane_core.tasks_to_cancel(p_limit) as c);
   v_last_event_id bigint;
   -- A name of its own in the history, to tell the events of this dry run from all others.
   v_rehearsal text;
   v_listed json;
 begin
   if not p_dry_run then
-    return json_build_object('cancelled', queue.cancel_due(v_due), 'dry_run', false);
+    return json_build_object('cancelled', fairlane_core.cancel_due(v_due), 'dry_run', false);
   end if;
 
-  v_last_event_id := (select max(e.id) from public.task_events as e);
-  v_rehearsal := 'queue.cleanup ' || pg_current_xact_id();
+  v_last_event_id := (select max(e.id) from fairlane.task_events as e);
+  v_rehearsal := 'fairlane_core.cleanup ' || pg_current_xact_id();
   begin
-    perform queue.cancel_due(v_due, v_rehearsal);
+    perform fairlane_core.cancel_due(v_due, v_rehearsal);
     v_listed := (
       select json_agg(
         json_build_object('task_id', t.id, 'created_at', t.created_at, 'status', e.to_status, 'reason', e.reason) order by e.id
       )
-      from public.task_events as e
-        cross join lateral (select k.id, k.created_at from public.tasks as k where k.id = e.task_id offset 0) as t
+      from fairlane.task_events as e
+        cross join lateral (select k.id, k.created_at from fairlane.tasks as k where k.id = e.task_id offset 0) as t
       where e.id > coalesce(v_last_event_id, 0)
         and e.actor = v_rehearsal
     );
     raise sqlstate 'QU002' using message = 'This was a dry run, all of it is taken back';
   exception when sqlstate 'QU002' then
-    perform queue.say(null);
+    perform fairlane_core.set_event_context(null);
   end;
   return json_build_object('cancelled', 0, 'due', coalesce(v_listed, '[]'), 'dry_run', true);
 end;
 $$;
 
 -- What the cleanup cancels: up to p_limit tasks that were never started and are too old; if those are fewer, also up to
--- p_limit that wait for what cannot come. Each with the reason (queue.reason_to_cancel).
-create function queue.tasks_to_cancel(p_limit integer)
+-- p_limit that wait for what cannot come. Each with the reason (fairlane_core.reason_to_cancel).
+create function fairlane_core.tasks_to_cancel(p_limit integer)
 returns table (task_id uuid, created_at timestamptz, reason text)
 language plpgsql
 stable
@@ -56,14 +56,14 @@ set search_path = ''
 as $$
 #variable_conflict use_column
 declare
-  v_old_before timestamptz := queue.stale_before();
+  v_old_before timestamptz := fairlane_core.stale_before();
   v_found integer;
 begin
   return query
   select t.id, t.created_at, r.reason
-  from public.tasks as t
-    cross join lateral (select queue.reason_to_cancel(t) as reason) as r
-  where t.standing in ('no_owner', 'no_run_type', 'type_inactive', 'stale')
+  from fairlane.tasks as t
+    cross join lateral (select fairlane_core.reason_to_cancel(t) as reason) as r
+  where t.readiness in ('no_owner', 'no_run_type', 'type_inactive', 'stale')
     and t.created_at < v_old_before
     and r.reason is not null
   order by t.created_at
@@ -76,19 +76,19 @@ begin
   end if;
   return query
   select t.id, t.created_at, r.reason
-  from public.tasks as t
-    cross join lateral (select queue.reason_to_cancel(t) as reason) as r
-  where t.standing = 'dependency_lost'
+  from fairlane.tasks as t
+    cross join lateral (select fairlane_core.reason_to_cancel(t) as reason) as r
+  where t.readiness = 'dependency_lost'
     and r.reason is not null
   order by t.created_at
   limit p_limit;
 end;
 $$;
 
--- Cancels those of these tasks that still have a reason (queue.reason_to_cancel), owner by owner, and returns how many.
+-- Cancels those of these tasks that still have a reason (fairlane_core.reason_to_cancel), owner by owner, and returns how many.
 -- What somebody holds is left for the next time, and so is all of an owner whom somebody holds; what was claimed, put
 -- back or given its missing dependency since it was found is due no more.
-create function queue.cancel_due(p_task_ids uuid[], p_actor text default 'queue.cleanup')
+create function fairlane_core.cancel_due(p_task_ids uuid[], p_actor text default 'fairlane_core.cleanup')
 returns integer
 language plpgsql
 volatile
@@ -102,15 +102,15 @@ declare
   v_count integer;
   v_total integer := 0;
 begin
-  perform queue.say(p_actor);
-  perform queue.limit_lock_waits(0.4);
+  perform fairlane_core.set_event_context(p_actor);
+  perform fairlane_core.limit_lock_waits(0.4);
   for v_of_owner in
-    select array_agg(t.id) from public.tasks as t where t.id = any (p_task_ids) group by t.user_id order by t.user_id
+    select array_agg(t.id) from fairlane.tasks as t where t.id = any (p_task_ids) group by t.user_id order by t.user_id
   loop
     begin
       v_held := array(
         select t.id
-        from public.tasks as t
+        from fairlane.tasks as t
         where t.id = any (v_of_owner)
           and t.status = 'Queued'
         order by t.id
@@ -118,11 +118,11 @@ begin
       );
 
       with due as materialized (
-        select t.id, queue.reason_to_cancel(t) as reason
-        from public.tasks as t
+        select t.id, fairlane_core.reason_to_cancel(t) as reason
+        from fairlane.tasks as t
         where t.id = any (v_held)
       )
-      update public.tasks as t
+      update fairlane.tasks as t
       set status = 'Cancelled', error_message = d.reason
       from due as d
       where t.id = d.id
@@ -133,17 +133,17 @@ begin
       perform set_config('lock_timeout', '1ms', true);
     end;
   end loop;
-  perform queue.say(null);
+  perform fairlane_core.set_event_context(null);
   return v_total;
 end;
 $$;
 
--- Why the cleanup would cancel this task, null when it would not: never started for queue.settings.stale_after since it
+-- Why the cleanup would cancel this task, null when it would not: never started for fairlane_core.settings.stale_after since it
 -- could run, no live task that it waits for (such a task is judged by that one, and goes when that goes), no live
 -- parent, no fresh child and no fresh task that waits for it in any number of steps; or waiting longer than
 -- dependency_grace for a task that cannot come. Asked of what was found, and once more under the lock, because much can
 -- happen in between.
-create function queue.reason_to_cancel(p_task public.tasks)
+create function fairlane_core.reason_to_cancel(p_task fairlane.tasks)
 returns text
 language plpgsql
 stable
@@ -151,24 +151,24 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_now timestamptz := queue.now();
-  v_settings queue.settings;
+  v_now timestamptz := fairlane_core.now();
+  v_settings fairlane_core.settings;
 begin
-  select s.* into v_settings from queue.settings as s;
+  select s.* into v_settings from fairlane_core.settings as s;
 
   -- What waits for a lost task can never run, nor can what waits for that.
-  if p_task.standing = 'dependency_lost' then
+  if p_task.readiness = 'dependency_lost' then
     return case when coalesce(p_task.updated_at, p_task.created_at) < v_now - v_settings.dependency_grace then
       'Cancelled by the cleanup: a task it waits for failed, was cancelled or does not exist'
     end;
-  elsif p_task.standing is null
-    or p_task.standing not in ('no_owner', 'no_run_type', 'type_inactive', 'stale')
+  elsif p_task.readiness is null
+    or p_task.readiness not in ('no_owner', 'no_run_type', 'type_inactive', 'stale')
     or p_task.claimed_at is not null
-    or not queue.is_stale(greatest(p_task.created_at, p_task.available_at, p_task.released_at), p_task.attempts > 0 or p_task.claimed_at is not null, p_task.params)
+    or not fairlane_core.is_stale(greatest(p_task.created_at, p_task.available_at, p_task.released_at), p_task.attempts > 0 or p_task.claimed_at is not null, p_task.params)
     or exists (
       select
-      from queue.task_dependencies as d
-        join public.tasks as x on x.id = d.depends_on
+      from fairlane_core.task_dependencies as d
+        join fairlane.tasks as x on x.id = d.depends_on
       where d.task_id = p_task.id
         and x.user_id is not distinct from p_task.user_id
         and x.status in ('Queued', 'In Progress')
@@ -179,24 +179,24 @@ begin
   -- What would be cancelled along: tasks that wait for it, its children, and so on. One that was started or is fresh
   -- keeps it. Most have nobody, which two looks at an index can tell.
   if (
-    exists (select from queue.task_dependencies as d where d.depends_on = p_task.id)
-    or exists (select from queue.subtasks as s where s.orchestrator_id = p_task.id)
+    exists (select from fairlane_core.task_dependencies as d where d.depends_on = p_task.id)
+    or exists (select from fairlane_core.subtasks as s where s.orchestrator_id = p_task.id)
   ) and exists (
     with recursive along (id) as (
       select p_task.id
       union
       select n.id
       from along as a
-        join public.tasks as q on q.id = a.id and q.status in ('Queued', 'In Progress')
+        join fairlane.tasks as q on q.id = a.id and q.status in ('Queued', 'In Progress')
         cross join lateral (
-          select d.task_id as id from queue.task_dependencies as d where d.depends_on = q.id
+          select d.task_id as id from fairlane_core.task_dependencies as d where d.depends_on = q.id
           union all
-          select s.task_id from queue.subtasks as s where s.orchestrator_id = q.id
+          select s.task_id from fairlane_core.subtasks as s where s.orchestrator_id = q.id
         ) as n
     )
     select
     from along as a
-      join public.tasks as x on x.id = a.id
+      join fairlane.tasks as x on x.id = a.id
     where x.id <> p_task.id
       and x.user_id is not distinct from p_task.user_id
       and (
@@ -204,15 +204,15 @@ begin
         or x.status = 'Queued' and (
           x.attempts > 0
           or x.claimed_at is not null
-          or greatest(x.created_at, x.available_at, x.released_at) >= queue.stale_before()
-          or not queue.is_stale(greatest(x.created_at, x.available_at, x.released_at), x.attempts > 0 or x.claimed_at is not null, x.params)
-          and queue.parent_task_id(x.params) not in (select o.id from along as o)
+          or greatest(x.created_at, x.available_at, x.released_at) >= fairlane_core.stale_before()
+          or not fairlane_core.is_stale(greatest(x.created_at, x.available_at, x.released_at), x.attempts > 0 or x.claimed_at is not null, x.params)
+          and fairlane_core.parent_task_id(x.params) not in (select o.id from along as o)
         )
       )
   ) then
     return null;
   end if;
 
-  return pg_catalog.format('Cancelled by the cleanup: enqueued %s, never started (%s)', p_task.created_at, p_task.standing);
+  return pg_catalog.format('Cancelled by the cleanup: enqueued %s, never started (%s)', p_task.created_at, p_task.readiness);
 end;
 $$;

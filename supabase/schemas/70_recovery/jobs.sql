@@ -1,8 +1,8 @@
 -- The jobs: scheduled, run in one go or in batches, recorded, and stood in for by claims while they are late.
 
 -- What runs by itself: each job is one call of one function that is safe to run twice (docs/operations.md). A function,
--- because a backup of the queue's tables does not hold the jobs of pg_cron: queue.rebuild makes them again.
-create function queue.schedule_jobs()
+-- because a backup of the queue's tables does not hold the jobs of pg_cron: fairlane_core.rebuild makes them again.
+create function fairlane_core.schedule_jobs()
 returns void
 language plpgsql
 volatile
@@ -14,23 +14,23 @@ declare
     select regexp_match(e.extversion, '^(\d+)\.(\d+)')::integer[] >= array[1, 5] from pg_extension as e where e.extname = 'pg_cron'
   );
 begin
-  insert into queue.job_runs (job, period)
-  select j.job, j.period::interval from queue.jobs() as j
+  insert into fairlane_core.job_runs (job, period)
+  select j.job, j.period::interval from fairlane_core.jobs() as j
   on conflict (job) do update set period = excluded.period;
 
-  perform cron.schedule('queue-sweep', '* * * * *', 'select queue.run_job(''sweep'')');
-  perform cron.schedule('queue-mend-orchestrations', '* * * * *', 'select queue.run_job(''mend_orchestrations'')');
-  perform cron.schedule('queue-count-on', '* * * * *', 'select queue.run_job(''count_on'')');
+  perform cron.schedule('fairlane-sweep', '* * * * *', 'select fairlane_core.run_job(''sweep'')');
+  perform cron.schedule('fairlane-repair-orchestrations', '* * * * *', 'select fairlane_core.run_job(''repair_orchestrations'')');
+  perform cron.schedule('fairlane-advance-status-totals', '* * * * *', 'select fairlane_core.run_job(''advance_status_totals'')');
 
   -- The jobs that lock many owners commit after each batch. Not a procedure: one that commits can pin no search_path.
   -- A minute is soon enough for the rescue (180 s after the last sign are promised); where pg_cron knows seconds (1.5 and
   -- later), work of a dead worker does not wait for the full one.
   perform cron.schedule(j.name, j.schedule, pg_catalog.format($job$do $$
 declare
-  v_run queue.batch_run := queue.begin_batches(%L);
+  v_run fairlane_core.batch_run := fairlane_core.begin_batches(%L);
 begin
   while not v_run.is_over loop
-    v_run := queue.run_batch(v_run);
+    v_run := fairlane_core.run_batch(v_run);
     commit;
     perform pg_catalog.pg_sleep_for(v_run.pause);
   end loop;
@@ -38,17 +38,17 @@ end;
 $$$job$, j.job))
   from (
     values
-      ('queue-cleanup', '*/10 * * * *', 'cleanup'),
-      ('queue-purge', '7 * * * *', 'purge'),
-      ('queue-reconcile', '17 * * * *', 'reconcile'),
-      ('queue-rescue', case when v_knows_seconds then '20 seconds' else '* * * * *' end, 'rescue'),
-      ('queue-settle', case when v_knows_seconds then '10 seconds' else '* * * * *' end, 'settle')
+      ('fairlane-cleanup', '*/10 * * * *', 'cleanup'),
+      ('fairlane-purge', '7 * * * *', 'purge'),
+      ('fairlane-reconcile', '17 * * * *', 'reconcile'),
+      ('fairlane-rescue', case when v_knows_seconds then '20 seconds' else '* * * * *' end, 'rescue'),
+      ('fairlane-settle', case when v_knows_seconds then '10 seconds' else '* * * * *' end, 'settle')
   ) as j (name, schedule, job);
 end;
 $schedule_jobs$;
 
 -- All jobs, and how often each is to have run at least.
-create function queue.jobs()
+create function fairlane_core.jobs()
 returns table (job text, period text)
 language plpgsql
 immutable
@@ -58,16 +58,16 @@ as $$
 begin
   return query
   values
-    ('sweep', '1 minute'), ('rescue', '1 minute'), ('mend_orchestrations', '1 minute'), ('count_on', '1 minute'),
+    ('sweep', '1 minute'), ('rescue', '1 minute'), ('repair_orchestrations', '1 minute'), ('advance_status_totals', '1 minute'),
     ('settle', '1 minute'), ('cleanup', '10 minutes'), ('purge', '1 hour'), ('reconcile', '1 hour');
 end;
 $$;
 
 -- What pg_cron calls, and an operator by hand. A job that fails is recorded instead of raised: a raised error would take
 -- the record with it.
--- Runs one job (sweep, rescue, settle, mend_orchestrations, count_on, cleanup, purge, reconcile) in one transaction and
--- records in queue.job_runs when, how long and what it did, or why it failed. Returns what it did, or {error, sqlstate}.
-create function queue.run_job(p_job text)
+-- Runs one job (sweep, rescue, settle, repair_orchestrations, advance_status_totals, cleanup, purge, reconcile) in one transaction and
+-- records in fairlane_core.job_runs when, how long and what it did, or why it failed. Returns what it did, or {error, sqlstate}.
+create function fairlane_core.run_job(p_job text)
 returns jsonb
 language plpgsql
 volatile
@@ -80,23 +80,23 @@ declare
 begin
   begin
     v_result := case p_job
-      when 'sweep' then queue.sweep()::jsonb
-      when 'rescue' then queue.rescue()::jsonb
-      when 'settle' then queue.settle_deferred(1000)::jsonb
-      when 'mend_orchestrations' then queue.mend_orchestrations()::jsonb
-      when 'count_on' then queue.count_on()::jsonb
-      when 'cleanup' then queue.cleanup()::jsonb
-      when 'purge' then queue.purge()::jsonb
-      when 'reconcile' then jsonb_build_object('mended', queue.reconcile())
+      when 'sweep' then fairlane_core.sweep()::jsonb
+      when 'rescue' then fairlane_core.rescue()::jsonb
+      when 'settle' then fairlane_core.settle_deferred(1000)::jsonb
+      when 'repair_orchestrations' then fairlane_core.repair_orchestrations()::jsonb
+      when 'advance_status_totals' then fairlane_core.advance_status_totals()::jsonb
+      when 'cleanup' then fairlane_core.cleanup()::jsonb
+      when 'purge' then fairlane_core.purge()::jsonb
+      when 'reconcile' then jsonb_build_object('mended', fairlane_core.reconcile())
     end;
     if v_result is null then
-      perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('There is no job %s', p_job));
+      perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('There is no job %s', p_job));
     end if;
   exception when others then
     v_result := jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate);
   end;
 
-  perform queue.record_run(p_job, v_started_at, v_result);
+  perform fairlane_core.record_run(p_job, v_started_at, v_result);
   raise log 'queue job %: %', p_job, v_result;
   return v_result;
 end;
@@ -104,9 +104,9 @@ $$;
 
 -- Begins a run in batches. What is due is looked up once for all: for cleanup and purge up to 10,000 tasks of each
 -- kind, by owner; for reconcile the owners that have drifted; rescue and settle look anew for each batch. An error is
--- recorded in queue.job_runs, and the run is over.
-create function queue.begin_batches(p_job text)
-returns queue.batch_run
+-- recorded in fairlane_core.job_runs, and the run is over.
+create function fairlane_core.begin_batches(p_job text)
+returns fairlane_core.batch_run
 language plpgsql
 volatile
 security definer -- looks up and records for pg_cron
@@ -115,7 +115,7 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_run queue.batch_run;
+  v_run fairlane_core.batch_run;
 begin
   v_run.job := p_job;
   v_run.done_count := 0;
@@ -129,16 +129,16 @@ begin
       -- Those of one owner together, so that a batch locks few owners.
       when 'cleanup' then array(
         select c.task_id
-        from queue.tasks_to_cancel(10000) as c
-          join public.tasks as t on t.id = c.task_id
+        from fairlane_core.tasks_to_cancel(10000) as c
+          join fairlane.tasks as t on t.id = c.task_id
         order by t.user_id, c.created_at
       )
-      when 'purge' then array(select t.id from queue.tasks_to_purge(10000) as t order by t.user_id)
+      when 'purge' then array(select t.id from fairlane_core.tasks_to_purge(10000) as t order by t.user_id)
       -- What takes longest comes first, before any owner is locked: the totals, and tasks that nobody owns.
-      when 'reconcile' then array(select distinct d.user_id from queue.drift() as d order by d.user_id nulls first)
+      when 'reconcile' then array(select distinct d.user_id from fairlane_core.drift() as d order by d.user_id nulls first)
     end;
   exception when others then
-    perform queue.record_run(p_job, v_run.started_at, jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate));
+    perform fairlane_core.record_run(p_job, v_run.started_at, jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate));
     v_run.is_over := true;
   end;
   return v_run;
@@ -152,8 +152,8 @@ $$;
 -- reconcile: 5 owners; of rescue: 100 lost tasks, until none is found that could be put back; of settle: 100 tasks of
 -- deferred work, until nothing is left that could be done. Over when all that were due have been looked at and no more
 -- of the rest is left, after 45 seconds, or when a batch fails.
-create function queue.run_batch(p_run queue.batch_run)
-returns queue.batch_run
+create function fairlane_core.run_batch(p_run fairlane_core.batch_run)
+returns fairlane_core.batch_run
 language plpgsql
 volatile
 security definer -- works for pg_cron
@@ -170,17 +170,17 @@ declare
 begin
   begin
     v_batch := case p_run.job
-      when 'cleanup' then jsonb_build_object('cancelled', queue.cancel_due(v_due))
-      when 'purge' then queue.purge_kept(1000, false) || jsonb_build_object('tasks', queue.purge_tasks(v_due))
-      when 'reconcile' then jsonb_build_object('mended', queue.reconcile_owners(v_due))
+      when 'cleanup' then jsonb_build_object('cancelled', fairlane_core.cancel_due(v_due))
+      when 'purge' then fairlane_core.purge_kept(1000, false) || jsonb_build_object('tasks', fairlane_core.purge_tasks(v_due))
+      when 'reconcile' then jsonb_build_object('mended', fairlane_core.reconcile_owners(v_due))
       -- A region that is gone takes thousands of workers along. Another rescue that runs is none of ours.
-      when 'rescue' then queue.rescue(100)::jsonb - 'skipped'
-      when 'settle' then queue.settle_deferred(100)::jsonb
+      when 'rescue' then fairlane_core.rescue(100)::jsonb - 'skipped'
+      when 'settle' then fairlane_core.settle_deferred(100)::jsonb
     end;
     p_run.done_count := p_run.done_count + cardinality(v_due);
     p_run.is_over := case
       -- Not when it was less than a full batch: what somebody holds is passed over.
-      when p_run.job = 'rescue' then coalesce((v_batch ->> 'put_back')::integer, 0) = 0
+      when p_run.job = 'rescue' then coalesce((v_batch ->> 'requeue_lost')::integer, 0) = 0
       when p_run.job = 'settle' then (v_batch ->> 'settled')::integer + (v_batch ->> 'finished')::integer = 0
       else p_run.done_count >= cardinality(p_run.due)
         and not exists (select from jsonb_each_text(v_batch) as b where b.key <> 'tasks' and b.value::integer >= 1000)
@@ -197,7 +197,7 @@ begin
     p_run.is_over := true;
   end;
 
-  perform queue.record_run(p_run.job, p_run.started_at, p_run.result);
+  perform fairlane_core.record_run(p_run.job, p_run.started_at, p_run.result);
   if p_run.is_over then
     raise log 'queue job %: %', p_run.job, p_run.result;
   end if;
@@ -210,7 +210,7 @@ $$;
 -- The job that takes work back may itself be dead. Then a claim that finds nothing does its work, once it has not run
 -- for two periods, and at most once in as long. While the job runs, this only reads one row. Returns how many tasks it
 -- put back; 0 also when that fails, which is recorded.
-create function queue.rescue_when_late()
+create function fairlane_core.rescue_when_late()
 returns integer
 language plpgsql
 volatile
@@ -218,23 +218,23 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_now timestamptz := queue.now();
+  v_now timestamptz := fairlane_core.now();
 begin
   if not exists (
     select
-    from queue.job_runs as r
+    from fairlane_core.job_runs as r
     where r.job = 'rescue'
       and greatest(r.scheduled_at, r.ran_at, r.stood_in_at) < v_now - 2 * r.period
-  ) or not pg_try_advisory_xact_lock(hashtextextended('queue.rescue_when_late', 0)) then
+  ) or not pg_try_advisory_xact_lock(hashtextextended('fairlane_core.rescue_when_late', 0)) then
     return 0;
   end if;
 
   -- Another claim may have been here since this statement's snapshot was taken. The row is not waited for.
-  perform from queue.job_runs as r where r.job = 'rescue' for no key update skip locked;
+  perform from fairlane_core.job_runs as r where r.job = 'rescue' for no key update skip locked;
   if not found then
     return 0;
   end if;
-  update queue.job_runs as r
+  update fairlane_core.job_runs as r
   set stood_in_at = v_now
   where r.job = 'rescue'
     and greatest(r.scheduled_at, r.ran_at, r.stood_in_at) < v_now - 2 * r.period;
@@ -243,18 +243,18 @@ begin
   end if;
 
   begin
-    return coalesce((queue.rescue() ->> 'put_back')::integer, 0);
+    return coalesce((fairlane_core.rescue() ->> 'requeue_lost')::integer, 0);
   exception when others then
     -- A claim must not fail because the rescue does; health tells.
-    perform queue.record_run('rescue', v_now, jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate));
+    perform fairlane_core.record_run('rescue', v_now, jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate));
     return 0;
   end;
 end;
 $$;
 
--- Writes into queue.job_runs, which health, warnings and operators look at, what this run did, or, when p_result is
+-- Writes into fairlane_core.job_runs, which health, warnings and operators look at, what this run did, or, when p_result is
 -- {error, sqlstate}, why it failed.
-create function queue.record_run(p_job text, p_started_at timestamptz, p_result jsonb)
+create function fairlane_core.record_run(p_job text, p_started_at timestamptz, p_result jsonb)
 returns void
 language plpgsql
 volatile
@@ -264,14 +264,14 @@ as $$
 begin
   if p_result ? 'error' then
     raise warning 'queue job % failed: % (%)', p_job, p_result ->> 'error', p_result ->> 'sqlstate';
-    update queue.job_runs as r
-    set failed_at = queue.now(), error = pg_catalog.format('%s (%s)', p_result ->> 'error', p_result ->> 'sqlstate')
+    update fairlane_core.job_runs as r
+    set failed_at = fairlane_core.now(), error = pg_catalog.format('%s (%s)', p_result ->> 'error', p_result ->> 'sqlstate')
     where r.job = p_job;
     return;
   end if;
 
-  update queue.job_runs as r
-  set ran_at = queue.now(), took = clock_timestamp() - p_started_at, result = p_result
+  update fairlane_core.job_runs as r
+  set ran_at = fairlane_core.now(), took = clock_timestamp() - p_started_at, result = p_result
   where r.job = p_job;
 end;
 $$;

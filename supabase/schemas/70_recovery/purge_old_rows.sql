@@ -7,7 +7,7 @@
 -- tasks older than finished_task_retention (event_retention and this one are off while null), rows of workers that ended
 -- longer than worker_retention ago. Returns {logs, tokens, cron_runs, events, workers, tasks, dry_run}; a dry run changes
 -- nothing, counts, and lists the tasks: due: [{task_id, status, reason}].
-create function queue.purge(p_limit integer default 5000, p_dry_run boolean default false)
+create function fairlane_core.purge(p_limit integer default 5000, p_dry_run boolean default false)
 returns json
 language plpgsql
 volatile
@@ -16,53 +16,53 @@ set search_path = ''
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_tasks uuid[] := array(select t.id from queue.tasks_to_purge(p_limit) as t);
+  v_tasks uuid[] := array(select t.id from fairlane_core.tasks_to_purge(p_limit) as t);
 begin
   if p_dry_run then
-    return queue.purge_kept(p_limit, true) || jsonb_build_object(
+    return fairlane_core.purge_kept(p_limit, true) || jsonb_build_object(
       'tasks', cardinality(v_tasks),
       'due', (
         select coalesce(jsonb_agg(jsonb_build_object(
           'task_id', t.id, 'status', t.status, 'reason', pg_catalog.format('Finished, not changed since %s', coalesce(t.updated_at, t.created_at))
         ) order by t.updated_at), '[]')
-        from public.tasks as t
+        from fairlane.tasks as t
         where t.id = any (v_tasks)
       ),
       'dry_run', true
     );
   end if;
-  return queue.purge_kept(p_limit, false) || jsonb_build_object('tasks', queue.purge_tasks(v_tasks), 'dry_run', false);
+  return fairlane_core.purge_kept(p_limit, false) || jsonb_build_object('tasks', fairlane_core.purge_tasks(v_tasks), 'dry_run', false);
 end;
 $$;
 
--- Up to p_limit finished tasks that nobody needs any more (queue.may_be_purged); none while
--- queue.settings.finished_task_retention is null. Nothing leads to them in the order of their age, so this looks
+-- Up to p_limit finished tasks that nobody needs any more (fairlane_core.may_be_purged); none while
+-- fairlane_core.settings.finished_task_retention is null. Nothing leads to them in the order of their age, so this looks
 -- through the table: ask once for many.
-create function queue.tasks_to_purge(p_limit integer)
-returns setof public.tasks
+create function fairlane_core.tasks_to_purge(p_limit integer)
+returns setof fairlane.tasks
 language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
 begin
-  if (select s.finished_task_retention is null from queue.settings as s) then
+  if (select s.finished_task_retention is null from fairlane_core.settings as s) then
     return;
   end if;
 
   return query
   select t.*
-  from public.tasks as t
+  from fairlane.tasks as t
   where t.status in ('Complete', 'Failed', 'Cancelled')
-    and coalesce(t.updated_at, t.created_at) < queue.now() - (select s.finished_task_retention from queue.settings as s)
-    and queue.may_be_purged(t)
+    and coalesce(t.updated_at, t.created_at) < fairlane_core.now() - (select s.finished_task_retention from fairlane_core.settings as s)
+    and fairlane_core.may_be_purged(t)
   limit p_limit;
 end;
 $$;
 
 -- Deletes those of these finished tasks that nobody needs. What somebody holds, and all of an owner whom somebody
 -- holds, is left for the next time, and what was put back into the queue since it was found is not finished any more.
-create function queue.purge_tasks(p_task_ids uuid[])
+create function fairlane_core.purge_tasks(p_task_ids uuid[])
 returns integer
 language plpgsql
 volatile
@@ -76,37 +76,37 @@ declare
   v_count integer;
   v_total integer := 0;
 begin
-  perform queue.say('queue.purge');
-  perform queue.limit_lock_waits(0.4);
+  perform fairlane_core.set_event_context('fairlane_core.purge');
+  perform fairlane_core.limit_lock_waits(0.4);
   for v_of_owner in
-    select array_agg(t.id) from public.tasks as t where t.id = any (p_task_ids) group by t.user_id order by t.user_id
+    select array_agg(t.id) from fairlane.tasks as t where t.id = any (p_task_ids) group by t.user_id order by t.user_id
   loop
     begin
       v_held := array(
         select t.id
-        from public.tasks as t
+        from fairlane.tasks as t
         where t.id = any (v_of_owner)
         order by t.id
         for update skip locked
       );
 
-      delete from public.tasks as t
+      delete from fairlane.tasks as t
       where t.id = any (v_held)
-        and queue.may_be_purged(t);
+        and fairlane_core.may_be_purged(t);
       get diagnostics v_count = row_count;
       v_total := v_total + v_count;
     exception when lock_not_available then
       perform set_config('lock_timeout', '1ms', true);
     end;
   end loop;
-  perform queue.say(null);
+  perform fairlane_core.set_event_context(null);
   return v_total;
 end;
 $$;
 
--- Whether nobody needs a finished task any more: it ended longer than queue.settings.finished_task_retention ago (never
+-- Whether nobody needs a finished task any more: it ended longer than fairlane_core.settings.finished_task_retention ago (never
 -- while that is null), no live task waits for it or is its child (and would go with it), and no live parent counts it.
-create function queue.may_be_purged(p_task public.tasks)
+create function fairlane_core.may_be_purged(p_task fairlane.tasks)
 returns boolean
 language plpgsql
 stable
@@ -115,25 +115,25 @@ set search_path = ''
 as $$
 begin
   return p_task.status in ('Complete', 'Failed', 'Cancelled')
-    and coalesce(p_task.updated_at, p_task.created_at) < queue.now() - (select s.finished_task_retention from queue.settings as s)
+    and coalesce(p_task.updated_at, p_task.created_at) < fairlane_core.now() - (select s.finished_task_retention from fairlane_core.settings as s)
     and not exists (
       select
-      from queue.task_dependencies as d
-        join public.tasks as x on x.id = d.task_id
+      from fairlane_core.task_dependencies as d
+        join fairlane.tasks as x on x.id = d.task_id
       where d.depends_on = p_task.id
         and x.status in ('Queued', 'In Progress')
     )
     and not exists (
       select
-      from queue.subtasks as s
-        join public.tasks as x on x.id = s.task_id
+      from fairlane_core.subtasks as s
+        join fairlane.tasks as x on x.id = s.task_id
       where s.orchestrator_id = p_task.id
         and x.status in ('Queued', 'In Progress')
     )
     and not exists (
       select
-      from public.tasks as p
-      where p.id = queue.parent_task_id(p_task.params)
+      from fairlane.tasks as p
+      where p.id = fairlane_core.parent_task_id(p_task.params)
         and p.status in ('Queued', 'In Progress')
     );
 end;
@@ -142,7 +142,7 @@ $$;
 -- Deletes what has been kept for long enough and no claim ever looks at, up to p_limit of each: logs, ended tokens,
 -- records of pg_cron, history (of users who were deleted all of it), rows of workers that are gone. Returns how many:
 -- {logs, tokens, cron_runs, events, workers}. A dry run only counts.
-create function queue.purge_kept(p_limit integer, p_dry_run boolean)
+create function fairlane_core.purge_kept(p_limit integer, p_dry_run boolean)
 returns jsonb
 language plpgsql
 volatile
@@ -150,8 +150,8 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_now timestamptz := queue.now();
-  v_settings queue.settings;
+  v_now timestamptz := fairlane_core.now();
+  v_settings fairlane_core.settings;
   v_logs bigint[];
   v_tokens uuid[];
   v_cron_runs bigint[];
@@ -159,11 +159,11 @@ declare
   v_forgotten bigint[];
   v_workers text[];
 begin
-  select s.* into v_settings from queue.settings as s;
+  select s.* into v_settings from fairlane_core.settings as s;
 
   v_logs := array(
     select l.id
-    from public.system_logs as l
+    from fairlane.system_logs as l
     where l."timestamp" < v_now - v_settings.log_retention
     order by l."timestamp"
     limit p_limit
@@ -172,7 +172,7 @@ begin
 
   v_tokens := array(
     select k.id
-    from public.user_api_tokens as k
+    from fairlane.user_api_tokens as k
     where least(k.expires_at, k.revoked_at) < v_now - interval '30 days'
     limit p_limit
     for update skip locked
@@ -189,21 +189,21 @@ begin
   -- Ids grow with time: only the oldest need to be looked at.
   v_events := array(
     select o.id
-    from (select e.id, e.at from public.task_events as e order by e.id limit p_limit) as o
+    from (select e.id, e.at from fairlane.task_events as e order by e.id limit p_limit) as o
     where o.at < v_now - v_settings.event_retention
   );
 
   -- Gone for that long. One that still beats or claims, or whose children are under way, is looked at again.
   v_workers := array(
     select w.id
-    from public.workers as w
-    where queue.has_ended(w.status)
+    from fairlane.workers as w
+    where fairlane_core.has_ended(w.status)
       and greatest(w.ended_at, w.last_heartbeat, w.created_at) < v_now - v_settings.worker_retention
       and not exists (
-        select from queue.claim_refusals as r where r.worker_id = w.id and r.last_at >= v_now - v_settings.worker_retention
+        select from fairlane_core.claim_refusals as r where r.worker_id = w.id and r.last_at >= v_now - v_settings.worker_retention
       )
       and not exists (
-        select from public.tasks as t where t.worker_id = w.id and t.status = 'In Progress' and t.token_id is null
+        select from fairlane.tasks as t where t.worker_id = w.id and t.status = 'In Progress' and t.token_id is null
       )
     order by w.id
     limit p_limit
@@ -213,26 +213,26 @@ begin
   -- What is told of users who are gone.
   v_forgotten := array(
     select f.id
-    from queue.deleted_users as d
-      cross join lateral (select e.id from public.task_events as e where e.user_id = d.user_id limit p_limit) as f
+    from fairlane_core.deleted_users as d
+      cross join lateral (select e.id from fairlane.task_events as e where e.user_id = d.user_id limit p_limit) as f
     where d.deleted_at <= v_now - v_settings.deleted_user_retention
     limit p_limit
   );
 
   if not p_dry_run then
-    delete from public.system_logs as l where l.id = any (v_logs);
-    delete from public.user_api_tokens as k where k.id = any (v_tokens);
+    delete from fairlane.system_logs as l where l.id = any (v_logs);
+    delete from fairlane.user_api_tokens as k where k.id = any (v_tokens);
     delete from cron.job_run_details as r where r.runid = any (v_cron_runs);
-    delete from public.task_events as e where e.id = any (v_events || v_forgotten);
-    delete from queue.blocked_tasks as b
-    using queue.deleted_users as d
+    delete from fairlane.task_events as e where e.id = any (v_events || v_forgotten);
+    delete from fairlane_core.blocked_tasks as b
+    using fairlane_core.deleted_users as d
     where b.user_id = d.user_id
       and d.deleted_at <= v_now - v_settings.deleted_user_retention;
-    delete from queue.deleted_users as d
+    delete from fairlane_core.deleted_users as d
     where d.deleted_at <= v_now - v_settings.deleted_user_retention
-      and not exists (select from public.task_events as e where e.user_id = d.user_id);
-    delete from public.workers as w where w.id = any (v_workers);
-    delete from queue.claim_refusals as r
+      and not exists (select from fairlane.task_events as e where e.user_id = d.user_id);
+    delete from fairlane.workers as w where w.id = any (v_workers);
+    delete from fairlane_core.claim_refusals as r
     where r.worker_id = any (v_workers)
       or r.last_at < v_now - interval '7 days';
   end if;

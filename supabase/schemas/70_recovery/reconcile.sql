@@ -1,9 +1,9 @@
 -- Derived state that is not what the tasks add up to, found and mended.
 
--- Mends drift in one transaction, for the operator; the job does it a few owners at a time (queue.run_batch). Counts
+-- Mends drift in one transaction, for the operator; the job does it a few owners at a time (fairlane_core.run_batch). Counts
 -- again for up to p_limit owners, and the totals, where they have drifted, and returns how many it mended; 0 is what
 -- should come out. Their claims wait until it is committed. Safe to repeat and to run twice at once.
-create function queue.reconcile(p_limit integer default 100)
+create function fairlane_core.reconcile(p_limit integer default 100)
 returns integer
 language plpgsql
 volatile
@@ -11,16 +11,16 @@ security definer -- writes derived state for the operator
 set search_path = ''
 as $$
 begin
-  return queue.reconcile_owners(array(
-    select distinct d.user_id from queue.drift() as d order by d.user_id nulls first limit p_limit
+  return fairlane_core.reconcile_owners(array(
+    select distinct d.user_id from fairlane_core.drift() as d order by d.user_id nulls first limit p_limit
   ));
 end;
 $$;
 
--- Derived state that is not what user rows and tasks add up to: owner (null for queue.status_totals), pool (null for
+-- Derived state that is not what user rows and tasks add up to: owner (null for fairlane_core.status_totals), pool (null for
 -- the owner's slots), what is stored, what was counted. No rows = no drift. A stable function sees one snapshot, so
 -- work that is going on is never mistaken for drift.
-create function queue.drift()
+create function fairlane_core.drift()
 returns table (user_id uuid, pool text, stored jsonb, counted jsonb)
 language plpgsql
 stable
@@ -34,10 +34,10 @@ begin
   -- What runs, and what the user row allows.
   return query
   select u.id, null::text, to_jsonb(s), to_jsonb(w)
-  from public.users as u
-    left join queue.recount_slots(null) as r on r.user_id = u.id
-    left join queue.user_slots as s on s.user_id = u.id
-    cross join lateral queue.slots_of(
+  from fairlane.owners as u
+    left join fairlane_core.recount_slots(null) as r on r.user_id = u.id
+    left join fairlane_core.user_slots as s on s.user_id = u.id
+    cross join lateral fairlane_core.slots_of(
       u, coalesce(r.running, 0), coalesce(r.orchestrating, 0), coalesce(r.remembered, 0)
     ) as w
   where s is distinct from w;
@@ -47,18 +47,18 @@ begin
     select
       c.user_id, c.pool,
       -- The copies of what the slots say are kept up where they order the line.
-      to_jsonb(c) - array['turn_at', 'user_id', 'pool']
+      to_jsonb(c) - array['last_served_at', 'user_id', 'pool']
         - case when c.is_open then array[]::text[] else array['running', 'turn_load', 'orchestration_room'] end as row_counts
-    from queue.recount(null) as c
+    from fairlane_core.recount(null) as c
     where c.ready_cloud + c.ready_cloud_orchestration + c.ready_local + c.ready_local_orchestration
       + c.active_cloud + c.active_cloud_orchestration + c.active_local + c.active_local_orchestration > 0
   ),
   stored as (
     select
       l.user_id, l.pool,
-      to_jsonb(l) - array['turn_at', 'user_id', 'pool']
+      to_jsonb(l) - array['last_served_at', 'user_id', 'pool']
         - case when l.is_open then array[]::text[] else array['running', 'turn_load', 'orchestration_room'] end as row_counts
-    from queue.user_lines as l
+    from fairlane_core.user_queues as l
     where l.is_open or l.ready_cloud <> 0 or l.ready_cloud_orchestration <> 0 or l.ready_local <> 0
       or l.ready_local_orchestration <> 0 or l.active_cloud <> 0 or l.active_cloud_orchestration <> 0
       or l.active_local <> 0 or l.active_local_orchestration <> 0
@@ -75,13 +75,13 @@ begin
     jsonb_build_object(coalesce(c.reason, s.reason), coalesce(c.task_count, 0))
   from (
     select
-      coalesce(t.user_id, '00000000-0000-0000-0000-000000000000') as user_id, t.pool, t.standing as reason,
+      coalesce(t.user_id, '00000000-0000-0000-0000-000000000000') as user_id, t.pool, t.readiness as reason,
       t.run_type is distinct from 'local' as is_cloud, count(*)::integer as task_count
-    from public.tasks as t
-    where t.standing not in ('ready', 'active')
+    from fairlane.tasks as t
+    where t.readiness not in ('ready', 'active')
     group by 1, 2, 3, 4
   ) as c
-    full join queue.blocked_tasks as s
+    full join fairlane_core.blocked_tasks as s
       on s.user_id = c.user_id and s.pool = c.pool and s.reason = c.reason and s.is_cloud = c.is_cloud
   where coalesce(c.task_count, 0) <> coalesce(s.task_count, 0);
 
@@ -90,14 +90,14 @@ begin
   select
     coalesce(c.user_id, s.user_id), null::text,
     to_jsonb(s) - 'changed_at' - 'enqueued_attempt', to_jsonb(c) - 'changed_at' - 'enqueued_attempt'
-  from queue.recount_families(array(
-    select o.id from public.tasks as o where o.standing is not null and exists (select from queue.subtasks as x where x.orchestrator_id = o.id)
+  from fairlane_core.recount_families(array(
+    select o.id from fairlane.tasks as o where o.readiness is not null and exists (select from fairlane_core.subtasks as x where x.orchestrator_id = o.id)
     union
-    select k.orchestrator_id from queue.orchestrations as k where k.ended_as is null
+    select k.orchestrator_id from fairlane_core.orchestrations as k where k.ended_as is null
   )) as c
     full join (
       select k.*
-      from queue.orchestrations as k
+      from fairlane_core.orchestrations as k
       where k.ended_as is null
         and k.open_count + k.complete_count + k.failed_count + k.cancelled_count > 0
     ) as s on s.orchestrator_id = c.orchestrator_id
@@ -109,24 +109,24 @@ begin
   return query
   select
     t.user_id, t.pool,
-    (select to_jsonb(s) from queue.subtasks as s where s.task_id = t.id),
-    jsonb_build_object('task_id', t.id, 'orchestrator_id', queue.parent_task_id(t.params))
-  from public.tasks as t
-  where t.standing is not null
+    (select to_jsonb(s) from fairlane_core.subtasks as s where s.task_id = t.id),
+    jsonb_build_object('task_id', t.id, 'orchestrator_id', fairlane_core.parent_task_id(t.params))
+  from fairlane.tasks as t
+  where t.readiness is not null
     and t.user_id is not null
-    and t.params ? queue.parent_key()
-    and queue.parent_task_id(t.params) <> t.id
+    and t.params ? fairlane_core.parent_key()
+    and fairlane_core.parent_task_id(t.params) <> t.id
     and not exists (
-      select from queue.subtasks as s where s.task_id = t.id and s.orchestrator_id = queue.parent_task_id(t.params)
+      select from fairlane_core.subtasks as s where s.task_id = t.id and s.orchestrator_id = fairlane_core.parent_task_id(t.params)
     );
 
   -- Tasks that have ended, whosever they were: what the history was counted on to, beside the tasks themselves.
   return query
   select null::uuid, null::text, jsonb_build_object(e.status, e.stored), jsonb_build_object(e.status, e.counted)
   from (
-    select s.status, queue.ended_total(s.status) as stored, coalesce(c.counted, 0) as counted
+    select s.status, fairlane_core.ended_total(s.status) as stored, coalesce(c.counted, 0) as counted
     from unnest(array['Complete', 'Failed', 'Cancelled']) as s (status)
-      left join (select t.status, count(*) as counted from public.tasks as t group by t.status) as c on c.status = s.status
+      left join (select t.status, count(*) as counted from fairlane.tasks as t group by t.status) as c on c.status = s.status
   ) as e
   where e.stored <> e.counted;
 end;
@@ -136,7 +136,7 @@ $$;
 -- lock: under it the tasks can be counted without anything moving. An owner that somebody serves is left for the next
 -- time: nobody waits for one owner while he holds others. Returns how many it mended; they are locked until the
 -- transaction ends, and so are their claims.
-create function queue.reconcile_owners(p_owners uuid[])
+create function fairlane_core.reconcile_owners(p_owners uuid[])
 returns integer
 language plpgsql
 volatile
@@ -152,54 +152,54 @@ declare
 begin
   foreach v_user_id in array p_owners loop
     if v_user_id is null then
-      perform queue.recount_totals();
+      perform fairlane_core.recount_totals();
       v_mended := v_mended + 1;
       continue;
     end if;
 
     -- The lock; a row that is gone comes back first, closed, so that there is something to lock.
-    insert into queue.user_slots (user_id, task_limit, has_credits, cloud_on, local_on)
-    select u.id, 0, false, false, false from public.users as u where u.id = v_user_id
+    insert into fairlane_core.user_slots (user_id, task_limit, has_credits, cloud_on, local_on)
+    select u.id, 0, false, false, false from fairlane.owners as u where u.id = v_user_id
     on conflict do nothing;
-    perform from queue.user_slots as s where s.user_id = v_user_id for no key update skip locked;
-    continue when not found and exists (select from queue.user_slots as s where s.user_id = v_user_id);
+    perform from fairlane_core.user_slots as s where s.user_id = v_user_id for no key update skip locked;
+    continue when not found and exists (select from fairlane_core.user_slots as s where s.user_id = v_user_id);
 
-    update queue.user_slots as s
+    update fairlane_core.user_slots as s
     set running = w.running, task_limit = w.task_limit, has_credits = w.has_credits, cloud_on = w.cloud_on,
       local_on = w.local_on, settings_malformed = w.settings_malformed, cloud_reason = w.cloud_reason,
       local_reason = w.local_reason, orchestrating = w.orchestrating, orchestration_limit = w.orchestration_limit,
       remembered = w.remembered
-    from public.users as u
-      left join queue.recount_slots(v_user_id) as r on r.user_id = u.id
-      cross join lateral queue.slots_of(
+    from fairlane.owners as u
+      left join fairlane_core.recount_slots(v_user_id) as r on r.user_id = u.id
+      cross join lateral fairlane_core.slots_of(
         u, coalesce(r.running, 0), coalesce(r.orchestrating, 0), coalesce(r.remembered, 0)
       ) as w
     where u.id = v_user_id
       and s.user_id = v_user_id;
 
     -- Whoever waits for a turn goes on waiting where they were.
-    select coalesce(jsonb_object_agg(l.pool, l.turn_at), '{}')
+    select coalesce(jsonb_object_agg(l.pool, l.last_served_at), '{}')
     into v_turns
-    from queue.user_lines as l
+    from fairlane_core.user_queues as l
     where l.user_id = v_user_id;
-    delete from queue.user_lines as l where l.user_id = v_user_id;
-    insert into queue.user_lines
+    delete from fairlane_core.user_queues as l where l.user_id = v_user_id;
+    insert into fairlane_core.user_queues
     select (r.c).*
     from (
-      select jsonb_populate_record(c, jsonb_build_object('turn_at', coalesce(v_turns ->> c.pool, queue.now()::text))) as c
-      from queue.recount(v_user_id) as c
+      select jsonb_populate_record(c, jsonb_build_object('last_served_at', coalesce(v_turns ->> c.pool, fairlane_core.now()::text))) as c
+      from fairlane_core.recount(v_user_id) as c
     ) as r;
 
-    delete from queue.blocked_tasks as b where b.user_id = v_user_id;
-    insert into queue.blocked_tasks (user_id, pool, reason, is_cloud, task_count)
-    select v_user_id, t.pool, t.standing, t.run_type is distinct from 'local', count(*)
-    from public.tasks as t
+    delete from fairlane_core.blocked_tasks as b where b.user_id = v_user_id;
+    insert into fairlane_core.blocked_tasks (user_id, pool, reason, is_cloud, task_count)
+    select v_user_id, t.pool, t.readiness, t.run_type is distinct from 'local', count(*)
+    from fairlane.tasks as t
     -- Not "is not distinct from", which no index serves: every owner would read what waits of all.
     where (t.user_id = v_user_id or (v_user_id = '00000000-0000-0000-0000-000000000000' and t.user_id is null))
-      and t.standing not in ('ready', 'active')
-    group by t.pool, t.standing, t.run_type is distinct from 'local';
+      and t.readiness not in ('ready', 'active')
+    group by t.pool, t.readiness, t.run_type is distinct from 'local';
 
-    perform queue.reconcile_families(v_user_id);
+    perform fairlane_core.reconcile_families(v_user_id);
     v_mended := v_mended + 1;
   end loop;
   return v_mended;

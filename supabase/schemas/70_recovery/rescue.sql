@@ -2,9 +2,9 @@
 
 -- Takes work back from those who will not finish it. Runs every minute, and from a claim that finds nothing while the
 -- job is late. Silent workers are set to error first, so that they get no more work and an orchestrator sees why.
--- Puts up to p_limit lost tasks back (queue.lost_tasks) and sets gpu workers that fell silent with work to error; returns
--- {put_back, workers_set_to_error}, or {skipped} while another rescue runs. Safe to repeat.
-create function queue.rescue(p_limit integer default 1000)
+-- Puts up to p_limit lost tasks back (fairlane_core.stalled_tasks) and sets gpu workers that fell silent with work to error; returns
+-- {requeue_lost, workers_set_to_error}, or {skipped} while another rescue runs. Safe to repeat.
+create function fairlane_core.rescue(p_limit integer default 1000)
 returns json
 language plpgsql
 volatile
@@ -14,26 +14,26 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 as $$
 declare
-  v_lost queue.lost_task[];
+  v_lost fairlane_core.lost_task[];
   v_put_back integer;
   v_silent text;
   v_reaped text[] := array[]::text[];
   v_spared text[] := array[]::text[];
 begin
   -- One at a time; the other one has nothing to add.
-  if not pg_try_advisory_xact_lock(hashtextextended('queue.rescue', 0)) then
+  if not pg_try_advisory_xact_lock(hashtextextended('fairlane_core.rescue', 0)) then
     return json_build_object('skipped', 'another rescue is running');
   end if;
 
-  perform queue.watch_clock();
-  perform queue.apply_noted_ends();
-  delete from queue.noted_beats as b where b.beat_at < queue.now() - interval '1 hour' and b.status is null;
+  perform fairlane_core.watch_clock();
+  perform fairlane_core.apply_noted_ends();
+  delete from fairlane_core.noted_beats as b where b.beat_at < fairlane_core.now() - interval '1 hour' and b.status is null;
   -- What a machine was still to give back is over by itself, was taken, or is named by another under the same name.
-  delete from queue.noted_beats as b
+  delete from fairlane_core.noted_beats as b
   where b.leases is not null
     and not exists (
       select
-      from public.tasks as t
+      from fairlane.tasks as t
       where t.worker_id = b.worker_id
         and t.status = 'In Progress'
         and (
@@ -46,57 +46,57 @@ begin
     select q.lost
     from (
       select l as lost, row_number() over (partition by t.user_id order by t.id) as place, t.id
-      from queue.lost_tasks() as l
-        join public.tasks as t on t.id = l.task_id
+      from fairlane_core.stalled_tasks() as l
+        join fairlane.tasks as t on t.id = l.task_id
     ) as q
     order by q.place, q.id
     limit p_limit
   );
   if cardinality(v_lost) = 0 then
-    perform queue.free_held_slots(p_limit);
-    return json_build_object('put_back', 0, 'workers_set_to_error', 0);
+    perform fairlane_core.free_held_slots(p_limit);
+    return json_build_object('requeue_lost', 0, 'workers_set_to_error', 0);
   end if;
 
-  perform queue.say('queue.rescue');
-  -- The trigger on workers would put the same tasks back (queue.workers_after_write).
-  perform set_config('queue.mode', 'rescues', true);
+  perform fairlane_core.set_event_context('fairlane_core.rescue');
+  -- The trigger on workers would put the same tasks back (fairlane_core.workers_after_write).
+  perform set_config('fairlane_core.mode', 'rescues', true);
   for v_silent in
     select distinct l.worker_id
     from unnest(v_lost) as l
     where l.cause = 'worker_silent'
       -- The silence of one machine is not that of the others under its name.
-      and l.worker_id <> all ((select s.shared_worker_ids from queue.settings as s)::text[])
+      and l.worker_id <> all ((select s.shared_worker_ids from fairlane_core.settings as s)::text[])
     order by l.worker_id
   loop
     -- A beat in this very moment wins.
     perform
-    from public.workers as w
+    from fairlane.workers as w
     where w.id = v_silent
-      and not queue.is_beating(w.last_heartbeat)
+      and not fairlane_core.is_beating(w.last_heartbeat)
     for no key update skip locked;
-    if not found and exists (select from public.workers as w where w.id = v_silent) then
+    if not found and exists (select from fairlane.workers as w where w.id = v_silent) then
       v_spared := v_spared || v_silent;
-    elsif queue.mark_reaped(v_silent, (select min(l.reason) from unnest(v_lost) as l where l.worker_id = v_silent)) then
+    elsif fairlane_core.mark_reaped(v_silent, (select min(l.reason) from unnest(v_lost) as l where l.worker_id = v_silent)) then
       v_reaped := v_reaped || v_silent;
     end if;
   end loop;
-  perform set_config('queue.mode', '', true);
+  perform set_config('fairlane_core.mode', '', true);
 
   v_lost := array(
     select l from unnest(v_lost) as l where l.worker_id is null or l.cause <> 'worker_silent' or l.worker_id <> all (v_spared)
   );
-  v_put_back := queue.put_back(v_lost);
+  v_put_back := fairlane_core.requeue_lost(v_lost);
   -- Last, because it passes over what is locked and waits for nobody.
-  perform queue.free_held_slots(p_limit);
-  perform queue.say(null);
-  return json_build_object('put_back', v_put_back, 'workers_set_to_error', cardinality(v_reaped));
+  perform fairlane_core.free_held_slots(p_limit);
+  perform fairlane_core.set_event_context(null);
+  return json_build_object('requeue_lost', v_put_back, 'workers_set_to_error', cardinality(v_reaped));
 end;
 $$;
 
 -- Puts these tasks back as p_actor's doing: what a last beat gives back. It is tried once: what somebody's open
 -- transaction holds, a task or its owner, is not waited for, and left to the next rescue. Returns those starts
--- (tasks.lease_token), for queue.noted_beats.
-create function queue.put_back_or_leave(p_lost queue.lost_task[], p_actor text)
+-- (tasks.lease_token), for fairlane_core.noted_beats.
+create function fairlane_core.requeue_lost_or_leave(p_lost fairlane_core.lost_task[], p_actor text)
 returns uuid[]
 language plpgsql
 volatile
@@ -104,12 +104,12 @@ security invoker
 set search_path = ''
 as $$
 begin
-  perform queue.say(p_actor);
-  perform queue.put_back(p_lost);
-  perform queue.say(null);
+  perform fairlane_core.set_event_context(p_actor);
+  perform fairlane_core.requeue_lost(p_lost);
+  perform fairlane_core.set_event_context(null);
   return array(
     select t.lease_token
-    from public.tasks as t
+    from fairlane.tasks as t
       join unnest(p_lost) as l on l.task_id = t.id and l.lease_token = t.lease_token
     where t.status = 'In Progress'
   );
@@ -124,7 +124,7 @@ $$;
 -- word) with their reasons, unless somebody holds them or their owners, and returns how many; the start of one that was
 -- never delivered, whose token has ended, or whose worker or user's machine said goodbye or was sent home, is not
 -- counted.
-create function queue.put_back(p_lost queue.lost_task[])
+create function fairlane_core.requeue_lost(p_lost fairlane_core.lost_task[])
 returns integer
 language plpgsql
 volatile
@@ -133,18 +133,18 @@ set search_path = ''
 set lock_timeout = '100ms' -- taken back when the function ends; what counts is the setting below
 as $$
 declare
-  v_lost queue.lost_task[];
+  v_lost fairlane_core.lost_task[];
   v_count integer;
   v_total integer := 0;
 begin
-  perform queue.limit_lock_waits(0.4);
+  perform fairlane_core.limit_lock_waits(0.4);
   perform set_config(
-    'queue.mode',
+    'fairlane_core.mode',
     concat_ws(
       ' ',
       -- A task that never reached its worker, or whose worker was shut out, gets its start back.
       'forgives_starts',
-      -- Who is lost holds nothing; who only takes too long may be at work still (queue.held_slots).
+      -- Who is lost holds nothing; who only takes too long may be at work still (fairlane_core.held_slots).
       (select string_agg('let_go:' || l.task_id, ' ') from unnest(p_lost) as l where l.cause <> 'timed_out'),
       -- What a machine itself named in its last beat, it works on no more; what others may have run under its name, they may.
       (
@@ -152,7 +152,7 @@ begin
         from unnest(p_lost) as l
         where l.cause in ('terminated', 'crashed')
           and exists (
-            select from queue.noted_beats as b where b.worker_id = l.worker_id and l.lease_token = any (b.leases)
+            select from fairlane_core.noted_beats as b where b.worker_id = l.worker_id and l.lease_token = any (b.leases)
           )
       )
     ),
@@ -161,14 +161,14 @@ begin
   for v_lost in
     select array_agg(l)
     from unnest(p_lost) as l
-      join public.tasks as t on t.id = l.task_id
+      join fairlane.tasks as t on t.id = l.task_id
     group by t.user_id
     order by t.user_id
   loop
     begin
       with held as (
         select t.id
-        from public.tasks as t
+        from fairlane.tasks as t
           join unnest(v_lost) as l on l.task_id = t.id
         where t.status = 'In Progress'
           and t.lease_token is not distinct from l.lease_token
@@ -176,7 +176,7 @@ begin
         order by t.id
         for no key update of t skip locked
       )
-      update public.tasks as t
+      update fairlane.tasks as t
       -- An orchestrator that has said its last word would only say it again.
       set status = case l.cause when 'enqueued_nothing' then 'Failed' else 'Queued' end,
         output_location = case l.cause when 'enqueued_nothing' then l.reason else t.output_location end,
@@ -184,9 +184,9 @@ begin
           l.cause in ('never_delivered', 'token_ended', 'terminated')
           -- Neither its goodbye nor who sent it home could give the task back: somebody held its owner.
           or l.cause in ('worker_ended', 'worker_silent') and exists (
-            select from public.workers as w
+            select from fairlane.workers as w
             where w.id = l.worker_id
-              and (w.goodbye_at is not null or queue.is_taken_home(w, t))
+              and (w.goodbye_at is not null or fairlane_core.is_taken_home(w, t))
           )
         )::integer,
         error_message = l.reason
@@ -199,7 +199,7 @@ begin
       perform set_config('lock_timeout', '1ms', true);
     end;
   end loop;
-  perform set_config('queue.mode', '', true);
+  perform set_config('fairlane_core.mode', '', true);
   return v_total;
 end;
 $$;
@@ -212,7 +212,7 @@ $$;
 -- machine went. Some orchestrators say it in error_reason, where faults are, too; so there it has to be known for what it
 -- is: that the machine was idle, or one too many. And a task that hangs has its machines switched off, too: so something
 -- was heard of this one within the time after which a task counts as stuck.
-create function queue.is_taken_home(p_worker public.workers, p_task public.tasks)
+create function fairlane_core.is_taken_home(p_worker fairlane.workers, p_task fairlane.tasks)
 returns boolean
 language plpgsql
 stable
@@ -230,15 +230,15 @@ begin
     and coalesce(v_given, v_error) !~* v_fault
     and (v_given is not null or v_error ~* '(idle|over.?capacity|scal(e|ed|ing)\M|surplus|no work)')
     and coalesce(
-      queue.seen_at(p_worker.last_heartbeat, queue.now())
-        > coalesce(p_worker.ended_at, queue.now()) - (select s.gpu_silence_limit from queue.settings as s)
-        -- It fell silent on its way out: had it been silent before, it would have failed (queue.workers_before_write).
+      fairlane_core.seen_at(p_worker.last_heartbeat, fairlane_core.now())
+        > coalesce(p_worker.ended_at, fairlane_core.now()) - (select s.gpu_heartbeat_timeout from fairlane_core.settings as s)
+        -- It fell silent on its way out: had it been silent before, it would have failed (fairlane_core.workers_before_write).
         or (p_worker.last_heartbeat is not null and p_worker.failed_at is null),
       false
     )
     and coalesce(
-      queue.seen_at(greatest(p_task.claimed_at, p_task.reported_at), queue.now())
-        > queue.now() - (select s.quiet_task_limit from queue.settings as s),
+      fairlane_core.seen_at(greatest(p_task.claimed_at, p_task.reported_at), fairlane_core.now())
+        > fairlane_core.now() - (select s.stuck_after from fairlane_core.settings as s),
       false
     );
 end;
@@ -246,7 +246,7 @@ $$;
 
 -- The reaper's own way to set a worker aside: to error with this reason, in a way that its next beat takes back; false
 -- when it is ending, had ended already or does not exist.
-create function queue.mark_reaped(p_worker_id text, p_reason text)
+create function fairlane_core.mark_reaped(p_worker_id text, p_reason text)
 returns boolean
 language plpgsql
 volatile
@@ -254,13 +254,13 @@ security invoker
 set search_path = ''
 as $$
 begin
-  update public.workers as w
+  update fairlane.workers as w
   set status = 'error',
-    reaped_at = queue.now(),
-    metadata = w.metadata || jsonb_build_object('error_reason', p_reason, 'error_time', queue.now())
+    reaped_at = fairlane_core.now(),
+    metadata = w.metadata || jsonb_build_object('error_reason', p_reason, 'error_time', fairlane_core.now())
   where w.id = p_worker_id
     and w.status <> 'terminating'
-    and not queue.has_ended(w.status);
+    and not fairlane_core.has_ended(w.status);
   return found;
 end;
 $$;

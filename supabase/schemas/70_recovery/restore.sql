@@ -4,8 +4,8 @@
 -- triggers of the queue would take each row for a new one: they count, and begin every task anew. Not by
 -- pg_dump --disable-triggers, which only a superuser can use. Triggers of the application are left alone.
 -- Readies an empty queue for pg_restore --data-only: its triggers are off, its jobs and the rows that migrations ship are
--- gone. Refuses when there are tasks. End with queue.rebuild().
-create function queue.begin_restore()
+-- gone. Refuses when there are tasks. End with fairlane_core.rebuild().
+create function fairlane_core.begin_restore()
 returns json
 language plpgsql
 volatile
@@ -18,12 +18,12 @@ declare
   v_job bigint;
   v_triggers integer := 0;
 begin
-  if exists (select from public.tasks) then
+  if exists (select from fairlane.tasks) then
     raise exception 'This database has tasks: a restore begins with an empty queue'
       using errcode = 'object_not_in_prerequisite_state', hint = 'Restore into a database that was just migrated';
   end if;
 
-  for v_job in select j.jobid from cron.job as j where j.jobname like 'queue-%' loop
+  for v_job in select j.jobid from cron.job as j where j.jobname like 'fairlane-%' loop
     perform cron.unschedule(v_job);
   end loop;
 
@@ -31,7 +31,7 @@ begin
     select t.tgname as name, t.tgrelid::regclass as on_table
     from pg_trigger as t
       join pg_proc as p on p.oid = t.tgfoid
-    where p.pronamespace = 'queue'::regnamespace
+    where p.pronamespace = 'fairlane_core'::regnamespace
       and not t.tgisinternal
       and t.tgenabled <> 'D'
     order by t.tgrelid, t.tgname
@@ -44,7 +44,7 @@ begin
     select c.oid::regclass
     from pg_class as c
     where c.relkind in ('r', 'p')
-      and (c.relnamespace = 'queue'::regnamespace or c.oid = 'public.task_types'::regclass)
+      and (c.relnamespace = 'fairlane_core'::regnamespace or c.oid = 'fairlane.task_types'::regclass)
     order by c.relname
   loop
     execute pg_catalog.format('delete from %s', v_table);
@@ -59,7 +59,7 @@ $$;
 -- After a restore or a copy of rows: switches the queue's triggers on, derives counters, families and totals anew, moves
 -- sequences behind the highest id, makes the bucket and the jobs. Answers what it had to do, and the drift that is left:
 -- 0; wide_grants are statements that take back what the API may do beyond what migrations grant: none.
-create function queue.rebuild()
+create function fairlane_core.rebuild()
 returns json
 language plpgsql
 volatile
@@ -79,7 +79,7 @@ begin
     select t.tgname as name, t.tgrelid::regclass as on_table
     from pg_trigger as t
       join pg_proc as p on p.oid = t.tgfoid
-    where p.pronamespace = 'queue'::regnamespace
+    where p.pronamespace = 'fairlane_core'::regnamespace
       and not t.tgisinternal
       and t.tgenabled = 'D'
     order by t.tgrelid, t.tgname
@@ -89,8 +89,8 @@ begin
   end loop;
 
   -- Rows that a dump of the schema does not hold.
-  insert into queue.settings (is_only_row) values (true) on conflict do nothing;
-  insert into queue.clock_watch (is_only_row) values (true) on conflict do nothing;
+  insert into fairlane_core.settings (is_only_row) values (true) on conflict do nothing;
+  insert into fairlane_core.clock_watch (is_only_row) values (true) on conflict do nothing;
 
   -- Rows that were copied have taken numbers that their sequences know nothing of.
   for v_sequence in
@@ -101,7 +101,7 @@ begin
       join pg_attribute as a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
     where s.relkind = 'S'
       and d.refobjid in (
-        'public.task_events'::regclass, 'public.system_logs'::regclass, 'queue.subtasks'::regclass
+        'fairlane.task_events'::regclass, 'fairlane.system_logs'::regclass, 'fairlane_core.subtasks'::regclass
       )
   loop
     execute pg_catalog.format('select max(t.%I) from %s as t', v_sequence.of_column, v_sequence.of_table) into v_last;
@@ -112,28 +112,28 @@ begin
     v_sequences := v_sequences + (v_last is not null)::integer;
   end loop;
 
-  v_mended := queue.reconcile_owners(array(
-    select distinct d.user_id from queue.drift() as d where d.user_id is not null order by d.user_id
+  v_mended := fairlane_core.reconcile_owners(array(
+    select distinct d.user_id from fairlane_core.drift() as d where d.user_id is not null order by d.user_id
   ));
-  perform queue.recount_totals();
+  perform fairlane_core.recount_totals();
 
-  perform queue.make_bucket();
+  perform fairlane_core.make_bucket();
   if not exists (select from pg_extension as e where e.extname = 'pg_cron') then
     create extension pg_cron;
   end if;
-  perform queue.schedule_jobs();
+  perform fairlane_core.schedule_jobs();
   notify pgrst, 'reload schema';
 
-  v_wide := array(select w.statement from queue.wide_grants() as w);
+  v_wide := array(select w.statement from fairlane_core.wide_grants() as w);
   if cardinality(v_wide) > 0 then
     raise warning 'The API may do more with % of the queue''s objects than migrations grant', cardinality(v_wide)
-      using hint = 'select statement from queue.wide_grants() shows what takes it back: run that before anybody knows this address';
+      using hint = 'select statement from fairlane_core.wide_grants() shows what takes it back: run that before anybody knows this address';
   end if;
   return json_build_object(
     'triggers_enabled', v_triggers,
     'sequences_moved', v_sequences,
     'owners_mended', v_mended,
-    'drift', (select count(*) from queue.drift()),
+    'drift', (select count(*) from fairlane_core.drift()),
     'wide_grants', v_wide
   );
 end;
@@ -144,7 +144,7 @@ $$;
 -- project's default privileges may have given everything to every new table of public before it: tokens, logs and the
 -- functions of the service would be open to whoever knows a public key. Defaults give whole tables, never columns; so
 -- columns are not looked at. What the switch of ADR 0013 has opened is no excess.
-create function queue.wide_grants()
+create function fairlane_core.wide_grants()
 returns table (statement text)
 language sql
 stable
@@ -153,8 +153,8 @@ set search_path = ''
 as $$
   with shipped (name, role, privileges) as (
     values
-      ('users', 'authenticated', 'SELECT'),
-      ('users', 'service_role', 'SELECT INSERT UPDATE DELETE'),
+      ('owners', 'authenticated', 'SELECT'),
+      ('owners', 'service_role', 'SELECT INSERT UPDATE DELETE'),
       ('projects', 'authenticated', 'SELECT DELETE'),
       ('projects', 'service_role', 'SELECT INSERT UPDATE DELETE'),
       ('task_types', 'authenticated', 'SELECT'),
@@ -189,7 +189,7 @@ as $$
       cross join lateral pg_catalog.aclexplode(c.relacl) as a
       join api_role as r on r.oid = a.grantee
     where c.relkind in ('r', 'p', 'v', 'm', 'S')
-      and (n.nspname = 'queue' or n.nspname = 'public' and c.relname in (select s.name from shipped as s))
+      and (n.nspname = 'fairlane_core' or n.nspname = 'fairlane' and c.relname in (select s.name from shipped as s))
     union all
     select
       null, p.pronamespace, p.proname::text, r.name, a.privilege_type,
@@ -198,26 +198,26 @@ as $$
       join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
       cross join lateral pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) as a
       join api_role as r on r.oid = a.grantee
-    where n.nspname = 'queue'
+    where n.nspname = 'fairlane_core'
       -- Functions of the app are in public as well; ours say of themselves for whom they are.
-      or n.nspname = 'public'
+      or n.nspname = 'fairlane'
         and (p.proname in (select s.name from shipped as s) or pg_catalog.obj_description(p.oid, 'pg_proc') like '%service\_role only.')
   ),
   excess as (
     select h.table_id, h.object, h.role, pg_catalog.array_agg(h.privilege order by h.privilege) as privileges
     from held as h
-      left join shipped as s on h.schema = 'public'::regnamespace and s.name = h.name and s.role = h.role
+      left join shipped as s on h.schema = 'fairlane'::regnamespace and s.name = h.name and s.role = h.role
     where h.privilege <> all (pg_catalog.string_to_array(coalesce(s.privileges, ''), ' '))
       -- The service itself may execute what is for it, and read the derived state.
       and not (
         h.role = 'service_role'
         and case h.schema
-          when 'queue'::regnamespace then h.privilege in ('EXECUTE', 'SELECT')
+          when 'fairlane_core'::regnamespace then h.privilege in ('EXECUTE', 'SELECT')
           else h.privilege = 'EXECUTE' and h.name not in (select o.name from shipped as o)
         end
       )
       and not (
-        h.schema = 'queue'::regnamespace and h.role = 'authenticated' and h.name in ('create_api_token', 'revoke_api_token')
+        h.schema = 'fairlane_core'::regnamespace and h.role = 'authenticated' and h.name in ('create_api_token', 'revoke_api_token')
       )
       and not (
         h.role = 'anon'
@@ -225,7 +225,7 @@ as $$
         and exists (
           select
           from pg_catalog.pg_policy as p
-          where p.polrelid = 'public.tasks'::regclass and p.polname = 'anyone_deletes_spare_parts'
+          where p.polrelid = 'fairlane.tasks'::regclass and p.polname = 'anyone_deletes_spare_parts'
         )
       )
     group by h.table_id, h.object, h.role

@@ -7,11 +7,11 @@
 --
 -- A gap is what could carry a worker that beats over its silence limit, even where looks are more frequent than the job's
 -- period says. A standby that was promoted has a timeline of its own; its server may have been running for months. And
--- what happened in a long gap, nobody could have worked off: work grows no older in it (queue.stale_before).
+-- what happened in a long gap, nobody could have worked off: work grows no older in it (fairlane_core.stale_before).
 -- Looks at the clock; called by each rescue. After a gap that could carry a beating worker over its silence limit, a step
--- back of more than 10 s or a promotion (a new timeline), queue.clock_watch says from when silence is measured. p_clock:
--- the time without queue.settings.clock_offset, given by tests, like p_timeline.
-create function queue.watch_clock(
+-- back of more than 10 s or a promotion (a new timeline), fairlane_core.clock_watch says from when silence is measured. p_clock:
+-- the time without fairlane_core.settings.clock_offset, given by tests, like p_timeline.
+create function fairlane_core.watch_clock(
   p_clock timestamptz default clock_timestamp(),
   p_timeline text default pg_catalog.left(pg_walfile_name(pg_current_wal_lsn()), 8)
 )
@@ -23,8 +23,8 @@ set search_path = ''
 as $$
 declare
   v_tolerance constant interval := interval '10 seconds'; -- clocks are set right by less than this all the time
-  v_now timestamptz := queue.now();
-  v_watch queue.clock_watch;
+  v_now timestamptz := fairlane_core.now();
+  v_watch fairlane_core.clock_watch;
   v_has_gone_back boolean;
   v_has_gap boolean;
   v_is_promoted boolean;
@@ -33,23 +33,23 @@ declare
   v_limit interval;
   v_stale_after interval;
 begin
-  select w.* into v_watch from queue.clock_watch as w;
-  select s.gpu_silence_limit, s.stale_after into v_limit, v_stale_after from queue.settings as s;
+  select w.* into v_watch from fairlane_core.clock_watch as w;
+  select s.gpu_heartbeat_timeout, s.stale_after into v_limit, v_stale_after from fairlane_core.settings as s;
   v_is_promoted := coalesce(v_watch.timeline <> p_timeline, false);
   v_has_gone_back := coalesce(p_clock < v_watch.looked_at - v_tolerance, false);
   -- It may have gone ahead and back between two looks: then nothing but what was written meanwhile says so.
   select max(a.sign)
   into v_ahead
   from (
-    select w.last_heartbeat as sign from public.workers as w where w.last_heartbeat > v_now + v_tolerance
+    select w.last_heartbeat as sign from fairlane.workers as w where w.last_heartbeat > v_now + v_tolerance
     union all
     select greatest(t.claimed_at, t.reported_at)
-    from public.tasks as t
+    from fairlane.tasks as t
     where t.status = 'In Progress' and greatest(t.claimed_at, t.reported_at) > v_now + v_tolerance
   ) as a;
   v_has_gap := v_has_gone_back or exists (
     select
-    from queue.job_runs as r
+    from fairlane_core.job_runs as r
     where r.job = 'rescue'
       and v_watch.looked_at < p_clock - greatest(1.1 * r.period, least(1.5 * r.period, v_limit - interval '30 seconds'))
   );
@@ -57,7 +57,7 @@ begin
     v_away := p_clock - v_watch.looked_at;
   end if;
 
-  update queue.clock_watch as w
+  update fairlane_core.clock_watch as w
   set looked_at = p_clock,
     timeline = p_timeline,
     is_steady = not v_has_gap and not v_is_promoted and w.trusted_since <= v_now - v_limit,
@@ -82,9 +82,9 @@ begin
 end;
 $$;
 
--- Whether a worker that beat last at this time still counts as beating: within gpu_silence_limit, also where the clock
--- has been set back (queue.seen_at); false for null.
-create function queue.is_beating(p_last_beat timestamptz)
+-- Whether a worker that beat last at this time still counts as beating: within gpu_heartbeat_timeout, also where the clock
+-- has been set back (fairlane_core.seen_at); false for null.
+create function fairlane_core.is_beating(p_last_beat timestamptz)
 returns boolean
 language plpgsql
 stable
@@ -92,16 +92,16 @@ security definer -- asked by a trigger with the rights of whoever writes
 set search_path = ''
 as $$
 declare
-  v_now timestamptz := queue.now();
+  v_now timestamptz := fairlane_core.now();
 begin
-  return coalesce(queue.seen_at(p_last_beat, v_now) > v_now - (select s.gpu_silence_limit from queue.settings as s), false);
+  return coalesce(fairlane_core.seen_at(p_last_beat, v_now) > v_now - (select s.gpu_heartbeat_timeout from fairlane_core.settings as s), false);
 end;
 $$;
 
 -- When a sign of life (a beat, a report, a claim) was given: p_sign, or when the clock was found set back, if p_sign is
 -- of a time yet to come because of that: taken as it stands it would shield a dead worker until then. A few seconds
 -- ahead is no such sign: it came while the caller's transaction was under way. Null stays null.
-create function queue.seen_at(p_sign timestamptz, p_now timestamptz)
+create function fairlane_core.seen_at(p_sign timestamptz, p_now timestamptz)
 returns timestamptz
 language plpgsql
 stable
@@ -113,7 +113,7 @@ begin
     return p_sign;
   end if;
   return coalesce(
-    (select w.set_back_at from queue.clock_watch as w where w.set_back_until > p_now and w.set_back_at <= p_now),
+    (select w.set_back_at from fairlane_core.clock_watch as w where w.set_back_until > p_now and w.set_back_at <= p_now),
     p_sign
   );
 end;
@@ -121,11 +121,11 @@ $$;
 
 -- What there was to be seen of a start that ended without a result: whether its worker beat, whether it logged, whether it
 -- was gone. The history keeps it, because logs are gone after two days and the worker's row has moved on; and the queue asks
--- the history who may still be at work on a task (queue.has_live_former_holder).
+-- the history who may still be at work on a task (fairlane_core.has_live_former_holder).
 -- What was seen of a start of this task by this worker: {running_seconds, beats, seconds_since_last_beat,
 -- seconds_since_last_report, worker_is_gone (said goodbye, crashed or on its way out), was_named (by a call, a beat or a
 -- log line), log_lines}; null where nothing is known.
-create function queue.signs_of_life(
+create function fairlane_core.signs_of_life(
   p_task_id uuid, p_worker_id text, p_started_at timestamptz, p_reported_at timestamptz, p_delivered_at timestamptz
 )
 returns jsonb
@@ -135,23 +135,23 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_now timestamptz := queue.now();
-  v_worker public.workers;
+  v_now timestamptz := fairlane_core.now();
+  v_worker fairlane.workers;
 begin
-  select w.* into v_worker from public.workers as w where w.id = p_worker_id;
+  select w.* into v_worker from fairlane.workers as w where w.id = p_worker_id;
   return jsonb_build_object(
     'running_seconds', round(extract(epoch from v_now - p_started_at)),
     'beats', coalesce(v_worker.last_heartbeat >= p_started_at, false),
     'seconds_since_last_beat', round(extract(epoch from v_now - v_worker.last_heartbeat)),
     'seconds_since_last_report', round(extract(epoch from v_now - p_reported_at)),
     -- By its own word or its guardian's; one that others have set aside may work on. Under a name that several share the
-    -- row is that of all of them (queue.put_back).
+    -- row is that of all of them (fairlane_core.requeue_lost).
     'worker_is_gone', coalesce(v_worker.goodbye_at is not null or v_worker.status in ('crashed', 'terminating'), false)
-      or coalesce(strpos(current_setting('queue.mode', true), 'gone:' || p_task_id) > 0, false),
+      or coalesce(strpos(current_setting('fairlane_core.mode', true), 'gone:' || p_task_id) > 0, false),
     'was_named', p_delivered_at is not null,
     'log_lines', (
       select count(*)
-      from public.system_logs as l
+      from fairlane.system_logs as l
       where l.task_id = p_task_id::text
         and l."timestamp" >= coalesce(p_started_at, '-infinity')
     )
@@ -161,7 +161,7 @@ $$;
 
 -- Ends that beats told of while another transaction held the worker's row. Whose row is still held waits for the next
 -- rescue; who has given a sign of life since has not ended.
-create function queue.apply_noted_ends()
+create function fairlane_core.apply_noted_ends()
 returns void
 language plpgsql
 volatile
@@ -173,29 +173,29 @@ declare
 begin
   for v_noted in
     select distinct on (b.worker_id) b.worker_id, b.beat_at, b.status
-    from queue.noted_beats as b
-    where b.worker_id in (select n.worker_id from queue.noted_beats as n where n.status is not null and n.leases is null)
+    from fairlane_core.noted_beats as b
+    where b.worker_id in (select n.worker_id from fairlane_core.noted_beats as n where n.status is not null and n.leases is null)
     order by b.worker_id, b.beat_at desc
   loop
-    perform from public.workers as w where w.id = v_noted.worker_id for no key update skip locked;
-    continue when not found and exists (select from public.workers as w where w.id = v_noted.worker_id);
+    perform from fairlane.workers as w where w.id = v_noted.worker_id for no key update skip locked;
+    continue when not found and exists (select from fairlane.workers as w where w.id = v_noted.worker_id);
     if v_noted.status is not null
       and exists (
         select
-        from public.workers as w
+        from fairlane.workers as w
         where w.id = v_noted.worker_id
           and coalesce(w.last_heartbeat <= v_noted.beat_at, true)
       )
       and not exists (
-        select from public.tasks as t
+        select from fairlane.tasks as t
         where t.worker_id = v_noted.worker_id
           and t.status = 'In Progress'
           and t.claimed_at > v_noted.beat_at
       )
     then
-      perform queue.beat(v_noted.worker_id, v_noted.status, null, null, v_noted.beat_at);
+      perform fairlane_core.beat(v_noted.worker_id, v_noted.status, null, null, v_noted.beat_at);
     end if;
-    update queue.noted_beats as b
+    update fairlane_core.noted_beats as b
     set status = null
     where b.worker_id = v_noted.worker_id
       and b.beat_at <= v_noted.beat_at

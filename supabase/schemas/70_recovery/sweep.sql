@@ -5,7 +5,7 @@
 -- are left for the next time. Their owners are locked with them, so that nobody is waited for.
 -- Releases due tasks, sets stale ones aside (at most p_limit each), samples the counts and notes types without a row;
 -- returns {released, grown_stale}.
-create function queue.sweep(p_limit integer default 1000)
+create function fairlane_core.sweep(p_limit integer default 1000)
 returns json
 language plpgsql
 volatile
@@ -15,8 +15,8 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 set enable_sort = off -- what is due and what is stale is read in the order of an index, whatever the statistics
 as $$
 declare
-  v_now timestamptz := queue.now();
-  v_stale_before timestamptz := queue.stale_before();
+  v_now timestamptz := fairlane_core.now();
+  v_stale_before timestamptz := fairlane_core.stale_before();
   v_due uuid[];
   v_stale uuid[];
   v_last_event_id bigint;
@@ -25,43 +25,43 @@ begin
   into v_due
   from (
     select t.id
-    from public.tasks as t
-      join queue.user_slots as s on s.user_id = t.user_id
-    where t.standing = 'not_yet'
+    from fairlane.tasks as t
+      join fairlane_core.user_slots as s on s.user_id = t.user_id
+    where t.readiness = 'not_yet'
       and t.available_at <= v_now
     order by t.available_at
     limit p_limit
     for no key update of t, s skip locked
   ) as d;
-  perform queue.ask_standing_again(coalesce(v_due, array[]::uuid[]));
+  perform fairlane_core.recompute_readiness(coalesce(v_due, array[]::uuid[]));
 
   select array_agg(o.id)
   into v_stale
   from (
     select t.id
-    from public.tasks as t
-      join queue.user_slots as s on s.user_id = t.user_id
-    where t.standing = 'ready'
+    from fairlane.tasks as t
+      join fairlane_core.user_slots as s on s.user_id = t.user_id
+    where t.readiness = 'ready'
       and t.attempts = 0
       and t.claimed_at is null
       and greatest(t.created_at, t.available_at, t.released_at) < v_stale_before
-      and queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), false, t.params)
+      and fairlane_core.is_stale(greatest(t.created_at, t.available_at, t.released_at), false, t.params)
     order by greatest(t.created_at, t.available_at, t.released_at)
     limit p_limit
     for no key update of t, s skip locked
   ) as o;
-  perform queue.ask_standing_again(coalesce(v_stale, array[]::uuid[]));
+  perform fairlane_core.recompute_readiness(coalesce(v_stale, array[]::uuid[]));
 
   -- A second sweep in the same minute has nothing to add to the sample.
-  if not exists (select from queue.minute_samples as m where m.sampled_at > v_now - interval '30 seconds') then
-    select coalesce(max(m.last_event_id), 0) into v_last_event_id from queue.minute_samples as m;
+  if not exists (select from fairlane_core.minute_samples as m where m.sampled_at > v_now - interval '30 seconds') then
+    select coalesce(max(m.last_event_id), 0) into v_last_event_id from fairlane_core.minute_samples as m;
 
-    insert into queue.minute_samples (sampled_at, pool, claimable, arrivals, completions, last_event_id)
+    insert into fairlane_core.minute_samples (sampled_at, pool, claimable, arrivals, completions, last_event_id)
     select
-      v_now, p.pool, queue.claimable_count(('service', null, null)::queue.caller, p.pool),
+      v_now, p.pool, fairlane_core.claimable_count(('service', null, null)::fairlane_core.caller, p.pool),
       coalesce(e.arrivals, 0), coalesce(e.completions, 0), coalesce(n.id, v_last_event_id)
-    from unnest(queue.pools()) as p (pool)
-      cross join (select max(x.id) as id from public.task_events as x) as n
+    from unnest(fairlane_core.pools()) as p (pool)
+      cross join (select max(x.id) as id from fairlane.task_events as x) as n
       left join (
         select
           t.pool,
@@ -70,25 +70,25 @@ begin
         from (
           -- The youngest: after an outage there may be millions.
           select n.task_id, n.at, n.from_status, n.to_status
-          from public.task_events as n
+          from fairlane.task_events as n
           where n.id > v_last_event_id
           order by n.id desc
           limit 100000
         ) as x
           -- Each by its key: a join may compare each with each.
-          cross join lateral (select k.pool from public.tasks as k where k.id = x.task_id offset 0) as t
+          cross join lateral (select k.pool from fairlane.tasks as k where k.id = x.task_id offset 0) as t
         where x.at > v_now - interval '5 minutes'
         group by t.pool
       ) as e on e.pool = p.pool
     on conflict do nothing;
 
     -- It reads on from the sample before, however old that one is.
-    perform queue.note_unknown_types(v_now);
-    delete from queue.minute_samples as m where m.sampled_at < v_now - interval '1 day';
+    perform fairlane_core.note_unknown_types(v_now);
+    delete from fairlane_core.minute_samples as m where m.sampled_at < v_now - interval '1 day';
   end if;
 
   -- Last, because it locks owners until the end.
-  perform queue.drop_empty_lines(p_limit);
+  perform fairlane_core.drop_empty_queues(p_limit);
 
   return json_build_object(
     'released', coalesce(cardinality(v_due), 0),
@@ -101,7 +101,7 @@ $$;
 -- writes nothing more. The last minute before p_now is left for the next time, as its transactions may still be open.
 -- Users choose names freely, so no more than a thousand are kept. However long no sweep ran, all since the last one is
 -- read, but no more than the newest hundred thousand rows. Returns how many types it wrote.
-create function queue.note_unknown_types(p_now timestamptz)
+create function fairlane_core.note_unknown_types(p_now timestamptz)
 returns integer
 language plpgsql
 volatile
@@ -117,50 +117,50 @@ declare
   v_noted integer;
 begin
   -- Two at once would count the same tasks.
-  if not pg_try_advisory_xact_lock(hashtextextended('queue.note_unknown_types', 0)) then
+  if not pg_try_advisory_xact_lock(hashtextextended('fairlane_core.note_unknown_types', 0)) then
     return 0;
   end if;
 
-  delete from queue.unknown_types as u
+  delete from fairlane_core.unknown_types as u
   where u.last_seen_at < p_now - interval '30 days'
-    or exists (select from public.task_types as y where y.name = u.name);
+    or exists (select from fairlane.task_types as y where y.name = u.name);
 
   v_from := coalesce(
-    (select max(m.sampled_at) from queue.minute_samples as m where m.sampled_at < p_now) - interval '1 minute',
+    (select max(m.sampled_at) from fairlane_core.minute_samples as m where m.sampled_at < p_now) - interval '1 minute',
     p_now - interval '10 minutes'
   );
   select coalesce(max(m.last_event_id), 0)
   into v_after_id
-  from queue.minute_samples as m
+  from fairlane_core.minute_samples as m
   where m.sampled_at < v_from - interval '1 minute';
 
-  insert into queue.unknown_types as u (name, task_count, first_seen_at, last_seen_at)
+  insert into fairlane_core.unknown_types as u (name, task_count, first_seen_at, last_seen_at)
   select r.task_type, r.task_count, r.first_at, r.last_at
   from (
     select s.*, row_number() over (partition by s.is_noted order by s.task_count desc, s.task_type) as place
     from (
       select
         t.task_type, count(*) as task_count, min(e.at) as first_at, max(e.at) as last_at,
-        exists (select from queue.unknown_types as k where k.name = t.task_type) as is_noted
+        exists (select from fairlane_core.unknown_types as k where k.name = t.task_type) as is_noted
       from (
         select n.task_id, n.at, n.from_status
-        from public.task_events as n
+        from fairlane.task_events as n
         where n.id > v_after_id
         order by n.id desc
         limit v_most_events
       ) as e
-        cross join lateral (select k.task_type from public.tasks as k where k.id = e.task_id offset 0) as t
+        cross join lateral (select k.task_type from fairlane.tasks as k where k.id = e.task_id offset 0) as t
       where e.from_status is null
         and e.at > v_from
         and e.at <= v_until
         -- Names from before they had bounds can have no row in task_types, nor here.
         and length(t.task_type) between 1 and 200
-        and not exists (select from public.task_types as y where y.name = t.task_type)
+        and not exists (select from fairlane.task_types as y where y.name = t.task_type)
       group by t.task_type
     ) as s
   ) as r
   where r.is_noted
-    or r.place <= v_most - (select count(*) from queue.unknown_types)
+    or r.place <= v_most - (select count(*) from fairlane_core.unknown_types)
   on conflict (name) do update
     set task_count = u.task_count + excluded.task_count,
       last_seen_at = excluded.last_seen_at;
@@ -172,7 +172,7 @@ $$;
 -- A line stays when its last task has ended, because most fill again soon. Counts walk over all lines, so those that
 -- stayed empty for an hour go, of at most p_limit owners, and so do these owners' counters of blocked tasks that came
 -- to nothing. Returns how many lines.
-create function queue.drop_empty_lines(p_limit integer)
+create function fairlane_core.drop_empty_queues(p_limit integer)
 returns integer
 language plpgsql
 volatile
@@ -188,11 +188,11 @@ begin
   into v_owners
   from (
     select s.user_id
-    from queue.user_slots as s
+    from fairlane_core.user_slots as s
     where s.user_id in (
       select l.user_id
-      from queue.user_lines as l
-      where l.turn_at < queue.now() - interval '1 hour'
+      from fairlane_core.user_queues as l
+      where l.last_served_at < fairlane_core.now() - interval '1 hour'
         and (
           l.ready_cloud, l.ready_cloud_orchestration, l.ready_local, l.ready_local_orchestration,
           l.active_cloud, l.active_cloud_orchestration, l.active_local, l.active_local_orchestration
@@ -202,16 +202,16 @@ begin
     for no key update of s skip locked
   ) as o;
 
-  delete from queue.user_lines as l
+  delete from fairlane_core.user_queues as l
   where l.user_id = any (v_owners)
-    and l.turn_at < queue.now() - interval '1 hour'
+    and l.last_served_at < fairlane_core.now() - interval '1 hour'
     and (
       l.ready_cloud, l.ready_cloud_orchestration, l.ready_local, l.ready_local_orchestration,
       l.active_cloud, l.active_cloud_orchestration, l.active_local, l.active_local_orchestration
     ) = (0, 0, 0, 0, 0, 0, 0, 0);
   get diagnostics v_dropped = row_count;
 
-  delete from queue.blocked_tasks as b
+  delete from fairlane_core.blocked_tasks as b
   where b.user_id = any (v_owners)
     and b.task_count = 0;
   return v_dropped;

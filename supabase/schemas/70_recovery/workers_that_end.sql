@@ -1,7 +1,7 @@
 -- Whose row or token says that they have ended, give their work back at once.
 
 -- A worker whose row says that it has ended gives its work back at once, whoever wrote the row.
-create function queue.workers_after_write()
+create function fairlane_core.workers_after_write()
 returns trigger
 language plpgsql
 security definer -- puts tasks back on behalf of any caller who may write workers
@@ -12,33 +12,33 @@ as $$
 declare
   v_ended text[];
 begin
-  if current_setting('queue.mode', true) = 'rescues' then
+  if current_setting('fairlane_core.mode', true) = 'rescues' then
     return null;
   end if;
   -- A beat writes its worker's row: it must pay neither for the join nor for the triggers of tasks, which run for no rows, too.
-  if not exists (select from new_rows as n where n.status is distinct from 'active' and queue.has_ended(n.status)) then
+  if not exists (select from new_rows as n where n.status is distinct from 'active' and fairlane_core.has_ended(n.status)) then
     return null;
   end if;
   v_ended := array(
     select n.id
     from new_rows as n
-      full join old_rows as o on o.id = n.id -- never compares each with each, see queue.tasks_after_update
-    where coalesce(queue.has_ended(n.status) and o.status is distinct from n.status, false)
+      full join old_rows as o on o.id = n.id -- never compares each with each, see fairlane_core.tasks_after_update
+    where coalesce(fairlane_core.has_ended(n.status) and o.status is distinct from n.status, false)
   );
   if cardinality(v_ended) > 0 then
-    perform queue.free_work(v_ended);
+    perform fairlane_core.free_work(v_ended);
   end if;
   return null;
 end;
 $$;
 
 create trigger workers_after_write
-  after update on public.workers
+  after update on fairlane.workers
   referencing old table as old_rows new table as new_rows
-  for each statement execute function queue.workers_after_write();
+  for each statement execute function fairlane_core.workers_after_write();
 
 -- The same for a worker whose row comes only when it has ended: workers may claim before they have one.
-create function queue.workers_after_insert()
+create function fairlane_core.workers_after_insert()
 returns trigger
 language plpgsql
 security definer -- puts tasks back on behalf of any caller who may write workers
@@ -47,32 +47,32 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_ended text[] := array(select n.id from new_rows as n where queue.has_ended(n.status));
+  v_ended text[] := array(select n.id from new_rows as n where fairlane_core.has_ended(n.status));
 begin
   if cardinality(v_ended) > 0 then
-    perform queue.free_work(v_ended);
+    perform fairlane_core.free_work(v_ended);
   end if;
   return null;
 end;
 $$;
 
 create trigger workers_after_insert
-  after insert on public.workers
+  after insert on fairlane.workers
   referencing new table as new_rows
-  for each statement execute function queue.workers_after_insert();
+  for each statement execute function fairlane_core.workers_after_insert();
 
 -- Tasks of workers whose row was deleted go back to the queue, and what they still held is free.
-create function queue.workers_after_delete()
+create function fairlane_core.workers_after_delete()
 returns trigger
 language plpgsql
 security definer -- puts tasks back on behalf of any caller who may delete workers
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-set lock_timeout = '60ms' -- nobody's open transaction is waited for (queue.free_work)
+set lock_timeout = '60ms' -- nobody's open transaction is waited for (fairlane_core.free_work)
 as $$
 begin
-  update public.tasks as t
+  update fairlane.tasks as t
   set status = 'Queued',
     error_message = pg_catalog.format(
       'Start %s ended without a result: the row of worker %s was deleted', greatest(t.attempts, 1), t.worker_id
@@ -81,8 +81,8 @@ begin
   where t.worker_id = o.id
     and t.token_id is null
     and t.status = 'In Progress'
-    and not queue.needs_no_worker(t);
-  perform queue.let_go_of(e.id, null, null, null) from (select o.id from old_rows as o order by 1) as e;
+    and not fairlane_core.is_waiting_for_children(t);
+  perform fairlane_core.let_go_of(e.id, null, null, null) from (select o.id from old_rows as o order by 1) as e;
   return null;
 exception when lock_not_available then
   return null; -- nobody beats for these tasks any more: a rescue finds them
@@ -90,13 +90,13 @@ end;
 $$;
 
 create trigger workers_after_delete
-  after delete on public.workers
+  after delete on fairlane.workers
   referencing old table as old_rows
-  for each statement execute function queue.workers_after_delete();
+  for each statement execute function fairlane_core.workers_after_delete();
 
 -- A machine whose token is taken back can report nothing any more, so its tasks go back at once; that start is not
 -- counted. Tokens that expire or are deleted, and a claim that was under way, are seen by the rescue within a minute.
-create function queue.user_api_tokens_after_update()
+create function fairlane_core.user_api_tokens_after_update()
 returns trigger
 language plpgsql
 security definer -- puts tasks back on behalf of any caller who may revoke
@@ -105,44 +105,44 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_lost queue.lost_task[];
+  v_lost fairlane_core.lost_task[];
 begin
   select array_agg((
     t.id, t.lease_token, t.reported_at, t.worker_id, 'token_ended',
     pg_catalog.format(
       'Start %s ended without a result: the token of the user''s machine %s was revoked',
-      greatest(t.attempts, 1), queue.sent_name(t.worker_id)
+      greatest(t.attempts, 1), fairlane_core.sent_name(t.worker_id)
     )
-  )::queue.lost_task)
+  )::fairlane_core.lost_task)
   into v_lost
   from new_rows as n
     join old_rows as o on o.id = n.id
-    join public.tasks as t on t.token_id = n.id -- of those that run, which have an index
+    join fairlane.tasks as t on t.token_id = n.id -- of those that run, which have an index
   where n.revoked_at is not null
     and o.revoked_at is null
     and t.status = 'In Progress'
-    and not queue.needs_no_worker(t);
+    and not fairlane_core.is_waiting_for_children(t);
   if v_lost is not null then
-    perform queue.put_back(v_lost);
+    perform fairlane_core.requeue_lost(v_lost);
   end if;
   return null;
 end;
 $$;
 
 create trigger user_api_tokens_after_update
-  after update on public.user_api_tokens
+  after update on fairlane.user_api_tokens
   referencing old table as old_rows new table as new_rows
-  for each statement execute function queue.user_api_tokens_after_update();
+  for each statement execute function fairlane_core.user_api_tokens_after_update();
 
 -- The work of workers that have ended goes back to the queue, in one statement, so that the owners of all its tasks are
 -- locked in order. Who ends itself hands its work back, and who is sent home gives it back: that start does not count
--- (queue.tasks_before_update). Whoever ends a worker does not wait for somebody's open transaction that holds a task or its
+-- (fairlane_core.tasks_before_update). Whoever ends a worker does not wait for somebody's open transaction that holds a task or its
 -- owner: then all of it is left to the next rescue, which sees that the worker has ended.
 -- Frees what these workers still held, and puts what they run with the service key back into the queue, all but
 -- orchestrators that only wait for their children, unless somebody holds one of these tasks or its owner. Starts do not
 -- count when p_hands_back, when the worker said goodbye (workers.goodbye_at) or when it was sent home
--- (queue.is_taken_home).
-create function queue.free_work(p_worker_ids text[], p_hands_back boolean default false)
+-- (fairlane_core.is_taken_home).
+create function fairlane_core.free_work(p_worker_ids text[], p_hands_back boolean default false)
 returns void
 language plpgsql
 volatile
@@ -151,33 +151,33 @@ set search_path = ''
 set lock_timeout = '60ms' -- taken back when the function ends; what counts is the setting below
 as $$
 begin
-  perform queue.limit_lock_waits(0.25);
-  perform set_config('queue.mode', 'forgives_starts', true);
+  perform fairlane_core.limit_lock_waits(0.25);
+  perform set_config('fairlane_core.mode', 'forgives_starts', true);
   begin
-    update public.tasks as t
+    update fairlane.tasks as t
     set status = 'Queued',
-      attempts = t.attempts - (p_hands_back or w.goodbye_at is not null or queue.is_taken_home(w, t))::integer,
+      attempts = t.attempts - (p_hands_back or w.goodbye_at is not null or fairlane_core.is_taken_home(w, t))::integer,
       error_message = case
         when p_hands_back or w.goodbye_at is not null then pg_catalog.format(
           'Start %s was handed back: worker %s said that it ends', greatest(t.attempts, 1), w.id
         )
-        when queue.is_taken_home(w, t) then queue.reason_of_home(w, t.attempts)
+        when fairlane_core.is_taken_home(w, t) then fairlane_core.reason_of_home(w, t.attempts)
         else pg_catalog.format(
           'Start %s ended without a result: worker %s is %s%s',
           greatest(t.attempts, 1), w.id, w.status, coalesce(' (' || (w.metadata ->> 'error_reason') || ')', '')
         )
       end
-    from public.workers as w
+    from fairlane.workers as w
     where w.id = any (p_worker_ids)
       and t.worker_id = w.id
       and t.token_id is null
       and t.status = 'In Progress'
-      and not queue.needs_no_worker(t);
+      and not fairlane_core.is_waiting_for_children(t);
   exception when lock_not_available then
     null;
   end;
-  perform set_config('queue.mode', '', true);
+  perform set_config('fairlane_core.mode', '', true);
   -- And of what others had ended under them before nothing is held any more.
-  perform queue.let_go_of(e.id, null, null, null) from (select i.id from unnest(p_worker_ids) as i (id) order by i.id) as e;
+  perform fairlane_core.let_go_of(e.id, null, null, null) from (select i.id from unnest(p_worker_ids) as i (id) order by i.id) as e;
 end;
 $$;

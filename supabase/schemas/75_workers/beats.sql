@@ -2,8 +2,8 @@
 
 -- The guardian's beat. One unnamed argument of type json, because PostgREST hands the body of a request over to such a
 -- function as it came; for named arguments it unpacks the body, and one \u0000 in a log line fails the whole beat.
--- See public.func_worker_heartbeat_with_logs.
-create function queue.worker_heartbeat(p_body json)
+-- See fairlane.func_worker_heartbeat_with_logs.
+create function fairlane_core.worker_heartbeat(p_body json)
 returns json
 language plpgsql
 volatile
@@ -13,19 +13,19 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_body json := queue.readable_json(p_body);
+  v_body json := fairlane_core.readable_json(p_body);
   v_worker_id text := v_body ->> 'worker_id_param';
-  v_now timestamptz := queue.now();
+  v_now timestamptz := fairlane_core.now();
   v_said text := coalesce(nullif(left(v_body ->> 'status_param', 200), ''), 'active');
   -- One of several machines under that name: the others go on.
   v_is_one_of_many boolean := v_said in ('terminated', 'crashed')
-    and v_worker_id = any ((select s.shared_worker_ids from queue.settings as s)::text[]);
-  v_status text := queue.beat_or_note(
+    and v_worker_id = any ((select s.shared_worker_ids from fairlane_core.settings as s)::text[]);
+  v_status text := fairlane_core.beat_or_note(
     v_worker_id, case when v_is_one_of_many then 'active' else v_said end,
     v_body -> 'vram_total_mb_param', v_body -> 'vram_used_mb_param', v_now
   );
   v_current uuid := case
-    when queue.is_uuid(v_body ->> 'current_task_id_param') then (v_body ->> 'current_task_id_param')::uuid
+    when fairlane_core.is_uuid(v_body ->> 'current_task_id_param') then (v_body ->> 'current_task_id_param')::uuid
   end;
   v_logs json[];
   v_surplus integer;
@@ -33,9 +33,9 @@ declare
   v_names text[] := array[]::text[];
   v_stored integer := 0;
 begin
-  select b.logs, b.surplus into v_logs, v_surplus from queue.bounded_logs(v_body -> 'logs_param') as b;
+  select b.logs, b.surplus into v_logs, v_surplus from fairlane_core.bounded_logs(v_body -> 'logs_param') as b;
   if cardinality(v_logs) > 0 then
-    v_stored := queue.store_logs(v_logs, v_worker_id, v_now);
+    v_stored := fairlane_core.store_logs(v_logs, v_worker_id, v_now);
     v_names := array(
       select distinct l.entry ->> 'task_id'
       from unnest(v_logs) as l (entry)
@@ -46,19 +46,19 @@ begin
     v_named := array(
       select n.name::uuid
       from unnest(v_names) as n (name)
-      where queue.is_uuid(n.name)
+      where fairlane_core.is_uuid(n.name)
       union
       select v_current
       where v_current is not null
     );
   end if;
   if v_is_one_of_many then
-    perform queue.end_one_of_many(v_worker_id, v_said, v_current, v_named, v_logs, v_now);
+    perform fairlane_core.end_one_of_many(v_worker_id, v_said, v_current, v_named, v_logs, v_now);
   elsif v_status = 'terminating' and v_said in ('terminated', 'crashed') then
     -- On its way out anyway; whoever sent it away says when it is gone. Its work is free now.
-    perform queue.free_work(array[v_worker_id], v_said = 'terminated');
-  elsif v_status = 'active' or not queue.has_ended(v_status) then
-    perform queue.show_signs_of_life(v_worker_id, v_named, v_names, v_now);
+    perform fairlane_core.free_work(array[v_worker_id], v_said = 'terminated');
+  elsif v_status = 'active' or not fairlane_core.has_ended(v_status) then
+    perform fairlane_core.show_signs_of_life(v_worker_id, v_named, v_names, v_now);
   end if;
 
   return json_build_object(
@@ -66,14 +66,14 @@ begin
     'heartbeat_updated', true,
     'logs_inserted', v_stored,
     'log_errors', cardinality(v_logs) - v_stored + v_surplus,
-    'stop', queue.tasks_to_stop(('service', null, null), v_worker_id, v_named, v_current, v_now)
+    'stop', fairlane_core.tasks_to_stop(('service', null, null), v_worker_id, v_named, v_current, v_now)
   );
 end;
 $$;
 
--- queue.beat, or, when another transaction holds the worker's row, a row in queue.noted_beats: somebody's open
+-- fairlane_core.beat, or, when another transaction holds the worker's row, a row in fairlane_core.noted_beats: somebody's open
 -- transaction delays no beat. Returns the worker's status.
-create function queue.beat_or_note(p_worker_id text, p_status text, p_vram_total json, p_vram_used json, p_now timestamptz)
+create function fairlane_core.beat_or_note(p_worker_id text, p_status text, p_vram_total json, p_vram_used json, p_now timestamptz)
 returns text
 language plpgsql
 volatile
@@ -83,13 +83,13 @@ set lock_timeout = '100ms' -- taken back when the function ends; what counts is 
 as $$
 begin
   -- For a row one may wait twice: in line, and for its holder.
-  perform queue.limit_lock_waits(0.4);
-  return queue.beat(p_worker_id, p_status, p_vram_total, p_vram_used, p_now);
+  perform fairlane_core.limit_lock_waits(0.4);
+  return fairlane_core.beat(p_worker_id, p_status, p_vram_total, p_vram_used, p_now);
 exception when lock_not_available then
-  insert into queue.noted_beats as b (worker_id, beat_at, status)
+  insert into fairlane_core.noted_beats as b (worker_id, beat_at, status)
   values (p_worker_id, p_now, case when p_status in ('terminated', 'crashed') then p_status end)
   on conflict (worker_id, beat_at) do update set status = coalesce(b.status, excluded.status);
-  return (select w.status from public.workers as w where w.id = p_worker_id);
+  return (select w.status from fairlane.workers as w where w.id = p_worker_id);
 end;
 $$;
 
@@ -99,7 +99,7 @@ $$;
 -- ones, those that only the reaper set to error and those that said goodbye become active; terminating, terminated and
 -- error as somebody else said it stay. With terminated the worker itself says goodbye, with crashed its guardian that it
 -- is gone. 400 INVALID_ARGUMENT without an id.
-create function queue.beat(p_worker_id text, p_status text, p_vram_total json, p_vram_used json, p_now timestamptz)
+create function fairlane_core.beat(p_worker_id text, p_status text, p_vram_total json, p_vram_used json, p_now timestamptz)
 returns text
 language plpgsql
 volatile
@@ -113,13 +113,13 @@ declare
 begin
   -- Longer ids than this fit no index.
   if p_worker_id is null or length(p_worker_id) not between 1 and 200 then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT', 'A heartbeat needs a worker id of 1 to 200 characters', 'Send worker_id_param'
     );
   end if;
 
   if starts_with(p_worker_id, 'token:') then
-    perform queue.refuse_name_of_a_token(p_worker_id);
+    perform fairlane_core.refuse_name_of_a_token(p_worker_id);
   end if;
 
   -- Without nvidia-smi a worker sends 0/0: then it knows nothing, and what was known before is left.
@@ -133,10 +133,10 @@ begin
 
   -- The end of one machine is not that of others under the same name.
   if v_said in ('terminated', 'crashed') then
-    select case when p_worker_id = any (s.shared_worker_ids) then 'active' else v_said end into v_said from queue.settings as s;
+    select case when p_worker_id = any (s.shared_worker_ids) then 'active' else v_said end into v_said from fairlane_core.settings as s;
   end if;
 
-  update public.workers as w
+  update fairlane.workers as w
   set last_heartbeat = p_now,
     status = case
       -- Its own goodbye binds nobody, and a guardian that then finds its process gone brings no news.
@@ -148,7 +148,7 @@ begin
       else w.status
     end,
     goodbye_at = case
-      -- A new time, or the mark would be taken for somebody else's (queue.workers_before_status).
+      -- A new time, or the mark would be taken for somebody else's (fairlane_core.workers_before_status).
       when w.goodbye_at is not null and v_said in ('terminated', 'crashed')
         then greatest(p_now, w.goodbye_at + interval '1 microsecond')
       when v_said = 'terminated' and w.status not in ('terminating', 'terminated') and (w.status <> 'error' or w.reaped_at is not null)
@@ -156,7 +156,7 @@ begin
     end,
     metadata = case
       when w.goodbye_at is not null and v_said in ('terminated', 'crashed') then w.metadata
-      else queue.metadata_after_return(w)
+      else fairlane_core.metadata_after_return(w)
     end || v_vram
   where w.id = p_worker_id
   returning w.status into v_status;
@@ -164,7 +164,7 @@ begin
     return v_status;
   end if;
 
-  insert into public.workers as w (id, instance_type, status, last_heartbeat, created_at, metadata, goodbye_at)
+  insert into fairlane.workers as w (id, instance_type, status, last_heartbeat, created_at, metadata, goodbye_at)
   values (p_worker_id, 'external', v_said, p_now, p_now, v_vram, case v_said when 'terminated' then p_now end)
   on conflict (id) do nothing
   returning w.status into v_status;
@@ -172,7 +172,7 @@ begin
     return v_status;
   end if;
   -- Two first beats at once.
-  return queue.beat(p_worker_id, p_status, p_vram_total, p_vram_used, p_now);
+  return fairlane_core.beat(p_worker_id, p_status, p_vram_total, p_vram_used, p_now);
 end;
 $$;
 
@@ -189,7 +189,7 @@ $$;
 -- Moves updated_at of the tasks this worker runs with the service key (under a shared name only of those that it named),
 -- and delivered_at and reported_at of those among them that it named: by their ids (p_named), by params.task_id, or, if
 -- one alone takes a slot, by a name that it made up (p_names).
-create function queue.show_signs_of_life(p_worker_id text, p_named uuid[], p_names text[], p_now timestamptz)
+create function fairlane_core.show_signs_of_life(p_worker_id text, p_named uuid[], p_names text[], p_now timestamptz)
 returns void
 language plpgsql
 volatile
@@ -198,13 +198,13 @@ set search_path = ''
 as $$
 declare
   v_late_lines constant interval := interval '1 minute';
-  v_is_shared boolean := p_worker_id = any ((select s.shared_worker_ids from queue.settings as s)::text[]);
+  v_is_shared boolean := p_worker_id = any ((select s.shared_worker_ids from fairlane_core.settings as s)::text[]);
   v_made_up boolean := false;
 begin
   if p_names <> '{}' then
     v_made_up := exists (select from unnest(p_names) as n (name) where n.name ~ '^unknown_task_\d{1,20}$');
   end if;
-  perform set_config('queue.mode', 'counts_itself', true); -- nothing follows from these columns
+  perform set_config('fairlane_core.mode', 'counts_itself', true); -- nothing follows from these columns
   -- Once, and before any task is joined to it: a plan that believes in an empty table would ask it again for each of all.
   with held as materialized (
     select
@@ -216,7 +216,7 @@ begin
         when h.params ->> 'task_id' = any (p_names) then true
         when v_made_up and h.takes_slot and h.claimed_at < p_now - v_late_lines then not exists (
           select
-          from public.tasks as other
+          from fairlane.tasks as other
           where other.worker_id = p_worker_id
             and other.status = 'In Progress'
             and other.token_id is null
@@ -224,21 +224,21 @@ begin
             and other.id <> h.id
         )
       end as is_named
-    from public.tasks as h
+    from fairlane.tasks as h
     where h.worker_id = p_worker_id
       and h.status = 'In Progress'
       and h.token_id is null
     order by h.id
     for no key update skip locked
   )
-  update public.tasks as t
+  update fairlane.tasks as t
   set updated_at = p_now,
     delivered_at = case when held.is_named then coalesce(t.delivered_at, p_now) else t.delivered_at end,
     reported_at = case when held.is_named then p_now else t.reported_at end
   from held
   where t.id = held.id
     and (not v_is_shared or held.is_named);
-  perform set_config('queue.mode', '', true);
+  perform set_config('fairlane_core.mode', '', true);
 end;
 $$;
 
@@ -247,8 +247,8 @@ $$;
 -- they are no reason to say anything.
 -- What this worker of the caller should stop, as [{task_id, reason}]: cancelled, failed, taken_back, held_by_another,
 -- completed_by_another or deleted.
-create function queue.tasks_to_stop(
-  p_caller queue.caller, p_worker_id text, p_named uuid[], p_current uuid, p_now timestamptz
+create function fairlane_core.tasks_to_stop(
+  p_caller fairlane_core.caller, p_worker_id text, p_named uuid[], p_current uuid, p_now timestamptz
 )
 returns json
 language plpgsql
@@ -261,7 +261,7 @@ begin
     select coalesce(json_agg(json_build_object('task_id', s.id, 'reason', s.reason) order by s.id), '[]')
     from (
       select t.id, 'cancelled' as reason
-      from public.tasks as t
+      from fairlane.tasks as t
       where t.worker_id = p_worker_id
         and t.status = 'Cancelled'
         and t.token_id is not distinct from p_caller.token_id
@@ -278,7 +278,7 @@ begin
           else 'deleted'
         end
       from unnest(p_named) as n (id)
-        left join public.tasks as t on t.id = n.id and (p_caller.kind = 'service' or t.user_id = p_caller.user_id)
+        left join fairlane.tasks as t on t.id = n.id and (p_caller.kind = 'service' or t.user_id = p_caller.user_id)
       where case
         when t.id is null then n.id = p_current
         when t.status in ('In Progress', 'Complete') then t.worker_id is distinct from p_worker_id or t.token_id is distinct from p_caller.token_id
@@ -291,8 +291,8 @@ $$;
 
 -- A call that only reads cannot write down that it came; so whoever answers it says it here. It speaks for the task that it
 -- names, and for no other: what else runs under the same token may be another machine, dead or alive.
--- See public.note_call.
-create function queue.note_call(p_caller jsonb, p_task_id uuid)
+-- See fairlane.note_call.
+create function fairlane_core.note_call(p_caller jsonb, p_task_id uuid)
 returns boolean
 language plpgsql
 volatile
@@ -302,16 +302,16 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['token']);
-  v_now timestamptz := queue.now();
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['token']);
+  v_now timestamptz := fairlane_core.now();
 begin
-  update public.tasks as t
+  update fairlane.tasks as t
   set seen_at = v_now,
     updated_at = v_now,
     delivered_at = coalesce(t.delivered_at, v_now)
   from (
     select h.id
-    from public.tasks as h
+    from fairlane.tasks as h
     where h.id = p_task_id
       and h.token_id = v_caller.token_id
       and h.status = 'In Progress'

@@ -1,8 +1,8 @@
 -- What workers say beside their beats: log lines, bounded and stored; the model they have loaded; claims that were refused.
 
 -- Log lines of orchestrators, which never try twice: what can be stored is stored, the rest is counted.
--- See public.func_insert_logs_batch.
-create function queue.insert_logs_batch(p_body json)
+-- See fairlane.func_insert_logs_batch.
+create function fairlane_core.insert_logs_batch(p_body json)
 returns json
 language plpgsql
 volatile
@@ -11,15 +11,15 @@ set search_path = ''
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_body json := queue.readable_json(p_body);
+  v_body json := fairlane_core.readable_json(p_body);
   v_logs json[];
   v_surplus integer;
   v_stored integer;
 begin
   select b.logs, b.surplus
   into v_logs, v_surplus
-  from queue.bounded_logs(case when json_typeof(v_body) = 'object' then v_body -> 'logs' else v_body end) as b;
-  v_stored := queue.store_logs(v_logs, null, queue.now());
+  from fairlane_core.bounded_logs(case when json_typeof(v_body) = 'object' then v_body -> 'logs' else v_body end) as b;
+  v_stored := fairlane_core.store_logs(v_logs, null, fairlane_core.now());
 
   return json_build_object(
     'success', true,
@@ -32,7 +32,7 @@ $$;
 -- Stores log lines as docs/architecture.md describes them, as a worker's own when it is named, and returns how many it
 -- could. All in one statement; only if that fails, by halves, so that a line that cannot be stored costs itself and no
 -- other.
-create function queue.store_logs(p_logs json[], p_worker_id text, p_now timestamptz)
+create function fairlane_core.store_logs(p_logs json[], p_worker_id text, p_now timestamptz)
 returns integer
 language plpgsql
 volatile
@@ -40,20 +40,20 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_max_length integer := (select s.max_text_length from queue.settings as s);
+  v_max_length integer := (select s.max_text_length from fairlane_core.settings as s);
   v_half integer := cardinality(p_logs) / 2;
   v_count integer;
 begin
-  insert into public.system_logs (
+  insert into fairlane.system_logs (
     "timestamp", source_type, source_id, log_level, message, task_id, worker_id, cycle_number, metadata
   )
   select
-    queue.log_time(l.entry ->> 'timestamp', p_now),
+    fairlane_core.log_time(l.entry ->> 'timestamp', p_now),
     case when p_worker_id is null then coalesce(left(l.entry ->> 'source_type', 200), 'unknown') else 'worker' end,
     coalesce(p_worker_id, left(l.entry ->> 'source_id', 200)),
     coalesce(left(l.entry ->> 'log_level', 200), left(l.entry ->> 'level', 200), 'INFO'),
     case
-      when length(l.entry ->> 'message') > v_max_length then queue.cut_text(l.entry ->> 'message')
+      when length(l.entry ->> 'message') > v_max_length then fairlane_core.cut_text(l.entry ->> 'message')
       else coalesce(l.entry ->> 'message', '')
     end,
     -- No longer than an index can hold.
@@ -63,8 +63,8 @@ begin
     case
       when (l.entry -> 'metadata')::text = '{}' or l.entry -> 'metadata' is null then '{}'
       when length((l.entry -> 'metadata')::text) > v_max_length
-        then jsonb_build_object('metadata', queue.cut_text((l.entry -> 'metadata')::text))
-      else queue.log_metadata(l.entry -> 'metadata')
+        then jsonb_build_object('metadata', fairlane_core.cut_text((l.entry -> 'metadata')::text))
+      else fairlane_core.log_metadata(l.entry -> 'metadata')
     end
   from unnest(p_logs) as l (entry)
   where json_typeof(l.entry) = 'object';
@@ -76,21 +76,21 @@ exception
     if v_half = 0 then
       return 0;
     end if;
-    return queue.store_logs(p_logs[:v_half], p_worker_id, p_now)
-      + queue.store_logs(p_logs[v_half + 1:], p_worker_id, p_now);
+    return fairlane_core.store_logs(p_logs[:v_half], p_worker_id, p_now)
+      + fairlane_core.store_logs(p_logs[v_half + 1:], p_worker_id, p_now);
 end;
 $$;
 
--- The lines of a request, as many as one request may bring: the first queue.settings.max_logs_per_call elements of the
+-- The lines of a request, as many as one request may bring: the first fairlane_core.settings.max_logs_per_call elements of the
 -- array, and how many there are beyond; what is no array counts as one beyond.
-create function queue.bounded_logs(p_logs json, out logs json[], out surplus integer)
+create function fairlane_core.bounded_logs(p_logs json, out logs json[], out surplus integer)
 language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
 declare
-  v_max integer := (select s.max_logs_per_call from queue.settings as s);
+  v_max integer := (select s.max_logs_per_call from fairlane_core.settings as s);
 begin
   logs := array[]::json[];
   surplus := 0;
@@ -111,7 +111,7 @@ $$;
 -- When a log line was written: the time that it names, if that is one of the last day and not ahead of the clock; else
 -- the time given as now. Logs are read and purged by this time: a line dated next year would never go, one from 1970
 -- would be gone before anyone has read it.
-create function queue.log_time(p_text text, p_now timestamptz)
+create function fairlane_core.log_time(p_text text, p_now timestamptz)
 returns timestamptz
 language plpgsql
 stable
@@ -139,7 +139,7 @@ $$;
 
 -- What a log line carries beside its message, always as an object; what is none, or cannot be stored as one, is under
 -- the key metadata.
-create function queue.log_metadata(p_metadata json)
+create function fairlane_core.log_metadata(p_metadata json)
 returns jsonb
 language plpgsql
 immutable
@@ -153,7 +153,7 @@ begin
   return case
     when jsonb_typeof(v_metadata) = 'null' then '{}'
     -- Short as it was sent, and endless once its numbers are written out.
-    when queue.written_length(v_metadata, 1048576) is null then jsonb_build_object('metadata', p_metadata::text)
+    when fairlane_core.written_length(v_metadata, 1048576) is null then jsonb_build_object('metadata', p_metadata::text)
     when jsonb_typeof(v_metadata) = 'object' then v_metadata
     else jsonb_build_object('metadata', v_metadata)
   end;
@@ -167,7 +167,7 @@ $$;
 -- The same JSON with U+FFFD, the character for what cannot be shown, in place of what JSON may carry and Postgres
 -- cannot store: \u0000, and each half of a surrogate pair without the other. So one odd byte in one log line costs one
 -- character.
-create function queue.readable_json(p_json json)
+create function fairlane_core.readable_json(p_json json)
 returns json
 language plpgsql
 immutable
@@ -194,8 +194,8 @@ $$;
 
 -- Which model a worker has loaded: claims prefer tasks that suit it. A worker that never announced itself is not
 -- created here, because a row would make it one that is expected to beat.
--- See public.update_worker_model.
-create function queue.update_worker_model(p_caller jsonb, p_worker_id text, p_model text)
+-- See fairlane.update_worker_model.
+create function fairlane_core.update_worker_model(p_caller jsonb, p_worker_id text, p_model text)
 returns json
 language plpgsql
 volatile
@@ -205,20 +205,20 @@ as $$
 declare
   v_model constant text := left(p_model, 200); -- as tasks.model is cut
 begin
-  perform queue.resolve_caller(p_caller, array['service']);
+  perform fairlane_core.resolve_caller(p_caller, array['service']);
 
   if v_model is null or v_model = '' then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The model must be named');
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'The model must be named');
   end if;
 
   -- Workers say it before every generation: the same model again writes nothing.
-  update public.workers as w
+  update fairlane.workers as w
   set current_model = v_model
   where w.id = p_worker_id
     and w.current_model is distinct from v_model;
 
-  if not found and not exists (select from public.workers as w where w.id = p_worker_id) then
-    perform queue.refuse(
+  if not found and not exists (select from fairlane.workers as w where w.id = p_worker_id) then
+    perform fairlane_core.refuse(
       404, 'WORKER_NOT_FOUND', pg_catalog.format('There is no worker %s', p_worker_id), 'Its first heartbeat creates its row'
     );
   end if;
@@ -229,8 +229,8 @@ $$;
 
 -- Notes that a worker claims although it gets nothing. The refused claim has rolled back, so the function that answers
 -- it calls this; an idle poll of a refused worker writes once a minute.
--- See public.note_refused_claim.
-create function queue.note_refused_claim(p_caller jsonb, p_worker_id text)
+-- See fairlane.note_refused_claim.
+create function fairlane_core.note_refused_claim(p_caller jsonb, p_worker_id text)
 returns boolean
 language plpgsql
 volatile
@@ -238,13 +238,13 @@ security definer -- API roles only read the table
 set search_path = ''
 as $$
 declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
-  v_now timestamptz := queue.now();
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service']);
+  v_now timestamptz := fairlane_core.now();
   v_status text;
 begin
   -- An api worker of which an orchestrator said that it is silent or gone: it is not. Its next claim is answered.
-  update public.workers as w
-  set status = 'active', metadata = queue.metadata_after_return(w)
+  update fairlane.workers as w
+  set status = 'active', metadata = fairlane_core.metadata_after_return(w)
   where w.id = p_worker_id
     and v_caller.kind = 'service'
     and w.instance_type = 'api'
@@ -256,14 +256,14 @@ begin
 
   select w.status
   into v_status
-  from public.workers as w
+  from fairlane.workers as w
   where w.id = p_worker_id
     and v_caller.kind = 'service'
     and w.status in ('terminating', 'terminated', 'error')
     and w.goodbye_at is null
     and not exists (
       select
-      from queue.claim_refusals as r
+      from fairlane_core.claim_refusals as r
       where r.worker_id = w.id
         and r.last_at > v_now - interval '1 minute'
     );
@@ -271,12 +271,12 @@ begin
     return false;
   end if;
 
-  insert into queue.claim_refusals as r (worker_id, status, first_at, last_at)
+  insert into fairlane_core.claim_refusals as r (worker_id, status, first_at, last_at)
   values (p_worker_id, v_status, v_now, v_now)
   on conflict (worker_id) do update
   set status = excluded.status, last_at = excluded.last_at;
 
-  delete from queue.claim_refusals as r where r.last_at < v_now - interval '7 days';
+  delete from fairlane_core.claim_refusals as r where r.last_at < v_now - interval '7 days';
   return true;
 end;
 $$;

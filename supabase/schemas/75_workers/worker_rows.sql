@@ -10,7 +10,7 @@
 -- A change of a worker keeps the newest vram_* keys, gives every end a
 -- metadata.error_reason, its time and, if it is one, the time of the failure, and tells orchestrators by
 -- metadata.orchestrator_status where they keep it.
-create function queue.workers_before_write()
+create function fairlane_core.workers_before_write()
 returns trigger
 language plpgsql
 security definer -- asks who is behind the change on behalf of any caller who may write
@@ -23,15 +23,15 @@ declare
   v_was_leaving boolean := false; -- on its way out already, or gone
   v_was_over boolean := false;
   -- Most writes are beats of workers that go on: asked in that order, they pay for no call.
-  v_is_over boolean := new.status is distinct from 'active' and queue.has_ended(new.status);
+  v_is_over boolean := new.status is distinct from 'active' and fairlane_core.has_ended(new.status);
 begin
   if tg_op = 'INSERT' then
-    perform queue.refuse_name_of_a_token(new.id);
+    perform fairlane_core.refuse_name_of_a_token(new.id);
   end if;
   new.metadata := coalesce(new.metadata, case when tg_op = 'UPDATE' then old.metadata end, '{}');
 
   if tg_op = 'UPDATE' then
-    v_was_over := old.status is distinct from 'active' and queue.has_ended(old.status);
+    v_was_over := old.status is distinct from 'active' and fairlane_core.has_ended(old.status);
     v_was_leaving := v_was_over or old.status = 'terminating';
 
     -- A beat moves last_heartbeat and knows better than anyone.
@@ -57,14 +57,14 @@ begin
     new.ended_at := null;
     return new;
   end if;
-  v_now := queue.now();
+  v_now := fairlane_core.now();
 
   if tg_op = 'UPDATE' and old.status = 'crashed' and new.status in ('terminating', 'terminated')
     and old.ended_at > v_now - v_cycle
     -- Machines that crash as soon as they are rented are not sent home.
-    and old.created_at <= v_now - (select s.worker_start_limit from queue.settings as s)
+    and old.created_at <= v_now - (select s.worker_start_limit from fairlane_core.settings as s)
     and not exists (
-      select from public.task_events as e
+      select from fairlane.task_events as e
       where e.worker_id = new.id
         and e.from_status = 'In Progress'
         and e.to_status in ('Queued', 'Failed')
@@ -77,9 +77,9 @@ begin
   if not v_was_leaving and new.instance_type is distinct from 'api' and (
     case
       when new.last_heartbeat is null then new.status = 'error'
-        or new.created_at < v_now - (select s.worker_start_limit from queue.settings as s)
-      else greatest(queue.seen_at(new.last_heartbeat, v_now), (select least(w.trusted_since, v_now) from queue.clock_watch as w))
-        < v_now - (select s.gpu_silence_limit from queue.settings as s)
+        or new.created_at < v_now - (select s.worker_start_limit from fairlane_core.settings as s)
+      else greatest(fairlane_core.seen_at(new.last_heartbeat, v_now), (select least(w.trusted_since, v_now) from fairlane_core.clock_watch as w))
+        < v_now - (select s.gpu_heartbeat_timeout from fairlane_core.settings as s)
     end
   ) then
     new.failed_at := v_now;
@@ -93,20 +93,20 @@ begin
     new.ended_at := v_now;
     if new.failed_at is null and (
       new.status = 'crashed'
-      -- Of an api worker it is only what an orchestrator says that misses its beats (queue.workers_before_status).
+      -- Of an api worker it is only what an orchestrator says that misses its beats (fairlane_core.workers_before_status).
       or (new.reaped_at is not null and new.instance_type is distinct from 'api')
       or (new.status = 'error' and new.metadata -> 'self_terminated' = 'true')
       or (
         new.goodbye_at is null -- who says goodbye hands its work back
         and exists (
           select
-          from public.tasks as t
+          from fairlane.tasks as t
           where t.worker_id = new.id
             and t.status = 'In Progress'
             and t.token_id is null
-            and not queue.needs_no_worker(t)
+            and not fairlane_core.is_waiting_for_children(t)
             and (new.status <> 'terminated' or coalesce(t.claimed_at <= v_now - v_cycle, true))
-            and not queue.is_taken_home(new, t)
+            and not fairlane_core.is_taken_home(new, t)
         )
       )
     ) then
@@ -124,7 +124,7 @@ begin
         when new.goodbye_at is not null then 'The worker said that it ends'
         when new.status = 'crashed' then 'The worker process is gone, as its guardian reported'
         else pg_catalog.format(
-          'Set to %s without a reason by %s%s', new.status, queue.actor(),
+          'Set to %s without a reason by %s%s', new.status, fairlane_core.actor(),
           case when tg_op = 'UPDATE' then pg_catalog.format('; it was %s, last beat %s', old.status, coalesce(old.last_heartbeat::text, 'never')) end
         )
       end
@@ -135,8 +135,8 @@ end;
 $$;
 
 create trigger workers_before_write
-  before insert or update of status, metadata, reaped_at on public.workers
-  for each row execute function queue.workers_before_write();
+  before insert or update of status, metadata, reaped_at on fairlane.workers
+  for each row execute function fairlane_core.workers_before_write();
 
 -- The queue marks an error that only meant silence, and the end that a worker announced itself: either is taken back by
 -- the worker's next sign of life. As soon as anybody else says the status, it is theirs. Fires before
@@ -154,7 +154,7 @@ create trigger workers_before_write
 -- had set. A direct write of the service key that promotes a worker which is crashed, reaped or said goodbye, changes
 -- neither status nor metadata; one that sets aside a worker which is kept and beats, or is an api worker that is kept or
 -- calls, is only kept in metadata.not_believed.
-create function queue.workers_before_status()
+create function fairlane_core.workers_before_status()
 returns trigger
 language plpgsql
 security invoker -- asks whether an API role writes directly
@@ -169,11 +169,11 @@ declare
     and new.metadata -> 'self_terminated' is distinct from 'true';
 begin
   if v_is_said_by_others and new.status is distinct from old.status and (old.kept_at is not null or old.instance_type = 'api') then
-    select pg_catalog.now() + s.clock_offset into v_now from queue.settings as s;
+    select pg_catalog.now() + s.clock_offset into v_now from fairlane_core.settings as s;
     if (old.kept_at is not null and (
-        old.instance_type = 'api' or queue.is_beating(old.last_heartbeat)
+        old.instance_type = 'api' or fairlane_core.is_beating(old.last_heartbeat)
       ))
-      or queue.has_called_lately(old.id) then
+      or fairlane_core.has_called_lately(old.id) then
       new.metadata := old.metadata || jsonb_build_object(
         'not_believed', jsonb_build_object(
           'status', new.status,
@@ -203,47 +203,47 @@ begin
     new.goodbye_at := null;
   end if;
   if v_is_said_by_others and old.instance_type = 'api' then
-    select pg_catalog.now() + s.clock_offset into new.reaped_at from queue.settings as s;
+    select pg_catalog.now() + s.clock_offset into new.reaped_at from fairlane_core.settings as s;
   end if;
   return new;
 end;
 $$;
 
 create trigger workers_before_status
-  before update of status on public.workers
+  before update of status on fairlane.workers
   for each row
   when (old.reaped_at is not null or old.goodbye_at is not null or old.kept_at is not null or old.status = 'crashed' or old.instance_type = 'api')
-  execute function queue.workers_before_status();
+  execute function fairlane_core.workers_before_status();
 
 -- The orchestrator, the machine's startup script and the worker itself all read metadata whole and write it whole, each
 -- with keys of its own. What one has written since the other read must survive that. So a direct write adds and changes
 -- keys, and takes none away; null is a value. What was said of an end belongs to that end and goes with it.
 -- Keys of a worker's metadata survive a direct write of the service key that does not name them, but error_reason,
 -- error_time, termination_reason and self_terminated.
-create function queue.workers_before_metadata()
+create function fairlane_core.workers_before_metadata()
 returns trigger
 language plpgsql
 security invoker
 set search_path = ''
 as $$
 begin
-  new.metadata := queue.metadata_without_end(old.metadata) || new.metadata;
+  new.metadata := fairlane_core.metadata_without_end(old.metadata) || new.metadata;
   return new;
 end;
 $$;
 
 create trigger workers_before_metadata
-  before update of metadata on public.workers
+  before update of metadata on fairlane.workers
   for each row
   -- Asked here, with the rights of whoever writes: the beats of the queue itself need not call it.
   when (
     new.metadata is distinct from old.metadata and current_user = 'service_role' and jsonb_typeof(new.metadata) = 'object'
   )
-  execute function queue.workers_before_metadata();
+  execute function fairlane_core.workers_before_metadata();
 
 -- What orchestrators keep beside their workers is read with each of them, so it has the bounds of params.
--- Refuses metadata of workers that are out of the bounds of queue.json_fault with 413 PARAMS_TOO_LARGE.
-create function queue.workers_keep_metadata_small()
+-- Refuses metadata of workers that are out of the bounds of fairlane_core.json_fault with 413 PARAMS_TOO_LARGE.
+create function fairlane_core.workers_keep_metadata_small()
 returns trigger
 language plpgsql
 security definer -- whoever may write may hear the refusal
@@ -252,22 +252,22 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 as $$
 begin
   if tg_op = 'INSERT' or new.metadata is distinct from old.metadata then
-    perform queue.refuse_large_json(new.metadata, 'metadata');
+    perform fairlane_core.refuse_large_json(new.metadata, 'metadata');
   end if;
   return new;
 end;
 $$;
 
 create trigger workers_keep_metadata_small
-  before insert or update of metadata on public.workers
+  before insert or update of metadata on fairlane.workers
   for each row
   when (pg_column_size(new.metadata) > 100)
-  execute function queue.workers_keep_metadata_small();
+  execute function fairlane_core.workers_keep_metadata_small();
 
--- Orchestrators set aside machines that they did not rent: those that are not rented (queue.is_rented). Their word stands, so such a
+-- Orchestrators set aside machines that they did not rent: those that are not rented (fairlane_core.is_rented). Their word stands, so such a
 -- machine gets no work, and it would be set aside again at their next cycle. Whoever started it by hand says so here.
--- See public.keep_worker.
-create function queue.keep_worker(p_caller jsonb, p_worker_id text, p_keep boolean)
+-- See fairlane.keep_worker.
+create function fairlane_core.keep_worker(p_caller jsonb, p_worker_id text, p_keep boolean)
 returns json
 language plpgsql
 volatile
@@ -276,24 +276,24 @@ set search_path = ''
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_worker public.workers;
+  v_worker fairlane.workers;
 begin
-  perform queue.resolve_caller(p_caller, array['service']);
+  perform fairlane_core.resolve_caller(p_caller, array['service']);
 
-  update public.workers as w
-  set kept_at = case when coalesce(p_keep, true) then queue.now() end
+  update fairlane.workers as w
+  set kept_at = case when coalesce(p_keep, true) then fairlane_core.now() end
   where w.id = p_worker_id
   returning w.* into v_worker;
   if not found then
-    perform queue.refuse(
+    perform fairlane_core.refuse(
       404, 'WORKER_NOT_FOUND', pg_catalog.format('There is no worker %s', p_worker_id), 'Its first heartbeat creates its row'
     );
   end if;
 
-  if v_worker.kept_at is not null and (v_worker.status = 'terminating' or queue.has_ended(v_worker.status)) then
-    update public.workers as w
+  if v_worker.kept_at is not null and (v_worker.status = 'terminating' or fairlane_core.has_ended(v_worker.status)) then
+    update fairlane.workers as w
     set status = 'active',
-      metadata = queue.metadata_without_end(w.metadata)
+      metadata = fairlane_core.metadata_without_end(w.metadata)
         || jsonb_build_object('last_error_reason', w.metadata -> 'error_reason')
     where w.id = p_worker_id
     returning w.* into v_worker;
@@ -305,8 +305,8 @@ $$;
 
 -- Api workers never beat: what shows that one lives is what it claims and reports. Calls that come away empty leave no trace.
 -- Whether this worker has claimed or completed a task, or reported on one that it runs, with the service key, within
--- api_silence_limit.
-create function queue.has_called_lately(p_worker_id text)
+-- api_heartbeat_timeout.
+create function fairlane_core.has_called_lately(p_worker_id text)
 returns boolean
 language plpgsql
 stable
@@ -316,24 +316,24 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_now timestamptz := queue.now();
-  v_since timestamptz := v_now - (select s.api_silence_limit from queue.settings as s);
+  v_now timestamptz := fairlane_core.now();
+  v_since timestamptz := v_now - (select s.api_heartbeat_timeout from fairlane_core.settings as s);
 begin
   return exists (
     select
-    from public.tasks as t
+    from fairlane.tasks as t
     where t.worker_id = p_worker_id
       and t.status = 'In Progress'
       and t.token_id is null
-      and queue.seen_at(greatest(t.claimed_at, t.reported_at), v_now) > v_since
+      and fairlane_core.seen_at(greatest(t.claimed_at, t.reported_at), v_now) > v_since
   ) or exists (
     select
-    from public.tasks as t
+    from fairlane.tasks as t
     where t.worker_id = p_worker_id
       and t.status = 'Complete'
       and t.token_id is null
       and t.generation_processed_at > v_since
-      and queue.seen_at(t.generation_processed_at, v_now) > v_since
+      and fairlane_core.seen_at(t.generation_processed_at, v_now) > v_since
   );
 end;
 $$;
@@ -341,7 +341,7 @@ $$;
 -- What a worker's metadata say when it is there again after an end of its own: what was wrong then is over.
 -- The metadata of this worker without what was said of its goodbye, crash or silence; of the latter two the reason stays
 -- as last_error_reason.
-create function queue.metadata_after_return(p_worker public.workers)
+create function fairlane_core.metadata_after_return(p_worker fairlane.workers)
 returns jsonb
 language plpgsql
 immutable
@@ -350,9 +350,9 @@ set search_path = ''
 as $$
 begin
   return case
-    when p_worker.goodbye_at is not null then queue.metadata_without_end(p_worker.metadata)
+    when p_worker.goodbye_at is not null then fairlane_core.metadata_without_end(p_worker.metadata)
     when p_worker.reaped_at is null and p_worker.status <> 'crashed' then p_worker.metadata
-    else queue.metadata_without_end(p_worker.metadata)
+    else fairlane_core.metadata_without_end(p_worker.metadata)
       || jsonb_build_object('last_error_reason', p_worker.metadata -> 'error_reason')
   end;
 end;
@@ -361,7 +361,7 @@ $$;
 -- What was said of one end of a worker belongs to that end: once it is over it must neither be read as the reason of the
 -- next one, nor bring it about.
 -- A worker's metadata without error_reason, error_time, termination_reason and self_terminated.
-create function queue.metadata_without_end(p_metadata jsonb)
+create function fairlane_core.metadata_without_end(p_metadata jsonb)
 returns jsonb
 language sql
 immutable

@@ -1,8 +1,8 @@
 -- What an orchestrator has enqueued.
 
 -- The tasks that an orchestrator has enqueued, so that it does not enqueue them twice.
--- See public.get_orchestrator_children.
-create function queue.get_orchestrator_children(p_caller jsonb, p_orchestrator_task_id uuid, p_after text)
+-- See fairlane.get_orchestrator_children.
+create function fairlane_core.get_orchestrator_children(p_caller jsonb, p_orchestrator_task_id uuid, p_after text)
 returns json
 language plpgsql
 stable
@@ -14,8 +14,8 @@ as $$
 declare
   v_most constant integer := 1000;
   v_most_bytes constant integer := 32 * 1024 * 1024;
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
-  v_orchestrator public.tasks := queue.readable_task(v_caller, p_orchestrator_task_id);
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_orchestrator fairlane.tasks := fairlane_core.readable_task(v_caller, p_orchestrator_task_id);
   v_after_time timestamptz;
   v_after_id uuid;
   v_tasks json;
@@ -28,7 +28,7 @@ begin
       v_after_time := split_part(p_after, ',', 1)::timestamp at time zone 'UTC';
       v_after_id := split_part(p_after, ',', 2)::uuid;
     exception when data_exception then
-      perform queue.refuse(
+      perform fairlane_core.refuse(
         400, 'INVALID_ARGUMENT', 'after is not the next of an earlier reply',
         'Send next unchanged, or omit after to start from the beginning'
       );
@@ -37,7 +37,7 @@ begin
 
   with child as (
     select c.*
-    from queue.children_of(v_orchestrator, v_most + 1, v_after_time, v_after_id) as c
+    from fairlane_core.children_of(v_orchestrator, v_most + 1, v_after_time, v_after_id) as c
   ),
   -- Params may be large, and the reply is made in the memory of the database.
   measured as (
@@ -47,7 +47,7 @@ begin
       sum(coalesce(l.params_length, 0) + coalesce(octet_length(c.output_location), 0)) over in_order as bytes,
       l.params_length is null as has_unfit_params
     from child as c
-      cross join lateral (select queue.written_length(c.params, 8388608) as params_length) as l
+      cross join lateral (select fairlane_core.written_length(c.params, 8388608) as params_length) as l
     window in_order as (order by c.created_at, c.id)
   ),
   -- The first one always: whoever asks for the rest must come on.
@@ -60,7 +60,7 @@ begin
       json_agg(
         json_build_object(
           'id', m.id, 'task_type', m.task_type, 'status', m.status,
-          'params', case when m.has_unfit_params then '{}' when v_caller.user_id is null then queue.without_secrets(m.params) else m.params end,
+          'params', case when m.has_unfit_params then '{}' when v_caller.user_id is null then fairlane_core.without_secrets(m.params) else m.params end,
           'output_location', m.output_location
         )
         order by m.place
@@ -82,21 +82,21 @@ $$;
 -- more, because clocks are set back.
 -- Up to so many tasks of the same owner whose params name this one as their orchestrator, oldest first; only those after
 -- this time and id, if they are given.
-create function queue.children_of(
-  p_orchestrator public.tasks, p_limit integer, p_after_time timestamptz default null, p_after_id uuid default null
+create function fairlane_core.children_of(
+  p_orchestrator fairlane.tasks, p_limit integer, p_after_time timestamptz default null, p_after_id uuid default null
 )
-returns setof public.tasks
+returns setof fairlane.tasks
 language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
 begin
-  if exists (select from queue.orchestrations as o where o.orchestrator_id = p_orchestrator.id) then
+  if exists (select from fairlane_core.orchestrations as o where o.orchestrator_id = p_orchestrator.id) then
     return query
     select t.*
-    from queue.subtasks as s
-      join public.tasks as t on t.id = s.task_id
+    from fairlane_core.subtasks as s
+      join fairlane.tasks as t on t.id = s.task_id
     where s.orchestrator_id = p_orchestrator.id
       and t.user_id = p_orchestrator.user_id
       and (p_after_id is null or (t.created_at, t.id) > (p_after_time, p_after_id))
@@ -107,10 +107,10 @@ begin
 
   return query
   select t.*
-  from public.tasks as t
+  from fairlane.tasks as t
   where t.user_id = p_orchestrator.user_id
     and t.created_at >= p_orchestrator.created_at - interval '1 day'
-    and queue.parent_task_id(t.params) = p_orchestrator.id
+    and fairlane_core.parent_task_id(t.params) = p_orchestrator.id
     and t.id <> p_orchestrator.id
     and (p_after_id is null or (t.created_at, t.id) > (p_after_time, p_after_id))
   order by t.created_at, t.id

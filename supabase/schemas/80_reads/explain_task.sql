@@ -1,8 +1,8 @@
 -- Why a task waits, what would have to change, and where in line it is.
 
 -- Why a task is not running, what would have to change, and where in line it is.
--- See public.explain_task.
-create function queue.explain_task(p_caller jsonb, p_task_id uuid)
+-- See fairlane.explain_task.
+create function fairlane_core.explain_task(p_caller jsonb, p_task_id uuid)
 returns json
 language plpgsql
 stable
@@ -14,66 +14,66 @@ set enable_bitmapscan = off -- which would look at all of it before it is cut
 as $$
 declare
   v_limit constant integer := 10000;
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
-  v_task public.tasks;
-  v_standing text;
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task fairlane.tasks;
+  v_readiness text;
   v_is_unsettled boolean;
-  v_slots queue.user_slots;
-  v_line queue.user_lines;
+  v_slots fairlane_core.user_slots;
+  v_line fairlane_core.user_queues;
   v_pool text;
   v_reason text;
   v_ahead integer;
   v_rivals integer;
   v_users_ahead integer;
-  v_now timestamptz := queue.now();
-  v_old_before timestamptz := queue.stale_before();
-  v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
+  v_now timestamptz := fairlane_core.now();
+  v_old_before timestamptz := fairlane_core.stale_before();
+  v_is_behind boolean := exists (select from fairlane_core.deferred_work as w where w.task_type is not null);
 begin
   select t.*
   into v_task
-  from public.tasks as t
+  from fairlane.tasks as t
   where t.id = p_task_id
     and (v_caller.kind = 'service' or t.user_id = v_caller.user_id);
   if v_task.id is null then
-    perform queue.refuse(404, 'TASK_NOT_FOUND', pg_catalog.format('There is no task %s', p_task_id));
+    perform fairlane_core.refuse(404, 'TASK_NOT_FOUND', pg_catalog.format('There is no task %s', p_task_id));
   end if;
 
   -- Asked anew: what is stored may have been overtaken by time.
-  v_standing := queue.task_standing(v_task);
+  v_readiness := fairlane_core.task_readiness(v_task);
   -- What a change has not reached yet stands where it stood, for claims and counts as well.
-  v_is_unsettled := v_task.status = 'Queued' and v_task.standing in ('dependency_pending', 'dependency_lost', 'type_inactive') and (
-    v_standing = 'ready'
-    or (v_standing = 'dependency_lost' and exists (
+  v_is_unsettled := v_task.status = 'Queued' and v_task.readiness in ('dependency_pending', 'dependency_lost', 'type_inactive') and (
+    v_readiness = 'ready'
+    or (v_readiness = 'dependency_lost' and exists (
       select
-      from queue.task_dependencies as d
-        join queue.deferred_work as w on w.task_id = d.depends_on
+      from fairlane_core.task_dependencies as d
+        join fairlane_core.deferred_work as w on w.task_id = d.depends_on
       where d.task_id = v_task.id
     ))
   );
-  if v_is_unsettled and v_standing = 'ready' then
-    v_standing := case v_task.standing when 'type_inactive' then 'type_inactive' else 'dependency_pending' end;
+  if v_is_unsettled and v_readiness = 'ready' then
+    v_readiness := case v_task.readiness when 'type_inactive' then 'type_inactive' else 'dependency_pending' end;
   end if;
-  select s.* into v_slots from queue.user_slots as s where s.user_id = v_task.user_id;
-  select l.* into v_line from queue.user_lines as l where l.user_id = v_task.user_id and l.pool = v_task.pool;
+  select s.* into v_slots from fairlane_core.user_slots as s where s.user_id = v_task.user_id;
+  select l.* into v_line from fairlane_core.user_queues as l where l.user_id = v_task.user_id and l.pool = v_task.pool;
 
   v_reason := case
     when v_task.status <> 'Queued' then null
-    when v_standing in ('ready', 'stale') then coalesce(
-      (select 'pool_paused' from queue.settings as c where v_task.pool = any (c.paused_pools)),
-      queue.reason_of(v_slots, v_caller, v_task.run_type is distinct from 'local'),
+    when v_readiness in ('ready', 'stale') then coalesce(
+      (select 'pool_paused' from fairlane_core.settings as c where v_task.pool = any (c.paused_pools)),
+      fairlane_core.reason_of(v_slots, v_caller, v_task.run_type is distinct from 'local'),
       case when not v_task.takes_slot and v_slots.orchestrating >= v_slots.orchestration_limit then 'user_at_limit' end,
-      nullif(v_standing, 'ready')
+      nullif(v_readiness, 'ready')
     )
-    else v_standing
+    else v_readiness
   end;
 
   -- The line that the owner's GPU machines take it from, if that is another one than its pool's.
   v_pool := case
-    when queue.is_served_by(v_caller, 'gpu', v_task.pool, v_task.runs_on_own_gpu, v_task.run_type)
-      and not exists (select from queue.settings as c where 'gpu' = any (c.paused_pools)) then 'gpu'
+    when fairlane_core.is_served_by(v_caller, 'gpu', v_task.pool, v_task.runs_on_own_gpu, v_task.run_type)
+      and not exists (select from fairlane_core.settings as c where 'gpu' = any (c.paused_pools)) then 'gpu'
     else v_task.pool
   end;
-  if v_standing = 'ready' then
+  if v_readiness = 'ready' then
     -- What stands before it is looked at in the order of the indexes, and the look is cut, not only what it finds: neither
     -- what stands behind the task nor what has grown stale before it is gone through.
     select least(count(*), v_limit), count(*) filter (where a.takes_slot = v_task.takes_slot)
@@ -84,24 +84,24 @@ begin
         cross join lateral (
           (
             select t.attempts, t.claimed_at, t.params, greatest(t.created_at, t.available_at, t.released_at) as since, t.task_type, t.pool, t.runs_on_own_gpu
-            from public.tasks as t
+            from fairlane.tasks as t
             where t.user_id = v_task.user_id
               and t.pool = v_pool
               and t.run_type = v_task.run_type
               and t.takes_slot = kind.takes_slot
-              and t.standing = 'ready'
+              and t.readiness = 'ready'
               and t.priority > v_task.priority
             limit v_limit
           )
           union all
           (
             select t.attempts, t.claimed_at, t.params, greatest(t.created_at, t.available_at, t.released_at), t.task_type, t.pool, t.runs_on_own_gpu
-            from public.tasks as t
+            from fairlane.tasks as t
             where t.user_id = v_task.user_id
               and t.pool = v_pool
               and t.run_type = v_task.run_type
               and t.takes_slot = kind.takes_slot
-              and t.standing = 'ready'
+              and t.readiness = 'ready'
               and t.priority = v_task.priority
               and (t.created_at, t.id) < (v_task.created_at, v_task.id)
             limit v_limit
@@ -110,16 +110,16 @@ begin
       where (
           r.attempts > 0
           or r.since >= v_old_before
-          or not queue.is_stale(r.since, r.attempts > 0 or r.claimed_at is not null, r.params)
+          or not fairlane_core.is_stale(r.since, r.attempts > 0 or r.claimed_at is not null, r.params)
         )
-        and not (v_is_behind and queue.is_behind_its_type(r.task_type, r.pool, kind.takes_slot, r.runs_on_own_gpu, 'ready'))
+        and not (v_is_behind and fairlane_core.is_behind_its_type(r.task_type, r.pool, kind.takes_slot, r.runs_on_own_gpu, 'ready'))
       union all
       -- Due, but not yet released. Those of its own priority stand in the order of their time, not of the line.
       select (d.task).takes_slot
       from (
         select q as task
-        from public.tasks as q
-        where q.standing = 'not_yet'
+        from fairlane.tasks as q
+        where q.readiness = 'not_yet'
           and q.available_at <= v_now
           and q.user_id = v_task.user_id
           and q.pool = v_pool
@@ -133,24 +133,24 @@ begin
         -- The rule is asked where more than the time could hold the task back.
         and (
           (not v_is_behind and (d.task).dependant_on is null and greatest((d.task).created_at, (d.task).available_at, (d.task).released_at) >= v_old_before)
-          or queue.task_standing(d.task) = 'ready'
+          or fairlane_core.task_readiness(d.task) = 'ready'
         )
       union all
       -- What machines of the owner run of other pools stands in one line with gpu.
       select o.takes_slot
-      from queue.own_gpu_line(v_caller, v_pool, 1000) as o
+      from fairlane_core.own_gpu_queue(v_caller, v_pool, 1000) as o
       where o.run_type = v_task.run_type
-        and not (v_is_behind and queue.is_behind_its_type(o.task_type, o.pool, o.takes_slot, o.runs_on_own_gpu, o.standing))
-        and (o.attempts > 0 or greatest(o.created_at, o.available_at, o.released_at) >= v_old_before or not queue.is_stale(greatest(o.created_at, o.available_at, o.released_at), o.attempts > 0 or o.claimed_at is not null, o.params))
+        and not (v_is_behind and fairlane_core.is_behind_its_type(o.task_type, o.pool, o.takes_slot, o.runs_on_own_gpu, o.readiness))
+        and (o.attempts > 0 or greatest(o.created_at, o.available_at, o.released_at) >= v_old_before or not fairlane_core.is_stale(greatest(o.created_at, o.available_at, o.released_at), o.attempts > 0 or o.claimed_at is not null, o.params))
         and (-o.priority::bigint, o.created_at, o.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
       union all
       select e.takes_slot
-      from queue.own_gpu_due(v_caller, v_pool, 1000) as e
+      from fairlane_core.own_gpu_due(v_caller, v_pool, 1000) as e
       where e.run_type = v_task.run_type
-        and e.pool <> all ((select c.paused_pools from queue.settings as c)::text[])
+        and e.pool <> all ((select c.paused_pools from fairlane_core.settings as c)::text[])
         and e.id <> v_task.id
         and (-e.priority::bigint, e.created_at, e.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
-        and queue.task_standing(e) = 'ready'
+        and fairlane_core.task_readiness(e) = 'ready'
     ) as a;
 
     -- Those before it fill what its owner's limit leaves: its turn comes when one of them has ended, as counts see it.
@@ -165,18 +165,18 @@ begin
 
     -- A line that is empty begins to wait when its first task is released.
     if v_line.user_id is null or v_line.ready_cloud + v_line.ready_cloud_orchestration = 0 then
-      v_line.turn_at := v_now;
+      v_line.last_served_at := v_now;
     end if;
 
     select count(*)
     into v_users_ahead
     from (
       select
-      from queue.user_lines as l
+      from fairlane_core.user_queues as l
       where l.pool = v_task.pool
         and l.is_open
         and v_task.run_type = 'cloud' and v_caller.kind <> 'token' -- on the user's own machine nobody else takes turns
-        and (l.turn_load, l.turn_at) < (v_slots.running + v_slots.orchestrating + v_slots.remembered, v_line.turn_at)
+        and (l.turn_load, l.last_served_at) < (v_slots.running + v_slots.orchestrating + v_slots.remembered, v_line.last_served_at)
       limit v_limit
     ) as u;
   end if;
@@ -186,13 +186,13 @@ begin
     'status', v_task.status,
     'claimable', v_task.status = 'Queued' and v_reason is null,
     'reason', v_reason,
-    'remedy', queue.remedy(coalesce(
+    'remedy', fairlane_core.remedy(coalesce(
         v_reason,
         case
           when v_task.status = 'Queued' then 'ready'
           when v_task.status = 'In Progress' and v_task.token_id is not null and not exists (
             select
-            from public.user_api_tokens as k
+            from fairlane.user_api_tokens as k
             where k.id = v_task.token_id
               and k.revoked_at is null
               and (k.expires_at is null or k.expires_at > v_now)
@@ -201,15 +201,15 @@ begin
         end
       ))
       || case
-        when v_is_unsettled and v_standing = 'type_inactive' then '; it is on, and the task is let go in turn, within a minute or so'
-        when v_is_unsettled and v_standing = 'dependency_pending' then ', and have: it is let go in turn, within a minute or so'
+        when v_is_unsettled and v_readiness = 'type_inactive' then '; it is on, and the task is let go in turn, within a minute or so'
+        when v_is_unsettled and v_readiness = 'dependency_pending' then ', and have: it is let go in turn, within a minute or so'
         when v_is_unsettled then '; it ends for that in turn, within a minute or so'
         else ''
       end
       -- What only the fleet may not run, the owner's own machine may: mostly one with a GPU, which claims for that.
       || case
         when v_caller.user_id is not null and v_reason in ('no_credits', 'cloud_disabled')
-          and v_standing = 'ready' and v_slots.local_reason is null then
+          and v_readiness = 'ready' and v_slots.local_reason is null then
             case
               when v_task.pool = 'gpu' or v_task.runs_on_own_gpu then '; the owner''s own machine can run it now'
               else pg_catalog.format('; a machine of the owner''s that claims for %s can run it now', v_task.pool)
@@ -218,27 +218,27 @@ begin
       end
       -- Which of several machines under one name runs it, only that one can show.
       || coalesce(
-        '; its machine shares the name ' || queue.sent_name(v_task.worker_id)
-          || ' with others, and it is put back unless one of them names it before ' || (to_json(queue.named_before(v_task)) #>> '{}'), ''
+        '; its machine shares the name ' || fairlane_core.sent_name(v_task.worker_id)
+          || ' with others, and it is put back unless one of them names it before ' || (to_json(fairlane_core.named_before(v_task)) #>> '{}'), ''
       ),
     'pool', v_task.pool,
     'runs_on_own_gpu', v_task.runs_on_own_gpu,
     'attempts', v_task.attempts,
-    'max_attempts', queue.starts_allowed(v_task),
+    'max_attempts', fairlane_core.starts_allowed(v_task),
     'available_at', v_task.available_at,
-    'worker_id', case v_caller.kind when 'service' then v_task.worker_id else queue.sent_name(v_task.worker_id) end,
+    'worker_id', case v_caller.kind when 'service' then v_task.worker_id else fairlane_core.sent_name(v_task.worker_id) end,
     'tasks_ahead', v_ahead,
     'users_ahead', v_users_ahead,
     'running', v_slots.running,
     'task_limit', v_slots.task_limit,
     'orchestrating', v_slots.orchestrating,
     'orchestration_limit', v_slots.orchestration_limit,
-    'held', (select count(*) from queue.held_slots as h where h.user_id = v_task.user_id and h.let_go_at is null),
+    'held', (select count(*) from fairlane_core.held_slots as h where h.user_id = v_task.user_id and h.let_go_at is null),
     'waits_for', (
       select json_agg(json_build_object('task_id', d.depends_on, 'status', t.status))
-      from queue.task_dependencies as d
+      from fairlane_core.task_dependencies as d
         -- Somebody else's task counts as missing, and nothing is said of it.
-        left join public.tasks as t on t.id = d.depends_on and t.user_id is not distinct from v_task.user_id
+        left join fairlane.tasks as t on t.id = d.depends_on and t.user_id is not distinct from v_task.user_id
       where d.task_id = v_task.id
         and t.status is distinct from 'Complete'
     )
@@ -247,7 +247,7 @@ end;
 $$;
 
 -- What would have to change for a task with this reason (or ready, or this status) to run, in words.
-create function queue.remedy(p_reason text)
+create function fairlane_core.remedy(p_reason text)
 returns text
 language plpgsql
 immutable
@@ -263,12 +263,12 @@ begin
     when 'not_yet' then 'Wait until available_at'
     when 'dependency_pending' then 'The tasks it waits for have to complete'
     when 'dependency_lost' then 'It can never run: a task it waits for failed, was cancelled or is missing'
-    when 'pool_paused' then 'An operator takes its pool out of queue.settings.paused_pools'
+    when 'pool_paused' then 'An operator takes its pool out of fairlane_core.settings.paused_pools'
     when 'no_credits' then 'Its owner needs credits'
-    when 'cloud_disabled' then pg_catalog.format('Its owner switches settings.%s on', array_to_string(queue.switch_path('cloud'), '.'))
-    when 'local_disabled' then pg_catalog.format('Its owner switches settings.%s on', array_to_string(queue.switch_path('local'), '.'))
+    when 'cloud_disabled' then pg_catalog.format('Its owner switches settings.%s on', array_to_string(fairlane_core.switch_path('cloud'), '.'))
+    when 'local_disabled' then pg_catalog.format('Its owner switches settings.%s on', array_to_string(fairlane_core.switch_path('local'), '.'))
     when 'user_at_limit' then 'One of its owner''s running tasks has to end (and, if others ended it, its worker let go), or the limit be raised'
-    when 'stale' then 'Enqueue it again: it could have run for longer than queue.settings.stale_after and was never started'
+    when 'stale' then 'Enqueue it again: it could have run for longer than fairlane_core.settings.stale_after and was never started'
     when 'token_ended' then 'Nothing: the token of its machine was revoked or has expired, so it is put back within a minute'
     when 'In Progress' then 'Nothing: it is running'
     else 'Nothing: it has ended'

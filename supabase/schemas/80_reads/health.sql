@@ -2,8 +2,8 @@
 
 -- Whether the queue looks after itself: its jobs run, its counters agree. What the fleet does is in worker_health, what
 -- waits in task_counts.
--- See public.health.
-create function queue.health(p_caller jsonb)
+-- See fairlane.health.
+create function fairlane_core.health(p_caller jsonb)
 returns json
 language plpgsql
 stable
@@ -12,55 +12,55 @@ set search_path = ''
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_now timestamptz := queue.now();
+  v_now timestamptz := fairlane_core.now();
   v_settled_within constant interval := interval '5 minutes';
   v_noticed_for constant interval := interval '7 days';
   v_reasons json;
 begin
-  perform queue.resolve_caller(p_caller, array['service']);
+  perform fairlane_core.resolve_caller(p_caller, array['service']);
 
   select coalesce(json_agg(json_build_object('code', r.code, 'message', r.message)), '[]')
   into v_reasons
   from (
     select case when l.is_failing then 'JOB_FAILED' else 'JOB_LATE' end as code, l.message
-    from queue.late_jobs() as l
+    from fairlane_core.late_jobs() as l
     union all
     -- The rules of the queue are triggers: without them nothing is counted and nothing refused.
     select 'RESTORE_UNFINISHED', pg_catalog.format(
-      '%s triggers of the queue are switched off; finish the restore with queue.rebuild()', count(*)
+      '%s triggers of the queue are switched off; finish the restore with fairlane_core.rebuild()', count(*)
     )
     from pg_trigger as t
       join pg_proc as p on p.oid = t.tgfoid
-    where p.pronamespace = 'queue'::regnamespace
+    where p.pronamespace = 'fairlane_core'::regnamespace
       and t.tgenabled = 'D'
     having count(*) > 0
     union all
     select 'DRIFT', pg_catalog.format(
       'The counters of %s owners had drifted and were mended at %s; please report it', r.result ->> 'mended', r.ran_at
     )
-    from queue.job_runs as r
+    from fairlane_core.job_runs as r
     where r.job = 'reconcile'
       and (r.result ->> 'mended')::integer > 0
     union all
     select 'ROW_MISSING', pg_catalog.format('There must always be %s, and it is gone: %s', m.row_name, m.remedy)
-    from queue.missing_rows() as m
+    from fairlane_core.missing_rows() as m
     union all
     -- The job runs and does not get through: what it does fails each time, or somebody holds it. It is nobody's error.
     select 'SETTLING_LATE', pg_catalog.format(
-      '%s changes have not been carried out for more than %s minutes, the oldest (%s) since %s; select * from queue.deferred_work where since < %L',
+      '%s changes have not been carried out for more than %s minutes, the oldest (%s) since %s; select * from fairlane_core.deferred_work where since < %L',
       count(*), extract(minute from v_settled_within)::integer, (array_agg(w.kind order by w.since, w.id))[1], min(w.since),
       v_now - v_settled_within
     )
-    from queue.deferred_work as w
+    from fairlane_core.deferred_work as w
     where w.since < v_now - v_settled_within
     having count(*) > 0
     union all
     select 'HELD_UP', h.message
-    from queue.held_up(v_now, interval '10 seconds') as h
+    from fairlane_core.held_up(v_now, interval '10 seconds') as h
   ) as r;
 
   return json_build_object(
-    'version', queue.version(),
+    'version', fairlane_core.version(),
     'status', case when json_array_length(v_reasons) = 0 then 'ok' else 'degraded' end,
     'reasons', v_reasons,
     'notices', (
@@ -71,17 +71,17 @@ begin
           u.endpoint, string_agg(u.field, ', ' order by u.field), case when count(*) = 1 then 'is' else 'are' end,
           max(u.calls), min(u.first_at)
         ) as message
-        from queue.unused_fields as u
+        from fairlane_core.unused_fields as u
         where u.last_at > v_now - v_noticed_for
         group by u.endpoint
         union all
         -- One line, however many types.
         select 'UNKNOWN_TASK_TYPE', pg_catalog.format(
-          'In the last week tasks were enqueued with %s types that have no row in task_types and so count as %s: %s%s. select public.unknown_task_types() lists them; select public.set_task_type(%L) says that this is right, with a second argument what it is instead',
+          'In the last week tasks were enqueued with %s types that have no row in task_types and so count as %s: %s%s. select fairlane.unknown_task_types() lists them; select fairlane.set_task_type(%L) says that this is right, with a second argument what it is instead',
           count(*),
           case
-            when bool_and(queue.takes_slot(u.name, null)) then 'gpu work without a result record'
-            when not bool_or(queue.takes_slot(u.name, null)) then 'gpu orchestration'
+            when bool_and(fairlane_core.takes_slot(u.name, null)) then 'gpu work without a result record'
+            when not bool_or(fairlane_core.takes_slot(u.name, null)) then 'gpu orchestration'
             else 'gpu work without a result record, or by their names as orchestration'
           end,
           array_to_string(
@@ -91,9 +91,9 @@ begin
           case when count(*) > 3 then ', …' else '' end,
           (array_agg(u.name order by u.last_seen_at desc, u.name))[1]
         )
-        from queue.unknown_types as u
+        from fairlane_core.unknown_types as u
         where u.last_seen_at > v_now - v_noticed_for
-          and not exists (select from public.task_types as y where y.name = u.name)
+          and not exists (select from fairlane.task_types as y where y.name = u.name)
         having count(*) > 0
       ) as n
     ),
@@ -109,7 +109,7 @@ begin
         'failed_at', r.failed_at,
         'error', r.error
       ) order by r.job)
-      from queue.job_runs as r
+      from fairlane_core.job_runs as r
     )
   );
 end;
@@ -118,7 +118,7 @@ $$;
 -- When a number should not be acted on without a second look. Codes are stable (docs/errors.md).
 -- Warnings about a count, as [{code, message}]: JUMP_FROM_ZERO, WORK_OLDER_THAN_A_DAY, ONE_OWNER, NO_WORKER_BEATING,
 -- JOB_FAILED, JOB_LATE.
-create function queue.count_warnings(p_pool text, p_load queue.load_summary, p_oldest timestamptz)
+create function fairlane_core.count_warnings(p_pool text, p_load fairlane_core.load_summary, p_oldest timestamptz)
 returns json
 language plpgsql
 stable
@@ -126,14 +126,14 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_now timestamptz := queue.now();
+  v_now timestamptz := fairlane_core.now();
   v_sample record;
   v_arrivals integer;
 begin
   select m.sampled_at, sum(m.claimable) as claimable, max(m.last_event_id) as last_event_id
   into v_sample
-  from queue.minute_samples as m
-  where m.sampled_at = (select max(x.sampled_at) from queue.minute_samples as x where x.sampled_at < v_now)
+  from fairlane_core.minute_samples as m
+  where m.sampled_at = (select max(x.sampled_at) from fairlane_core.minute_samples as x where x.sampled_at < v_now)
     and (p_pool is null or m.pool = p_pool)
   group by m.sampled_at;
 
@@ -143,8 +143,8 @@ begin
     into v_arrivals
     from (
       select
-      from public.task_events as e
-        cross join lateral (select k.pool from public.tasks as k where k.id = e.task_id offset 0) as t
+      from fairlane.task_events as e
+        cross join lateral (select k.pool from fairlane.tasks as k where k.id = e.task_id offset 0) as t
       where e.id > v_sample.last_event_id
         and e.from_status is null
         and (p_pool is null or t.pool = p_pool)
@@ -169,7 +169,7 @@ begin
         'Since %s a change is being carried out for all tasks that it concerns; what it has not reached does not count as claimable',
         min(k.since)
       )
-      from queue.deferred_work as k
+      from fairlane_core.deferred_work as k
       where k.task_type is not null
       having count(*) > 0
       union all
@@ -180,21 +180,21 @@ begin
       select 'NO_WORKER_BEATING', 'There is gpu work and no worker has sent a heartbeat within the silence limit'
       where case
           when p_pool = 'gpu' then p_load.claimable
-          when p_pool is null then queue.claimable_count(('service', null, null)::queue.caller, 'gpu')
+          when p_pool is null then fairlane_core.claimable_count(('service', null, null)::fairlane_core.caller, 'gpu')
         end > 0
         and not exists (
           select
-          from public.workers as k
+          from fairlane.workers as k
           -- A last beat, and those of machines that were sent away, bring no worker.
           where k.status <> 'terminating'
-          and not queue.has_ended(k.status)
-            and queue.is_beating(k.last_heartbeat)
+          and not fairlane_core.has_ended(k.status)
+            and fairlane_core.is_beating(k.last_heartbeat)
             and k.instance_type <> 'api'
         )
       union all
       -- One warning for all jobs: when pg_cron stands still, all of them do.
       select case when l.is_failing then 'JOB_FAILED' else 'JOB_LATE' end, string_agg(l.message, '; ' order by l.job)
-      from queue.late_jobs() as l
+      from fairlane_core.late_jobs() as l
       group by l.is_failing
     ) as w
   );
@@ -203,7 +203,7 @@ $$;
 
 -- Jobs that nobody should rely on now: that failed when they last ran, or have not run for two periods, with words for
 -- an operator.
-create function queue.late_jobs()
+create function fairlane_core.late_jobs()
 returns table (job text, ran_at timestamptz, is_failing boolean, message text)
 language plpgsql
 stable
@@ -217,17 +217,17 @@ begin
     r.job, r.ran_at, coalesce(r.failed_at > coalesce(r.ran_at, '-infinity'), false),
     case
       when r.failed_at > coalesce(r.ran_at, '-infinity') then pg_catalog.format('Job %s fails since %s: %s', r.job, r.failed_at, r.error)
-      else pg_catalog.format('Job %s last ran at %s: %s', r.job, coalesce(r.ran_at::text, '(never)'), queue.why_late(r.job))
+      else pg_catalog.format('Job %s last ran at %s: %s', r.job, coalesce(r.ran_at::text, '(never)'), fairlane_core.why_late(r.job))
     end
-  from queue.job_runs as r
+  from fairlane_core.job_runs as r
   where r.failed_at > coalesce(r.ran_at, '-infinity')
-    or coalesce(r.ran_at, r.scheduled_at) < queue.now() - 2 * r.period;
+    or coalesce(r.ran_at, r.scheduled_at) < fairlane_core.now() - 2 * r.period;
 end;
 $$;
 
 -- Why pg_cron may not have run this job, as far as it tells: not installed, paused, not scheduled or not running, with
 -- the way back. Part of a sentence. It may be gone, or not ours to read.
-create function queue.why_late(p_job text)
+create function fairlane_core.why_late(p_job text)
 returns text
 language plpgsql
 stable
@@ -235,7 +235,7 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_name constant text := 'queue-' || replace(p_job, '_', '-');
+  v_name constant text := 'fairlane-' || replace(p_job, '_', '-');
   v_is_active boolean;
 begin
   if to_regclass('cron.job') is null then
@@ -253,11 +253,11 @@ begin
       '%s is not in cron.job; it comes back with select cron.schedule(%L, %L, %L)',
       v_name, v_name,
       case
-        when (select r.period from queue.job_runs as r where r.job = p_job) <= interval '1 minute' then '* * * * *'
-        when (select r.period from queue.job_runs as r where r.job = p_job) < interval '1 hour' then '*/10 * * * *'
+        when (select r.period from fairlane_core.job_runs as r where r.job = p_job) <= interval '1 minute' then '* * * * *'
+        when (select r.period from fairlane_core.job_runs as r where r.job = p_job) < interval '1 hour' then '*/10 * * * *'
         else '17 * * * *'
       end,
-      pg_catalog.format('select queue.run_job(%L)', p_job)
+      pg_catalog.format('select fairlane_core.run_job(%L)', p_job)
     )
   end;
 exception
@@ -267,7 +267,7 @@ end;
 $$;
 
 -- The answer of health while a table that it reads is locked: HELD_UP, and which session holds it; no jobs.
-create function queue.health_while_locked(p_caller jsonb)
+create function fairlane_core.health_while_locked(p_caller jsonb)
 returns json
 language plpgsql
 stable
@@ -276,16 +276,16 @@ set search_path = ''
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 begin
-  perform queue.resolve_caller(p_caller, array['service']);
+  perform fairlane_core.resolve_caller(p_caller, array['service']);
   return json_build_object(
-    'version', queue.version(),
+    'version', fairlane_core.version(),
     'status', 'degraded',
     'reasons', (
       select coalesce(
         json_agg(json_build_object('code', 'HELD_UP', 'message', h.message) order by h.since),
         '[{"code": "HELD_UP", "message": "A table of the queue was locked a moment ago"}]'
       )
-      from queue.held_up(pg_catalog.now(), interval '0') as h
+      from fairlane_core.held_up(pg_catalog.now(), interval '0') as h
     ),
     'notices', '[]'::json,
     'checked_at', pg_catalog.now(),
@@ -299,7 +299,7 @@ $$;
 -- before p_now and has a table of the queue locked, or has rows of tasks or of owners locked (as far as can be seen:
 -- who holds which rows is in no view), or for which sessions wait that use these tables. Asks nothing of those tables
 -- themselves, which may be what is locked.
-create function queue.held_up(p_now timestamptz, p_age interval)
+create function fairlane_core.held_up(p_now timestamptz, p_age interval)
 returns table (pid integer, since timestamptz, message text)
 language plpgsql
 stable
@@ -314,8 +314,8 @@ begin
     from pg_catalog.pg_class as c
     where c.relkind = 'r'
       and (
-        c.relnamespace = 'queue'::regnamespace
-        or (c.relnamespace = 'public'::regnamespace and c.relname in (
+        c.relnamespace = 'fairlane_core'::regnamespace
+        or (c.relnamespace = 'fairlane'::regnamespace and c.relname in (
           'users', 'projects', 'task_types', 'tasks', 'workers', 'generations', 'task_events', 'system_logs', 'user_api_tokens'
         ))
       )
@@ -357,7 +357,7 @@ begin
         where l.pid = a.pid
           and l.granted
           and l.mode in ('RowShareLock', 'RowExclusiveLock')
-          and l.relation in ('public.tasks'::regclass, 'queue.user_slots'::regclass)
+          and l.relation in ('fairlane.tasks'::regclass, 'fairlane_core.user_slots'::regclass)
       ) as has_rows,
       (select count(*) from waiting as w where a.pid = any (w.blockers)) as waiting_count
     from pg_catalog.pg_stat_activity as a

@@ -1,7 +1,7 @@
 -- What the queue adds up to for a caller, from the counters; and what keeps machines busy beside the tasks that count.
 
 -- How many tasks this caller could claim one after another now.
-create function queue.claimable_count(p_caller queue.caller, p_pool text)
+create function fairlane_core.claimable_count(p_caller fairlane_core.caller, p_pool text)
 returns integer
 language plpgsql
 stable
@@ -9,7 +9,7 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return (queue.load_summary(p_caller, p_pool)).claimable;
+  return (fairlane_core.load_summary(p_caller, p_pool)).claimable;
 end;
 $$;
 
@@ -17,8 +17,8 @@ $$;
 -- the fleet's sums are one walk over the lines. Not so where time has overtaken a counter and where an owner's lines
 -- share one limit: those owners, and the one owner that a token or user is about, are looked at apart. What machines of
 -- that owner run of other pools beside gpu is added as if it had just come there.
-create function queue.load_summary(p_caller queue.caller, p_pool text)
-returns queue.load_summary
+create function fairlane_core.load_summary(p_caller fairlane_core.caller, p_pool text)
+returns fairlane_core.load_summary
 language plpgsql
 stable
 security invoker
@@ -26,37 +26,37 @@ set search_path = ''
 set enable_sort = off -- what asks for the first in an order takes it from the index that has the order
 as $$
 declare
-  v_now timestamptz := queue.now();
+  v_now timestamptz := fairlane_core.now();
   v_own boolean := p_caller.user_id is not null;
   v_apart uuid[];
   v_none_apart boolean;
-  v_paused text[] := (select s.paused_pools from queue.settings as s);
+  v_paused text[] := (select s.paused_pools from fairlane_core.settings as s);
   v_none_paused boolean := v_paused = '{}';
   v_ready integer;
-  v_sum queue.load_summary;
+  v_sum fairlane_core.load_summary;
 begin
   -- Two looks say that there is nothing to put right, as is nearly always so.
   if (
-      select true from public.tasks as t where t.standing = 'not_yet' and t.available_at <= v_now order by t.available_at limit 1
+      select true from fairlane.tasks as t where t.readiness = 'not_yet' and t.available_at <= v_now order by t.available_at limit 1
     )
     or (
       select true
-      from public.tasks as t
-      where t.standing = 'ready'
+      from fairlane.tasks as t
+      where t.readiness = 'ready'
         and t.attempts = 0
         and t.claimed_at is null
-        and greatest(t.created_at, t.available_at, t.released_at) < queue.stale_before()
+        and greatest(t.created_at, t.available_at, t.released_at) < fairlane_core.stale_before()
       order by greatest(t.created_at, t.available_at, t.released_at)
       limit 1
     ) then
-    v_sum.overtaken := array(select o from queue.overtaken_by_time(p_caller.user_id) as o);
+    v_sum.overtaken := array(select o from fairlane_core.due_readiness_changes(p_caller.user_id) as o);
   end if;
-  if exists (select from queue.deferred_work as w where w.task_type is not null) then
-    v_sum.overtaken := v_sum.overtaken || array(select o from queue.overtaken_by_types(p_caller.user_id) as o);
+  if exists (select from fairlane_core.deferred_work as w where w.task_type is not null) then
+    v_sum.overtaken := v_sum.overtaken || array(select o from fairlane_core.overtaken_by_types(p_caller.user_id) as o);
   end if;
 
   if v_own then
-    v_sum.overtaken := v_sum.overtaken || array(select o from queue.own_gpu_load(p_caller, p_pool) as o);
+    v_sum.overtaken := v_sum.overtaken || array(select o from fairlane_core.own_gpu_load(p_caller, p_pool) as o);
     v_apart := array[p_caller.user_id];
   else
     v_apart := array(
@@ -66,8 +66,8 @@ begin
         and (p_pool is null or o.pool = p_pool)
       union
       select a.user_id
-      from queue.user_lines as a
-        join queue.user_lines as g on g.user_id = a.user_id and g.pool <> a.pool
+      from fairlane_core.user_queues as a
+        join fairlane_core.user_queues as g on g.user_id = a.user_id and g.pool <> a.pool
       where p_pool is null
         and a.pool <> 'gpu'
     );
@@ -91,7 +91,7 @@ begin
   into
     v_sum.claimable, v_sum.owners, v_sum.users, v_ready, v_sum.no_credits, v_sum.cloud_disabled, v_sum.local_disabled,
     v_sum.active, v_sum.active_orchestration, v_sum.active_elsewhere
-  from queue.user_lines as l
+  from fairlane_core.user_queues as l
   where not v_own
     and (p_pool is null or l.pool = p_pool)
     and (v_none_apart or l.user_id not in (select a.user_id from unnest(v_apart) as a (user_id)));
@@ -104,11 +104,11 @@ begin
         k.user_id, k.pool,
         k.ready_cloud + k.ready_cloud_orchestration
           + case when v_own then k.ready_local + k.ready_local_orchestration else 0 end as ready
-      from queue.user_lines as k
+      from fairlane_core.user_queues as k
       union all
       select o.user_id, o.pool, o.delta
       from unnest(v_sum.overtaken) as o
-      where o.standing = 'ready'
+      where o.readiness = 'ready'
         and (o.is_cloud or v_own)
     ) as l
     where l.pool = any (v_paused)
@@ -120,7 +120,7 @@ begin
     return v_sum;
   end if;
 
-  v_sum.apart := array(select u from queue.user_load(p_caller, p_pool, v_apart, v_sum.overtaken) as u);
+  v_sum.apart := array(select u from fairlane_core.user_load(p_caller, p_pool, v_apart, v_sum.overtaken) as u);
   select
     v_sum.claimable + coalesce(sum(u.claimable), 0),
     v_sum.owners + count(*) filter (where u.claimable > 0),
@@ -146,22 +146,22 @@ begin
       sum(l.ready) filter (where coalesce(l.reason, 'user_at_limit') = 'user_at_limit')
     into v_sum.no_credits, v_sum.cloud_disabled, v_sum.local_disabled, v_sum.user_at_limit
     from (
-      select k.ready, queue.reason_of(s, p_caller, k.is_cloud) as reason
+      select k.ready, fairlane_core.reason_of(s, p_caller, k.is_cloud) as reason
       from (
         select true as is_cloud, c.ready_cloud + c.ready_cloud_orchestration as ready
-        from queue.user_lines as c
+        from fairlane_core.user_queues as c
         where c.user_id = p_caller.user_id and (p_pool is null or c.pool = p_pool) and c.pool <> all (v_paused)
         union all
         select false, c.ready_local + c.ready_local_orchestration
-        from queue.user_lines as c
+        from fairlane_core.user_queues as c
         where c.user_id = p_caller.user_id and (p_pool is null or c.pool = p_pool) and c.pool <> all (v_paused)
         union all
         select o.is_cloud, o.delta
         from unnest(v_sum.overtaken) as o
-        where o.standing = 'ready' and o.user_id = p_caller.user_id and (p_pool is null or o.pool = p_pool)
+        where o.readiness = 'ready' and o.user_id = p_caller.user_id and (p_pool is null or o.pool = p_pool)
           and o.pool <> all (v_paused)
       ) as k
-        join queue.user_slots as s on s.user_id = p_caller.user_id
+        join fairlane_core.user_slots as s on s.user_id = p_caller.user_id
     ) as l;
     v_sum.no_credits := coalesce(v_sum.no_credits, 0);
     v_sum.cloud_disabled := coalesce(v_sum.cloud_disabled, 0);
@@ -175,18 +175,18 @@ $$;
 -- What each of these users has in the queue now, in one pool or all (null), as a claim would see it: the derived
 -- counters, put right for what only time has changed since (p_overtaken). Why the user may run nothing now (null =
 -- may), tasks ready, tasks a claim could hand out one after another (the limit counted), tasks active. Cloud and local
--- tasks are judged as queue.reason_of does; local ones are those of a token or user only.
-create function queue.user_load(p_caller queue.caller, p_pool text, p_user_ids uuid[], p_overtaken queue.load_change[])
-returns setof queue.user_load_row
+-- tasks are judged as fairlane_core.reason_of does; local ones are those of a token or user only.
+create function fairlane_core.user_load(p_caller fairlane_core.caller, p_pool text, p_user_ids uuid[], p_overtaken fairlane_core.counter_delta[])
+returns setof fairlane_core.user_load_row
 language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
 declare
-  v_now timestamptz := queue.now();
+  v_now timestamptz := fairlane_core.now();
   v_own boolean := p_caller.user_id is not null;
-  v_paused text[] := (select c.paused_pools from queue.settings as c);
+  v_paused text[] := (select c.paused_pools from fairlane_core.settings as c);
 begin
   return query
   with load as (
@@ -199,12 +199,12 @@ begin
       sum(l.active_cloud + case when v_own then l.active_local else 0 end) as active,
       sum(l.active_cloud_orchestration + case when v_own then l.active_local_orchestration else 0 end) as active_orchestration,
       sum(case when v_own then 0 else l.active_local + l.active_local_orchestration end) as active_elsewhere,
-      min(l.turn_at) as turn_at
+      min(l.last_served_at) as last_served_at
     from (
       select
         c.user_id, c.pool, c.ready_cloud, c.ready_local, c.ready_cloud_orchestration, c.ready_local_orchestration,
-        c.active_cloud, c.active_local, c.active_cloud_orchestration, c.active_local_orchestration, c.turn_at
-      from queue.user_lines as c
+        c.active_cloud, c.active_local, c.active_cloud_orchestration, c.active_local_orchestration, c.last_served_at
+      from fairlane_core.user_queues as c
       where c.user_id = any (p_user_ids)
       union all
       select
@@ -215,12 +215,12 @@ begin
         case when not o.is_cloud and not o.takes_slot then o.delta else 0 end,
         0, 0, 0, 0, v_now
       from unnest(p_overtaken) as o
-      where o.standing = 'ready'
+      where o.readiness = 'ready'
         and o.user_id = any (p_user_ids)
       union all
       select o.user_id, o.pool, 0, 0, 0, 0, o.delta, 0, 0, 0, v_now
       from unnest(p_overtaken) as o
-      where o.standing = 'active'
+      where o.readiness = 'active'
         and o.user_id = any (p_user_ids)
     ) as l
     where p_pool is null
@@ -230,9 +230,9 @@ begin
   judged as (
     select
       l.*, s.running, s.task_limit, greatest(s.orchestration_limit - s.orchestrating, 0) as orchestration_room,
-      queue.reason_of(s, p_caller, true) as cloud_reason, s.local_reason
+      fairlane_core.reason_of(s, p_caller, true) as cloud_reason, s.local_reason
     from load as l
-      join queue.user_slots as s on s.user_id = l.user_id
+      join fairlane_core.user_slots as s on s.user_id = l.user_id
   )
   select
     j.user_id,
@@ -262,7 +262,7 @@ begin
     j.active_elsewhere::integer,
     j.running,
     j.task_limit,
-    j.turn_at
+    j.last_served_at
   from judged as j;
 end;
 $$;
@@ -270,7 +270,7 @@ $$;
 -- The owner's half of the one rule, for whoever asks: why this caller finds that the owner's cloud or local tasks may
 -- not run now; null = they may. A token speaks for a machine of its user's, which runs either kind of task and needs no
 -- credits. For everybody else, its owner in person too, a cloud task is what the fleet makes of it.
-create function queue.reason_of(p_slots queue.user_slots, p_caller queue.caller, p_is_cloud boolean)
+create function fairlane_core.reason_of(p_slots fairlane_core.user_slots, p_caller fairlane_core.caller, p_is_cloud boolean)
 returns text
 language plpgsql
 immutable
@@ -285,7 +285,7 @@ $$;
 -- What keeps machines busy beside the tasks that take a slot: orchestrators that have not enqueued everything yet (the
 -- others only wait for their children), and starts that others ended under machines that have not let go yet. Without
 -- these an autoscaler would stop machines at work.
-create function queue.busy_beside(p_caller queue.caller, p_pool text, p_load queue.load_summary)
+create function fairlane_core.busy_beside(p_caller fairlane_core.caller, p_pool text, p_load fairlane_core.load_summary)
 returns integer
 language plpgsql
 stable
@@ -307,8 +307,8 @@ begin
         sum(case when p_pool is null or l.pool = p_pool then l.active_cloud_orchestration + case when v_own then l.active_local_orchestration else 0 end else 0 end) as here,
         sum(l.active_cloud_orchestration + l.active_local_orchestration) as everywhere,
         min(s.orchestrating) as orchestrating
-      from queue.user_lines as l
-        join queue.user_slots as s on s.user_id = l.user_id
+      from fairlane_core.user_queues as l
+        join fairlane_core.user_slots as s on s.user_id = l.user_id
       where l.active_cloud_orchestration + l.active_local_orchestration > 0
         and s.orchestrating > 0
         and (not v_own or l.user_id = p_caller.user_id)
@@ -318,7 +318,7 @@ begin
       select
         k.user_id, k.here, k.everywhere,
         k.orchestrating - (
-          select count(*) from queue.held_slots as h where h.user_id = k.user_id and h.let_go_at is null and not h.takes_slot
+          select count(*) from fairlane_core.held_slots as h where h.user_id = k.user_id and h.let_go_at is null and not h.takes_slot
         ) as orchestrating
       from kind as k
       where k.here > 0
@@ -326,8 +326,8 @@ begin
     -- Looked at only for an owner who has some here, some elsewhere, and only some that wait.
     waiting as materialized (
       select t.user_id
-      from (select h.orchestrator_id from queue.handovers as h limit v_most) as h
-        join public.tasks as t on t.id = h.orchestrator_id
+      from (select h.orchestrator_id from fairlane_core.handovers as h limit v_most) as h
+        join fairlane.tasks as t on t.id = h.orchestrator_id
       where (p_pool is null or t.pool = p_pool)
         and (v_own or t.token_id is null)
     )
@@ -343,12 +343,12 @@ begin
 
   select count(*)
   into v_held
-  from queue.held_slots as h
+  from fairlane_core.held_slots as h
   where h.let_go_at is null
     and (
       p_pool is null or h.pool = p_pool
       or (v_own and (
-        select queue.is_served_by(p_caller, p_pool, t.pool, t.runs_on_own_gpu, t.run_type) from public.tasks as t where t.id = h.task_id
+        select fairlane_core.is_served_by(p_caller, p_pool, t.pool, t.runs_on_own_gpu, t.run_type) from fairlane.tasks as t where t.id = h.task_id
       ))
     )
     and (v_own or h.token_id is null)

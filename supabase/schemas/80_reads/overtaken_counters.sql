@@ -7,8 +7,8 @@
 -- Of a thousand due tasks and more, it takes some of each owner's. Where more than 5,000 have grown stale, nobody can
 -- tell in time whose they are: then of each line those count as ready that are found to be fresh, as less is promised
 -- then than there is, and never more.
-create function queue.overtaken_by_time(p_user_id uuid)
-returns setof queue.load_change
+create function fairlane_core.due_readiness_changes(p_user_id uuid)
+returns setof fairlane_core.counter_delta
 language plpgsql
 stable
 security invoker
@@ -21,14 +21,14 @@ declare
   v_most_lines constant integer := 1000;
   v_too_many_stale boolean;
   v_per_line integer;
-  v_now timestamptz := queue.now();
-  v_stale_before timestamptz := queue.stale_before();
+  v_now timestamptz := fairlane_core.now();
+  v_stale_before timestamptz := fairlane_core.stale_before();
 begin
   if p_user_id is null then
     -- As many as nearly always are due can be looked at in the order of their time.
     perform
-    from public.tasks as t
-    where t.standing = 'not_yet'
+    from fairlane.tasks as t
+    where t.readiness = 'not_yet'
       and t.available_at <= v_now
     order by t.available_at
     offset v_many
@@ -36,7 +36,7 @@ begin
     if found then
       select greatest(v_many / greatest(count(*), 1), 10)
       into v_per_line
-      from queue.blocked_tasks as b
+      from fairlane_core.blocked_tasks as b
       where b.reason = 'not_yet'
         and b.task_count > 0;
     end if;
@@ -45,8 +45,8 @@ begin
   end if;
 
   perform
-  from public.tasks as t
-  where t.standing = 'ready'
+  from fairlane.tasks as t
+  where t.readiness = 'ready'
     and t.attempts = 0
     and t.claimed_at is null
     and greatest(t.created_at, t.available_at, t.released_at) < v_stale_before
@@ -58,20 +58,20 @@ begin
   return query
   with due as (
     select t as task
-    from public.tasks as t
+    from fairlane.tasks as t
     where v_per_line is null
-      and t.standing = 'not_yet'
+      and t.readiness = 'not_yet'
       and t.available_at <= v_now
     union all
     select d.task
-    from queue.blocked_tasks as b
+    from fairlane_core.blocked_tasks as b
       cross join lateral (
         select q as task
-        from public.tasks as q
+        from fairlane.tasks as q
         where q.user_id = b.user_id
           and q.pool = b.pool
           and q.run_type = case when b.is_cloud then 'cloud' else 'local' end
-          and q.standing = 'not_yet'
+          and q.readiness = 'not_yet'
           and q.available_at <= v_now
         order by q.priority desc, q.available_at
         limit v_per_line
@@ -83,23 +83,23 @@ begin
   ),
   overtaken as (
     select
-      (d.task).user_id, (d.task).pool, (d.task).run_type, (d.task).takes_slot, (d.task).standing as stood,
+      (d.task).user_id, (d.task).pool, (d.task).run_type, (d.task).takes_slot, (d.task).readiness as stood,
       -- The rule is asked where more than the time could hold the task back.
       case
         when (d.task).dependant_on is null and (
           (d.task).attempts > 0 or greatest((d.task).created_at, (d.task).available_at, (d.task).released_at) >= v_stale_before
         ) then 'ready'
-        else queue.task_standing(d.task)
+        else fairlane_core.task_readiness(d.task)
       end as stands
     from due as d
     union all
-    select t.user_id, t.pool, t.run_type, t.takes_slot, t.standing, 'stale'
+    select t.user_id, t.pool, t.run_type, t.takes_slot, t.readiness, 'stale'
     from (
       -- Taken before anything else is asked of them: an owner is not to go through all that others let grow stale.
-      select q.user_id, q.pool, q.run_type, q.takes_slot, q.standing, q.params, greatest(q.created_at, q.available_at, q.released_at) as since
-      from public.tasks as q
+      select q.user_id, q.pool, q.run_type, q.takes_slot, q.readiness, q.params, greatest(q.created_at, q.available_at, q.released_at) as since
+      from fairlane.tasks as q
       where not v_too_many_stale
-        and q.standing = 'ready'
+        and q.readiness = 'ready'
         and q.attempts = 0
         and q.claimed_at is null
         and greatest(q.created_at, q.available_at, q.released_at) < v_stale_before
@@ -108,7 +108,7 @@ begin
     ) as t
     where (p_user_id is null or t.user_id = p_user_id)
       -- The rule is asked where a parent could keep the task fresh.
-      and (queue.parent_task_id(t.params) is null or queue.is_stale(t.since, false, t.params))
+      and (fairlane_core.parent_task_id(t.params) is null or fairlane_core.is_stale(t.since, false, t.params))
   ),
   -- The lines of whom something is promised: nothing is of closed ones, and of the fleet's the first in turn are looked into.
   line as materialized (
@@ -118,14 +118,14 @@ begin
       greatest(v_most_stale / least(greatest(count(*) over (), 3), v_most_lines), 10)::integer as most
     from (
       select c.*
-      from unnest(queue.pools()) as p (pool)
+      from unnest(fairlane_core.pools()) as p (pool)
         cross join lateral (
-          select k.* from queue.user_lines as k where k.pool = p.pool and k.is_open order by k.turn_load, k.turn_at
+          select k.* from fairlane_core.user_queues as k where k.pool = p.pool and k.is_open order by k.turn_load, k.last_served_at
         ) as c
       where v_too_many_stale
         and p_user_id is null
       union all
-      select o.* from queue.user_lines as o where v_too_many_stale and o.user_id = p_user_id
+      select o.* from fairlane_core.user_queues as o where v_too_many_stale and o.user_id = p_user_id
     ) as l
   ),
   unknown as materialized (
@@ -133,7 +133,7 @@ begin
       l.user_id, l.pool, r.is_cloud, r.takes_slot,
       r.task_count - case when l.is_looked_into then (
         select count(*)
-        from queue.fresh_in_line(
+        from fairlane_core.fresh_in_queue(
           l.user_id, l.pool, case when r.is_cloud then 'cloud' else 'local' end, r.takes_slot, l.most, least(l.most, r.task_count)
         )
       ) else 0 end as task_count
@@ -146,24 +146,24 @@ begin
     where r.task_count > 0
       and (r.is_cloud or p_user_id is not null)
   )
-  select o.user_id, o.pool, o.run_type = 'cloud', o.takes_slot, c.standing, sum(c.delta)::integer
+  select o.user_id, o.pool, o.run_type = 'cloud', o.takes_slot, c.readiness, sum(c.delta)::integer
   from overtaken as o
-    cross join lateral (values (o.stood, -1), (o.stands, 1)) as c (standing, delta)
-  group by o.user_id, o.pool, o.run_type, o.takes_slot, c.standing
+    cross join lateral (values (o.stood, -1), (o.stands, 1)) as c (readiness, delta)
+  group by o.user_id, o.pool, o.run_type, o.takes_slot, c.readiness
   union all
-  select u.user_id, u.pool, u.is_cloud, u.takes_slot, c.standing, (c.sign * u.task_count)::integer
+  select u.user_id, u.pool, u.is_cloud, u.takes_slot, c.readiness, (c.sign * u.task_count)::integer
   from unknown as u
-    cross join (values ('ready', -1), ('stale', 1)) as c (standing, sign)
+    cross join (values ('ready', -1), ('stale', 1)) as c (readiness, sign)
   where u.task_count > 0;
 end;
 $$;
 
 -- By how much the derived counters are ahead because types have changed and not all of their tasks are derived again
--- (queue.deferred_work): ready tasks that are not, or are elsewhere; of one owner, or of all (null). Bounded: of an
+-- (fairlane_core.deferred_work): ready tasks that are not, or are elsewhere; of one owner, or of all (null). Bounded: of an
 -- owner with more of them than are looked at, only those that were looked at count as ready until they are through, as
 -- less is promised then than there is, and never more.
-create function queue.overtaken_by_types(p_user_id uuid)
-returns setof queue.load_change
+create function fairlane_core.overtaken_by_types(p_user_id uuid)
+returns setof fairlane_core.counter_delta
 language plpgsql
 stable
 security invoker
@@ -171,10 +171,10 @@ set search_path = ''
 as $$
 declare
   v_most constant integer := 1000;
-  v_types text[] := array(select distinct w.task_type from queue.deferred_work as w where w.task_type is not null);
+  v_types text[] := array(select distinct w.task_type from fairlane_core.deferred_work as w where w.task_type is not null);
   v_owners uuid[] := array(
     select distinct l.user_id
-    from queue.user_lines as l
+    from fairlane_core.user_queues as l
     where l.ready_cloud + l.ready_cloud_orchestration + l.ready_local + l.ready_local_orchestration > 0
       and (p_user_id is null or l.user_id = p_user_id)
   );
@@ -184,19 +184,19 @@ begin
   with found as materialized (
     select
       o.user_id, y.name as task_type, b.pool, b.run_type, b.takes_slot,
-      queue.is_behind_its_type(y.name, b.pool, b.takes_slot, b.runs_on_own_gpu, b.standing) as is_behind, count(*)::integer as task_count
+      fairlane_core.is_behind_its_type(y.name, b.pool, b.takes_slot, b.runs_on_own_gpu, b.readiness) as is_behind, count(*)::integer as task_count
     from unnest(v_owners) as o (user_id)
       cross join unnest(v_types) as y (name)
       cross join lateral (
-        select t.pool, t.run_type, t.takes_slot, t.runs_on_own_gpu, t.standing
-        from public.tasks as t
+        select t.pool, t.run_type, t.takes_slot, t.runs_on_own_gpu, t.readiness
+        from fairlane.tasks as t
         where t.user_id = o.user_id
           and left(t.task_type, 200) = left(y.name, 200)
           and t.task_type = y.name
-          and t.standing is not null
+          and t.readiness is not null
         limit v_per_owner
       ) as b
-    where b.standing = 'ready'
+    where b.readiness = 'ready'
     group by 1, 2, 3, 4, 5, 6
   ),
   -- There may be more.
@@ -208,71 +208,71 @@ begin
       select count(*)
       from (
         select
-        from public.tasks as t
+        from fairlane.tasks as t
         where t.user_id = o.user_id
           and left(t.task_type, 200) = left(y.name, 200)
           and t.task_type = y.name
-          and t.standing is not null
+          and t.readiness is not null
         limit v_per_owner
       ) as n
     ) = v_per_owner
     group by o.user_id
   ),
   changed as (
-    select f.user_id, f.pool, f.run_type = 'cloud' as is_cloud, f.takes_slot, 'ready' as standing, -f.task_count as delta
+    select f.user_id, f.pool, f.run_type = 'cloud' as is_cloud, f.takes_slot, 'ready' as readiness, -f.task_count as delta
     from found as f
     where f.is_behind
       and not exists (select from unknown as u where u.user_id = f.user_id)
     union all
     select
-      f.user_id, coalesce(y.run_type, 'gpu'), f.run_type = 'cloud', queue.takes_slot(f.task_type, y.category),
+      f.user_id, coalesce(y.run_type, 'gpu'), f.run_type = 'cloud', fairlane_core.takes_slot(f.task_type, y.category),
       case when y.is_active is false then 'type_inactive' else 'ready' end, f.task_count
     from found as f
-      left join public.task_types as y on y.name = f.task_type
+      left join fairlane.task_types as y on y.name = f.task_type
     where f.is_behind
       and not exists (select from unknown as u where u.user_id = f.user_id)
     union all
     -- Of those that are not known whole: what was seen is ready where its type belongs, all else is not.
     select
       f.user_id,
-      case c.standing when 'ready' then coalesce(y.run_type, 'gpu') else f.pool end,
+      case c.readiness when 'ready' then coalesce(y.run_type, 'gpu') else f.pool end,
       f.run_type = 'cloud',
-      case c.standing when 'ready' then queue.takes_slot(f.task_type, y.category) else f.takes_slot end,
-      c.standing, c.sign * f.task_count
+      case c.readiness when 'ready' then fairlane_core.takes_slot(f.task_type, y.category) else f.takes_slot end,
+      c.readiness, c.sign * f.task_count
     from found as f
-      left join public.task_types as y on y.name = f.task_type
-      cross join (values ('ready', 1), ('type_inactive', -1)) as c (standing, sign)
+      left join fairlane.task_types as y on y.name = f.task_type
+      cross join (values ('ready', 1), ('type_inactive', -1)) as c (readiness, sign)
     where f.user_id in (select u.user_id from unknown as u)
       and y.is_active is not false
     union all
-    select l.user_id, l.pool, r.is_cloud, r.takes_slot, c.standing, c.sign * r.task_count
-    from queue.user_lines as l
+    select l.user_id, l.pool, r.is_cloud, r.takes_slot, c.readiness, c.sign * r.task_count
+    from fairlane_core.user_queues as l
       cross join lateral (
         values
           (true, true, l.ready_cloud), (true, false, l.ready_cloud_orchestration),
           (false, true, l.ready_local), (false, false, l.ready_local_orchestration)
       ) as r (is_cloud, takes_slot, task_count)
-      cross join (values ('ready', -1), ('type_inactive', 1)) as c (standing, sign)
+      cross join (values ('ready', -1), ('type_inactive', 1)) as c (readiness, sign)
     where l.user_id in (select u.user_id from unknown as u)
       and r.task_count > 0
   )
-  select c.user_id, c.pool, c.is_cloud, c.takes_slot, c.standing, sum(c.delta)::integer
+  select c.user_id, c.pool, c.is_cloud, c.takes_slot, c.readiness, sum(c.delta)::integer
   from changed as c
   group by 1, 2, 3, 4, 5;
 end;
 $$;
 
 -- What counts by this caller for gpu have beside the counters of that pool, which are of its own tasks, those that the
--- fleet runs: ready and active tasks of other pools (queue.is_served_by), counted as they are, up to 1000 of each pool
--- and run type; and by how much time or a change of type has overtaken what is stored. queue.own_gpu_waiting has the
+-- fleet runs: ready and active tasks of other pools (fairlane_core.is_served_by), counted as they are, up to 1000 of each pool
+-- and run type; and by how much time or a change of type has overtaken what is stored. fairlane_core.own_gpu_waiting has the
 -- rest.
-create function queue.own_gpu_load(p_caller queue.caller, p_pool text)
-returns setof queue.load_change
+create function fairlane_core.own_gpu_load(p_caller fairlane_core.caller, p_pool text)
+returns setof fairlane_core.counter_delta
 language plpgsql
 stable
 security invoker
 set search_path = ''
-set enable_sort = off -- as in queue.own_gpu_line
+set enable_sort = off -- as in fairlane_core.own_gpu_queue
 as $$
 declare
   v_most constant integer := 1000;
@@ -283,100 +283,100 @@ begin
   -- Most users have none.
   if p_pool is distinct from 'gpu' or p_caller.user_id is null or (
     select true
-    from public.tasks as t
+    from fairlane.tasks as t
     where t.user_id = p_caller.user_id
       and t.runs_on_own_gpu
-      and t.standing is not null
-    order by t.pool, t.standing
+      and t.readiness is not null
+    order by t.pool, t.readiness
     limit 1
   ) is null then
     return;
   end if;
-  v_old_before := queue.stale_before();
-  v_is_behind := exists (select from queue.deferred_work as w where w.task_type is not null);
-  v_paused := (select s.paused_pools from queue.settings as s);
+  v_old_before := fairlane_core.stale_before();
+  v_is_behind := exists (select from fairlane_core.deferred_work as w where w.task_type is not null);
+  v_paused := (select s.paused_pools from fairlane_core.settings as s);
 
   return query
   with found as (
     select
       t.run_type,
       case
-        when v_is_behind and queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.standing) then
-          case when (select not y.is_active from public.task_types as y where y.name = t.task_type) then 'type_inactive' end
+        when v_is_behind and fairlane_core.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.readiness) then
+          case when (select not y.is_active from fairlane.task_types as y where y.name = t.task_type) then 'type_inactive' end
         when l.is_paused then 'pool_paused'
         when t.attempts = 0 and greatest(t.created_at, t.available_at, t.released_at) < v_old_before
-          and queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.claimed_at is not null, t.params)
+          and fairlane_core.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.claimed_at is not null, t.params)
           then 'stale'
         else 'ready'
-      end as standing,
+      end as readiness,
       1 as delta
     from unnest(array[false, true]) as l (is_paused)
-      cross join lateral queue.own_gpu_line(p_caller, p_pool, v_most, l.is_paused) as t
+      cross join lateral fairlane_core.own_gpu_queue(p_caller, p_pool, v_most, l.is_paused) as t
     union all
-    select d.run_type, c.standing, c.delta
-    from queue.own_gpu_due(p_caller, p_pool, v_most) as d
-      cross join lateral queue.task_standing(d) as s (standing)
+    select d.run_type, c.readiness, c.delta
+    from fairlane_core.own_gpu_due(p_caller, p_pool, v_most) as d
+      cross join lateral fairlane_core.task_readiness(d) as s (readiness)
       cross join lateral (
         values
           ('not_yet', -1),
-          (case when s.standing in ('ready', 'stale') and d.pool = any (v_paused) then 'pool_paused' else s.standing end, 1)
-      ) as c (standing, delta)
+          (case when s.readiness in ('ready', 'stale') and d.pool = any (v_paused) then 'pool_paused' else s.readiness end, 1)
+      ) as c (readiness, delta)
     union all
     select r.run_type, 'active', 1
-    from unnest(queue.pools()) as p (pool)
+    from unnest(fairlane_core.pools()) as p (pool)
       cross join lateral (
         select t.run_type
-        from public.tasks as t
+        from fairlane.tasks as t
         where t.user_id = p_caller.user_id
           and t.pool = p.pool
-          and t.standing = 'active'
+          and t.readiness = 'active'
           and t.runs_on_own_gpu
           and (p_caller.kind = 'token' or t.run_type = 'local')
         order by t.run_type
         limit v_most
       ) as r
   )
-  select p_caller.user_id, p_pool, f.run_type is distinct from 'local', true, f.standing, sum(f.delta)::integer
+  select p_caller.user_id, p_pool, f.run_type is distinct from 'local', true, f.readiness, sum(f.delta)::integer
   from found as f
-  where f.standing is not null
+  where f.readiness is not null
   group by 3, 5;
 end;
 $$;
 
--- Queued tasks of other pools that counts by this caller for gpu have beside that pool (queue.is_served_by), by the
+-- Queued tasks of other pools that counts by this caller for gpu have beside that pool (fairlane_core.is_served_by), by the
 -- reason of their own that is stored, up to 1000 of each pool and reason.
-create function queue.own_gpu_waiting(p_caller queue.caller, p_pool text)
-returns setof queue.load_change
+create function fairlane_core.own_gpu_waiting(p_caller fairlane_core.caller, p_pool text)
+returns setof fairlane_core.counter_delta
 language plpgsql
 stable
 security invoker
 set search_path = ''
-set enable_sort = off -- as in queue.own_gpu_line
+set enable_sort = off -- as in fairlane_core.own_gpu_queue
 as $$
 declare
   v_most constant integer := 1000;
-  v_paused text[] := (select s.paused_pools from queue.settings as s);
+  v_paused text[] := (select s.paused_pools from fairlane_core.settings as s);
 begin
   if p_pool is distinct from 'gpu' or p_caller.user_id is null then
     return;
   end if;
 
   return query
-  select p_caller.user_id, p_pool, w.is_cloud, true, w.standing, sum(w.task_count)::integer
-  from unnest(queue.pools()) as p (pool)
+  select p_caller.user_id, p_pool, w.is_cloud, true, w.readiness, sum(w.task_count)::integer
+  from unnest(fairlane_core.pools()) as p (pool)
     cross join unnest(array[
       'no_run_type', 'type_inactive', 'not_yet', 'dependency_pending', 'dependency_lost', 'stale'
-    ]) as s (standing)
+    ]) as s (readiness)
     cross join lateral (
       select
-        r.is_cloud, case when s.standing = 'stale' and p.pool = any (v_paused) then 'pool_paused' else s.standing end as standing,
+        r.is_cloud, case when s.readiness = 'stale' and p.pool = any (v_paused) then 'pool_paused' else s.readiness end as readiness,
         count(*) as task_count
       from (
         select t.run_type is distinct from 'local' as is_cloud
-        from public.tasks as t
+        from fairlane.tasks as t
         where t.user_id = p_caller.user_id
           and t.pool = p.pool
-          and t.standing = s.standing
+          and t.readiness = s.readiness
           and t.runs_on_own_gpu
           and (p_caller.kind = 'token' or t.run_type = 'local')
         order by t.run_type

@@ -2,8 +2,8 @@
 -- are added up of is in load.sql, how far that is behind in overtaken_counters.sql, what is next in next_tasks.sql.
 
 -- What an autoscaler decides on, from one snapshot (the function is stable: all its queries see the same state).
--- See public.task_counts.
-create function queue.task_counts(p_caller jsonb, p_run_type text, p_include_active boolean, p_unused text[] default null)
+-- See fairlane.task_counts.
+create function fairlane_core.task_counts(p_caller jsonb, p_run_type text, p_include_active boolean, p_unused text[] default null)
 returns json
 language plpgsql
 stable
@@ -15,10 +15,10 @@ set enable_sort = off -- lines are in the order of an index: no statistics may f
 as $$
 declare
   v_list_limit constant integer := 100;
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
-  v_now timestamptz := queue.now();
-  v_load queue.load_summary;
-  v_turns queue.user_load_row[];
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_now timestamptz := fairlane_core.now();
+  v_load fairlane_core.load_summary;
+  v_turns fairlane_core.user_load_row[];
   v_listed integer;
   v_next json;
   v_running json;
@@ -31,28 +31,28 @@ declare
   v_arrivals numeric;
   v_completions numeric;
 begin
-  perform queue.refuse_unknown_pool(p_run_type);
+  perform fairlane_core.refuse_unknown_pool(p_run_type);
 
-  v_load := queue.load_summary(v_caller, p_run_type);
-  v_turns := array(select u from queue.users_in_turn(v_caller, p_run_type, v_load, v_list_limit) as u);
+  v_load := fairlane_core.load_summary(v_caller, p_run_type);
+  v_turns := array(select u from fairlane_core.users_in_turn(v_caller, p_run_type, v_load, v_list_limit) as u);
 
   select
     coalesce(json_agg(json_build_object('task_id', t.task_id, 'task_type', t.task_type, 'user_id', t.user_id, 'created_at', t.created_at)), '[]'),
     count(*),
     min(t.since)
   into v_next, v_listed, v_oldest
-  from queue.next_tasks(v_caller, p_run_type, v_list_limit, v_turns) as t;
-  v_oldest := queue.oldest_claimable(v_caller, p_run_type, v_oldest, v_listed < v_load.claimable);
+  from fairlane_core.next_tasks(v_caller, p_run_type, v_list_limit, v_turns) as t;
+  v_oldest := fairlane_core.oldest_claimable(v_caller, p_run_type, v_oldest, v_listed < v_load.claimable);
 
   with running as materialized (
     select
       r.id as task_id, r.task_type, r.worker_id, r.token_id,
       coalesce(r.generation_started_at, r.claimed_at, r.updated_at, r.created_at) as started_at
-    from public.tasks as r
+    from fairlane.tasks as r
     where r.status = 'In Progress'
       and (
         p_run_type is null or r.pool = p_run_type
-        or (r.runs_on_own_gpu and queue.is_served_by(v_caller, p_run_type, r.pool, r.runs_on_own_gpu, r.run_type))
+        or (r.runs_on_own_gpu and fairlane_core.is_served_by(v_caller, p_run_type, r.pool, r.runs_on_own_gpu, r.run_type))
       )
       and (v_caller.user_id is null or r.user_id = v_caller.user_id)
     order by r.worker_id
@@ -63,7 +63,7 @@ begin
     (select json_strip_nulls(json_agg(a)) from (
       select
         r.task_id, r.task_type, r.started_at,
-        case v_caller.kind when 'service' then r.worker_id else queue.sent_name(r.worker_id) end as worker_id
+        case v_caller.kind when 'service' then r.worker_id else fairlane_core.sent_name(r.worker_id) end as worker_id
       from running as r
     ) as a),
     (select json_agg(a) from (select r.task_id, 'In Progress' as status, r.token_id is null as is_cloud from running as r) as a)
@@ -71,14 +71,14 @@ begin
 
   select case when p_run_type = 'gpu' then s.gpu_tasks_per_worker when p_run_type is not null then s.api_tasks_per_worker end
   into v_per_worker
-  from queue.settings as s;
+  from fairlane_core.settings as s;
 
   -- The fleet's rates over the last five samples; one user's are not kept.
   select round(avg(m.arrivals), 1), round(avg(m.completions), 1)
   into v_arrivals, v_completions
   from (
     select sum(s.arrivals) as arrivals, sum(s.completions) as completions
-    from queue.minute_samples as s
+    from fairlane_core.minute_samples as s
     where v_caller.user_id is null
       and s.sampled_at > v_now - interval '10 minutes'
       and (p_run_type is null or s.pool = p_run_type)
@@ -88,7 +88,7 @@ begin
   ) as m;
 
   -- What waits for the owner's own running tasks; the other sums are of what waits for other tasks, and for a decision.
-  v_blocked := queue.blocked_by_reason(v_caller, p_run_type, v_load);
+  v_blocked := fairlane_core.blocked_by_reason(v_caller, p_run_type, v_load);
   v_by_capacity := coalesce((v_blocked ->> 'user_at_limit')::integer, 0);
 
   v_total := v_load.claimable + case when coalesce(p_include_active, true) then v_load.active else 0 end;
@@ -102,8 +102,8 @@ begin
       'queued_plus_active', v_total,
       'potentially_claimable', v_load.claimable + v_by_capacity,
       'blocked_by_capacity', v_by_capacity,
-      'blocked_by_deps', queue.blocked_sum(v_blocked, array['dependency_pending', 'dependency_lost']),
-      'blocked_by_settings', queue.blocked_sum(
+      'blocked_by_deps', fairlane_core.blocked_sum(v_blocked, array['dependency_pending', 'dependency_lost']),
+      'blocked_by_settings', fairlane_core.blocked_sum(
         v_blocked, array['no_credits', 'cloud_disabled', 'local_disabled', 'type_inactive', 'pool_paused']
       )
     ),
@@ -118,14 +118,14 @@ begin
     ),
     'blocked', v_blocked,
     'oldest_claimable_age_seconds', extract(epoch from v_now - v_oldest),
-    'users', queue.listed_users(v_caller, p_run_type, v_load, v_turns, v_list_limit),
+    'users', fairlane_core.listed_users(v_caller, p_run_type, v_load, v_turns, v_list_limit),
     'users_total', v_load.users,
     'recent_tasks', coalesce(v_recent, '[]'),
     'queued_tasks', v_next,
     'active_tasks', coalesce(v_running, '[]'),
     'arrivals_per_minute', v_arrivals,
     'completions_per_minute', v_completions,
-    'warnings', case when v_caller.user_id is null then queue.count_warnings(p_run_type, v_load, v_oldest)::jsonb else '[]' end
+    'warnings', case when v_caller.user_id is null then fairlane_core.count_warnings(p_run_type, v_load, v_oldest)::jsonb else '[]' end
       || case
         when cardinality(p_unused) > 0 then jsonb_build_array(jsonb_build_object(
           'code', 'ROUTING_IGNORED',
@@ -137,7 +137,7 @@ begin
         else '[]'
       end,
     -- Machines that could be busy at once.
-    'suggested_workers', ceil((v_load.claimable + v_load.active + queue.busy_beside(v_caller, p_run_type, v_load))::numeric / v_per_worker),
+    'suggested_workers', ceil((v_load.claimable + v_load.active + fairlane_core.busy_beside(v_caller, p_run_type, v_load))::numeric / v_per_worker),
     'snapshot_at', v_now
   );
 end;
@@ -145,8 +145,8 @@ $$;
 
 -- The users whom claims would serve next, whose turn it is first.
 -- Up to p_limit users of whom this caller could claim something now, in the order of their turns.
-create function queue.users_in_turn(p_caller queue.caller, p_pool text, p_load queue.load_summary, p_limit integer)
-returns setof queue.user_load_row
+create function fairlane_core.users_in_turn(p_caller fairlane_core.caller, p_pool text, p_load fairlane_core.load_summary, p_limit integer)
+returns setof fairlane_core.user_load_row
 language plpgsql
 stable
 security invoker
@@ -155,45 +155,45 @@ as $$
 declare
   v_pools text[] := array(
     select p.pool
-    from unnest(case when p_pool is null then queue.pools() else array[p_pool] end) as p (pool)
-    where p.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
+    from unnest(case when p_pool is null then fairlane_core.pools() else array[p_pool] end) as p (pool)
+    where p.pool <> all ((select s.paused_pools from fairlane_core.settings as s)::text[])
   );
   v_none_apart boolean := coalesce(cardinality(p_load.apart), 0) = 0;
 begin
   return query
   select
-    u.user_id, u.reason, u.ready, u.claimable, u.active, u.active_orchestration, u.active_elsewhere, u.running, u.task_limit, u.turn_at
+    u.user_id, u.reason, u.ready, u.claimable, u.active, u.active_orchestration, u.active_elsewhere, u.running, u.task_limit, u.last_served_at
   from (
     -- Open lines come from the index in the order of turns.
     select
       l.user_id, null::text as reason, l.ready_cloud + l.ready_cloud_orchestration as ready,
       least(l.ready_cloud_orchestration, l.orchestration_room) + least(l.ready_cloud, l.task_limit - l.running) as claimable,
       l.active_cloud as active, l.active_cloud_orchestration as active_orchestration,
-      l.active_local + l.active_local_orchestration as active_elsewhere, l.running, l.task_limit, l.turn_at, l.turn_load
+      l.active_local + l.active_local_orchestration as active_elsewhere, l.running, l.task_limit, l.last_served_at, l.turn_load
     from unnest(v_pools) as p (pool)
       cross join lateral (
         select c.*
-        from queue.user_lines as c
+        from fairlane_core.user_queues as c
         where p_caller.user_id is null
           and c.pool = p.pool
           and c.is_open
           and (v_none_apart or c.user_id not in (select a.user_id from unnest(p_load.apart) as a))
-        order by c.turn_load, c.turn_at
+        order by c.turn_load, c.last_served_at
         limit p_limit
       ) as l
     union all
     select a.*, s.running + s.orchestrating + s.remembered
     from unnest(p_load.apart) as a
-      join queue.user_slots as s on s.user_id = a.user_id
+      join fairlane_core.user_slots as s on s.user_id = a.user_id
     where a.claimable > 0
   ) as u
-  order by u.turn_load, u.turn_at
+  order by u.turn_load, u.last_served_at
   limit p_limit;
 end;
 $$;
 
 -- The users that a count lists: first those whose turn is next, then others with live work.
-create function queue.listed_users(p_caller queue.caller, p_pool text, p_load queue.load_summary, p_turns queue.user_load_row[], p_limit integer)
+create function fairlane_core.listed_users(p_caller fairlane_core.caller, p_pool text, p_load fairlane_core.load_summary, p_turns fairlane_core.user_load_row[], p_limit integer)
 returns json
 language plpgsql
 stable
@@ -201,7 +201,7 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_paused text[] := (select s.paused_pools from queue.settings as s);
+  v_paused text[] := (select s.paused_pools from fairlane_core.settings as s);
   v_missing integer := greatest(p_limit - coalesce(cardinality(p_turns), 0), 0);
 begin
   return (
@@ -227,8 +227,8 @@ begin
               when l.pool = any (v_paused) then 'pool_paused'
               else coalesce(s.cloud_reason, case when l.ready_cloud + l.ready_cloud_orchestration > 0 then 'user_at_limit' end)
             end
-          from queue.user_lines as l
-            join queue.user_slots as s on s.user_id = l.user_id
+          from fairlane_core.user_queues as l
+            join fairlane_core.user_slots as s on s.user_id = l.user_id
           where p_caller.user_id is null
             and p_load.users > p_load.owners
             and (p_pool is null or l.pool = p_pool)
@@ -246,7 +246,7 @@ $$;
 -- Queued tasks that cannot run now, as {"<reason>": n}; every queued task is either claimable or under exactly one
 -- reason. A reason of the owner comes before stale, and so does that all places of orchestration are taken: only then are
 -- the stale tasks of an owner told apart by kind, which no counter does.
-create function queue.blocked_by_reason(p_caller queue.caller, p_pool text, p_load queue.load_summary)
+create function fairlane_core.blocked_by_reason(p_caller fairlane_core.caller, p_pool text, p_load fairlane_core.load_summary)
 returns json
 language plpgsql
 stable
@@ -255,37 +255,37 @@ set search_path = ''
 as $$
 declare
   v_own boolean := p_caller.user_id is not null;
-  v_paused text[] := (select s.paused_pools from queue.settings as s);
+  v_paused text[] := (select s.paused_pools from fairlane_core.settings as s);
 begin
   return (
     with waiting as (
       select b.user_id, b.pool, b.is_cloud, null::boolean as takes_slot, b.reason, b.task_count
-      from queue.blocked_tasks as b
+      from fairlane_core.blocked_tasks as b
       where not v_own
         and b.is_cloud
       union all
       select b.user_id, b.pool, b.is_cloud, null, b.reason, b.task_count
-      from queue.blocked_tasks as b
+      from fairlane_core.blocked_tasks as b
       where b.user_id = p_caller.user_id
       union all
-      select o.user_id, o.pool, o.is_cloud, o.takes_slot, o.standing, o.delta
+      select o.user_id, o.pool, o.is_cloud, o.takes_slot, o.readiness, o.delta
       from unnest(p_load.overtaken) as o
-      where o.standing not in ('ready', 'active')
+      where o.readiness not in ('ready', 'active')
         and (v_own or o.is_cloud)
       union all
-      select o.user_id, o.pool, o.is_cloud, o.takes_slot, o.standing, o.delta
-      from queue.own_gpu_waiting(p_caller, p_pool) as o
+      select o.user_id, o.pool, o.is_cloud, o.takes_slot, o.readiness, o.delta
+      from fairlane_core.own_gpu_waiting(p_caller, p_pool) as o
     ),
     stale as (
       select
         w.pool, w.is_cloud, w.takes_slot, w.task_count, s.user_id,
         case
           when w.pool = any (v_paused) then 'pool_paused'
-          else queue.reason_of(s, p_caller, w.is_cloud)
+          else fairlane_core.reason_of(s, p_caller, w.is_cloud)
         end as reason,
         s.orchestrating >= s.orchestration_limit as has_no_place
       from waiting as w
-        left join queue.user_slots as s on s.user_id = w.user_id
+        left join fairlane_core.user_slots as s on s.user_id = w.user_id
       where w.reason = 'stale'
         and (p_pool is null or w.pool = p_pool)
     ),
@@ -297,11 +297,11 @@ begin
           when not w.takes_slot then w.task_count
           else (
             select count(*)
-            from public.tasks as t
+            from fairlane.tasks as t
             where t.user_id = w.user_id
               and t.pool = w.pool
               and t.run_type = case when w.is_cloud then 'cloud' else 'local' end
-              and t.standing = 'stale'
+              and t.readiness = 'stale'
               and not t.takes_slot
           )
         end as without_place
@@ -340,9 +340,9 @@ begin
 end;
 $$;
 
--- How many of the tasks that queue.blocked_by_reason counted wait for one of these reasons: several as one number, for
+-- How many of the tasks that fairlane_core.blocked_by_reason counted wait for one of these reasons: several as one number, for
 -- autoscalers that know fewer (docs/adr/0021).
-create function queue.blocked_sum(p_blocked json, p_reasons text[])
+create function fairlane_core.blocked_sum(p_blocked json, p_reasons text[])
 returns integer
 language plpgsql
 immutable

@@ -1,8 +1,8 @@
 -- One task as its owner or worker reads it.
 
 -- How a task stands, for clients that wait for it.
--- See public.get_task_status.
-create function queue.get_task_status(p_caller jsonb, p_task_id uuid)
+-- See fairlane.get_task_status.
+create function fairlane_core.get_task_status(p_caller jsonb, p_task_id uuid)
 returns json
 language plpgsql
 stable
@@ -12,7 +12,7 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_task public.tasks := queue.readable_task(queue.resolve_caller(p_caller, array['service', 'token', 'user']), p_task_id);
+  v_task fairlane.tasks := fairlane_core.readable_task(fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']), p_task_id);
 begin
   return json_build_object(
     'task_id', v_task.id,
@@ -29,8 +29,8 @@ end;
 $$;
 
 -- What came of a task, with what it was asked to do.
--- See public.get_task_output.
-create function queue.get_task_output(p_caller jsonb, p_task_id uuid)
+-- See fairlane.get_task_output.
+create function fairlane_core.get_task_output(p_caller jsonb, p_task_id uuid)
 returns json
 language plpgsql
 stable
@@ -40,12 +40,12 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
-  v_task public.tasks := queue.readable_task(v_caller, p_task_id);
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task fairlane.tasks := fairlane_core.readable_task(v_caller, p_task_id);
 begin
   -- The service key speaks for any worker, and the one that has the task has its params.
   if v_caller.user_id is null then
-    v_task.params := queue.without_secrets(v_task.params);
+    v_task.params := fairlane_core.without_secrets(v_task.params);
   end if;
   return json_build_object(
     'task_id', v_task.id,
@@ -55,8 +55,8 @@ begin
     'thumbnail_url', v_task.thumbnail_url,
     'error_message', v_task.error_message,
     -- Rows from before these had bounds may hold what nobody can write out.
-    'result_data', case when queue.written_length(v_task.result_data, 8388608) is not null then v_task.result_data end,
-    'params', case when queue.fits_a_reply(v_task.has_bounded_params, v_task.params) then v_task.params else '{}' end,
+    'result_data', case when fairlane_core.written_length(v_task.result_data, 8388608) is not null then v_task.result_data end,
+    'params', case when fairlane_core.fits_a_reply(v_task.has_bounded_params, v_task.params) then v_task.params else '{}' end,
     'dependant_on', v_task.dependant_on
   );
 end;
@@ -64,8 +64,8 @@ $$;
 
 -- The output that a task builds on. Deployed workers read one predecessor; newer ones all of them. A part that is made
 -- once more waits for nothing: it names its parent's record and its own place there, and builds on the place before it.
--- See public.get_predecessor_output.
-create function queue.get_predecessor_output(
+-- See fairlane.get_predecessor_output.
+create function fairlane_core.get_predecessor_output(
   p_caller jsonb, p_task_id uuid, p_parent_generation_id uuid, p_child_order integer
 )
 returns json
@@ -77,11 +77,11 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_task public.tasks := queue.readable_task(queue.resolve_caller(p_caller, array['service', 'token', 'user']), p_task_id);
+  v_task fairlane.tasks := fairlane_core.readable_task(fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']), p_task_id);
   v_first json;
   v_all json;
   v_are_complete boolean;
-  v_sibling public.generations;
+  v_sibling fairlane.generations;
 begin
   if v_task.dependant_on is null then
     if p_parent_generation_id is null and p_child_order is null then
@@ -90,7 +90,7 @@ begin
     if p_child_order > 0 then
       select g.*
       into v_sibling
-      from public.generations as g
+      from fairlane.generations as g
       where g.parent_generation_id = p_parent_generation_id
         and g.child_order = p_child_order - 1
         and g.user_id = v_task.user_id
@@ -121,10 +121,10 @@ begin
     from (
       select v_task.dependant_on
       union
-      select k.depends_on from queue.task_dependencies as k where k.task_id = v_task.id
+      select k.depends_on from fairlane_core.task_dependencies as k where k.task_id = v_task.id
     ) as d (id)
       -- Somebody else's task counts as missing, and nothing is said of it.
-      left join public.tasks as t on t.id = d.id and t.user_id is not distinct from v_task.user_id
+      left join fairlane.tasks as t on t.id = d.id and t.user_id is not distinct from v_task.user_id
   ),
   -- The first dependency first.
   told as (
@@ -153,24 +153,24 @@ $$;
 
 -- The task that a question is about; 404 TASK_NOT_FOUND when it does not exist, and exactly so when it is somebody
 -- else's.
-create function queue.readable_task(p_caller queue.caller, p_task_id uuid)
-returns public.tasks
+create function fairlane_core.readable_task(p_caller fairlane_core.caller, p_task_id uuid)
+returns fairlane.tasks
 language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
 declare
-  v_task public.tasks;
+  v_task fairlane.tasks;
 begin
   select t.*
   into v_task
-  from public.tasks as t
+  from fairlane.tasks as t
   where t.id = p_task_id
     and (p_caller.kind = 'service' or t.user_id = p_caller.user_id);
 
   if v_task.id is null then
-    perform queue.refuse(404, 'TASK_NOT_FOUND', pg_catalog.format('There is no task %s', p_task_id));
+    perform fairlane_core.refuse(404, 'TASK_NOT_FOUND', pg_catalog.format('There is no task %s', p_task_id));
   end if;
   return v_task;
 end;

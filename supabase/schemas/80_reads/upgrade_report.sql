@@ -3,7 +3,7 @@
 -- Tasks from before the upgrade of which something could not be found out, for an operator to decide, oldest first,
 -- each with the problem (unknown_status, no_owner, no_run_type, no_reason, no_generation, no_age) and what to do. Empty
 -- on a database that began later. Reads every task. For operators: no API role may execute it.
-create function queue.upgrade_report()
+create function fairlane_core.upgrade_report()
 returns table (task_id uuid, task_type text, status text, created_at timestamptz, problem text, what_to_do text)
 language plpgsql
 stable
@@ -24,17 +24,17 @@ begin
         else 'Its owner cannot see it. Set project_id and user_id to those of one project, or leave it'
       end
       when 'no_run_type' then
-        'It never runs. Cancel it (the cleanup does, after stale_after), or set run_type to cloud, and created_at to queue.now() if it is older than stale_after'
+        'It never runs. Cancel it (the cleanup does, after stale_after), or set run_type to cloud, and created_at to fairlane_core.now() if it is older than stale_after'
       when 'no_reason' then 'Nothing: why it failed was never stored'
       when 'no_age' then 'Nothing: when it was made was never stored; created_at is the time of the upgrade'
       when 'no_generation' then case
         when t.generation_created then pg_catalog.format(
-          'Nothing, if the app deleted its record; else select public.repair_generations(p_task_ids => array[%L]::uuid[])', t.id
+          'Nothing, if the app deleted its record; else select fairlane.repair_generations(p_task_ids => array[%L]::uuid[])', t.id
         )
-        else 'select public.repair_generations(1000, true), then with false, records its result'
+        else 'select fairlane.repair_generations(1000, true), then with false, records its result'
       end
     end
-  from public.tasks as t
+  from fairlane.tasks as t
     cross join lateral (
       select case
         when t.status not in ('Queued', 'In Progress', 'Complete', 'Failed', 'Cancelled') then 'unknown_status'
@@ -43,8 +43,8 @@ begin
         when t.status = 'Failed' and t.error_message is null then 'no_reason'
         when t.status = 'Complete'
           and t.run_type is null
-          and queue.creates_generation(t.task_type, t.params)
-          and not exists (select from public.generations as g where g.task_id = t.id)
+          and fairlane_core.creates_generation(t.task_type, t.params)
+          and not exists (select from fairlane.generations as g where g.task_id = t.id)
           then 'no_generation'
         -- Of those that have not ended no_run_type is told, which comes to the same: somebody has to look at them.
         when t.run_type is null and t.created_at > t.generation_processed_at then 'no_age'

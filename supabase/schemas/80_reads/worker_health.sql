@@ -1,8 +1,8 @@
 -- How the fleet is: who is silent, and whether renting more makes sense.
 
 -- What an orchestrator should know before it rents another machine.
--- See public.worker_health.
-create function queue.worker_health(p_caller jsonb, p_window_minutes numeric)
+-- See fairlane.worker_health.
+create function fairlane_core.worker_health(p_caller jsonb, p_window_minutes numeric)
 returns json
 language plpgsql
 stable
@@ -12,27 +12,27 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
-  v_now timestamptz := queue.now();
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service']);
+  v_now timestamptz := fairlane_core.now();
   v_minutes numeric := coalesce(p_window_minutes, 30);
   v_window interval;
   v_failures json;
   v_workers json;
   v_by_health json;
-  v_per_worker integer := (select s.gpu_tasks_per_worker from queue.settings as s);
+  v_per_worker integer := (select s.gpu_tasks_per_worker from fairlane_core.settings as s);
   v_free integer;
   v_room bigint;
-  v_claimable integer := queue.claimable_count(v_caller, 'gpu');
+  v_claimable integer := fairlane_core.claimable_count(v_caller, 'gpu');
   v_code text;
 begin
   if v_minutes not between 1 and 1440 then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The window must be 1 to 1440 minutes, not %s', v_minutes));
+    perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The window must be 1 to 1440 minutes, not %s', v_minutes));
   end if;
   v_window := make_interval(secs => (v_minutes * 60)::double precision);
-  v_failures := queue.worker_failures(v_now - v_window);
+  v_failures := fairlane_core.worker_failures(v_now - v_window);
 
   with state as materialized (
-    select * from queue.worker_states(v_window)
+    select * from fairlane_core.worker_states(v_window)
   )
   select
     (
@@ -63,15 +63,15 @@ begin
       cross join lateral (
         select (
           select count(*)
-          from public.tasks as t
+          from fairlane.tasks as t
           where s.tasks_held > 0
             and t.worker_id = s.worker_id
             and t.status = 'In Progress'
             and t.token_id is null
-            and not queue.needs_no_worker(t)
+            and not fairlane_core.is_waiting_for_children(t)
         ) + (
           select count(*)
-          from queue.held_slots as e
+          from fairlane_core.held_slots as e
           where e.worker_id = s.worker_id
             and e.token_id is null
             and e.let_go_at is null
@@ -84,7 +84,7 @@ begin
   v_code := case
     when v_claimable = 0 then 'NOTHING_CLAIMABLE'
     when (v_failures ->> 'workers_failed')::integer >= 3
-      and (v_failures ->> 'failure_rate')::numeric >= (select s.max_failure_rate from queue.settings as s) then 'WORKERS_FAIL'
+      and (v_failures ->> 'failure_rate')::numeric >= (select s.max_failure_rate from fairlane_core.settings as s) then 'WORKERS_FAIL'
     when v_room >= v_claimable then 'ENOUGH_WORKERS'
     else 'MORE_WORK_THAN_WORKERS'
   end;
@@ -119,7 +119,7 @@ $$;
 -- do: a worker that hangs may go on to say the same again and again, and that is no more than a beat. Only a start that
 -- has run for longer than p_limit is looked at, and only its last thousand lines: normally the second line is another one
 -- already.
-create function queue.last_news(p_task public.tasks, p_limit interval, p_now timestamptz)
+create function fairlane_core.last_news(p_task fairlane.tasks, p_limit interval, p_now timestamptz)
 returns timestamptz
 language plpgsql
 stable
@@ -140,7 +140,7 @@ begin
 
   select g.message
   into v_text
-  from public.system_logs as g
+  from fairlane.system_logs as g
   where g.task_id = v_id
     and g."timestamp" >= p_now - p_limit
   order by g.task_id desc, g."timestamp" desc
@@ -153,7 +153,7 @@ begin
   into v_other
   from (
     select g."timestamp" as at, g.message
-    from public.system_logs as g
+    from fairlane.system_logs as g
     where g.task_id = v_id
       and g."timestamp" >= p_task.claimed_at
     order by g.task_id desc, g."timestamp" desc
@@ -170,7 +170,7 @@ begin
   into v_first
   from (
     select g."timestamp" as at
-    from public.system_logs as g
+    from fairlane.system_logs as g
     where g.task_id = v_id
       and g."timestamp" >= p_task.claimed_at
     order by g.task_id desc, g."timestamp" desc
@@ -182,9 +182,9 @@ end;
 $$;
 
 -- Whether a start has run for much longer than is usual: for overlong_factor times what nine of ten tasks of its type
--- take, or for overlong_after where too few have completed; never before quiet_task_limit. It is only flagged: its
+-- take, or for overlong_after where too few have completed; never before stuck_after. It is only flagged: its
 -- timeout ends it.
-create function queue.is_overlong(p_task public.tasks, p_settings queue.settings, p_now timestamptz)
+create function fairlane_core.is_overlong(p_task fairlane.tasks, p_settings fairlane_core.settings, p_now timestamptz)
 returns boolean
 language plpgsql
 stable
@@ -192,13 +192,13 @@ security invoker
 set search_path = ''
 as $$
 begin
-  if coalesce(p_task.claimed_at >= p_now - p_settings.quiet_task_limit, true) then
+  if coalesce(p_task.claimed_at >= p_now - p_settings.stuck_after, true) then
     return false;
   end if;
   return p_task.claimed_at < p_now - coalesce(
     (
       select d.usual * p_settings.overlong_factor::double precision
-      from queue.type_durations as d
+      from fairlane_core.type_durations as d
       where d.task_type = p_task.task_type
         and cardinality(d.durations) >= 5 -- fewer say nothing about what is usual
     ),

@@ -5,7 +5,7 @@
 -- Per worker its health: claims_refused, terminating, terminated, failed, starting, never_beat, stale, stuck_task (no
 -- news of its task), overlong_task (it runs for much longer than is usual), silent (beats, no log line within the
 -- window), never_claimed (although there is work) or healthy.
-create function queue.worker_states(p_window interval)
+create function fairlane_core.worker_states(p_window interval)
 returns table (
   worker_id text,
   instance_type text,
@@ -36,11 +36,11 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_now timestamptz := queue.now();
-  v_settings queue.settings := (select s from queue.settings as s);
-  v_silent_since timestamptz := v_now - v_settings.gpu_silence_limit;
-  v_has_work boolean := exists (select from queue.user_lines as l where l.pool = 'gpu' and l.is_open);
-  v_has_api_work boolean := exists (select from queue.user_lines as l where l.pool = 'api' and l.is_open);
+  v_now timestamptz := fairlane_core.now();
+  v_settings fairlane_core.settings := (select s from fairlane_core.settings as s);
+  v_silent_since timestamptz := v_now - v_settings.gpu_heartbeat_timeout;
+  v_has_work boolean := exists (select from fairlane_core.user_queues as l where l.pool = 'gpu' and l.is_open);
+  v_has_api_work boolean := exists (select from fairlane_core.user_queues as l where l.pool = 'api' and l.is_open);
 begin
   return query
   with seen as (
@@ -50,7 +50,7 @@ begin
         -- Only the window: what came before says nothing about now. Compared as pairs, because only the index by
         -- worker knows those: the one by time would be read through for every worker that is silent.
         select g."timestamp"
-        from public.system_logs as g
+        from fairlane.system_logs as g
         where (g.worker_id, g."timestamp") >= (w.id, v_now - p_window)
           and (g.worker_id, g."timestamp") <= (w.id, timestamptz 'infinity')
           and g.source_type = 'worker'
@@ -58,23 +58,23 @@ begin
         limit 1
       ) as last_log_at,
       (
-        select r.last_at from queue.claim_refusals as r where r.worker_id = w.id and r.last_at > v_now - interval '5 minutes'
+        select r.last_at from fairlane_core.claim_refusals as r where r.worker_id = w.id and r.last_at > v_now - interval '5 minutes'
       ) as last_refusal_at,
       h.tasks_held, h.current_task_id, h.current_task_type, h.task_started_at, h.task_quiet_since, h.has_overlong,
       h.tasks_held > 0 or exists (
         select
-        from public.tasks as t
+        from fairlane.tasks as t
         where t.worker_id = w.id
           and t.status in ('Complete', 'Failed', 'Cancelled')
       ) or exists (
         -- What it gave back, or what was taken from it, is only in the history.
         select
-        from public.task_events as e
+        from fairlane.task_events as e
         where e.worker_id = w.id
           and e.from_status = 'In Progress'
           and e.to_status in ('Queued', 'Failed')
       ) as has_claimed
-    from public.workers as w
+    from fairlane.workers as w
       cross join lateral (
         select
           count(*)::integer as tasks_held,
@@ -82,9 +82,9 @@ begin
           (array_agg(t.task_type order by t.claimed_at desc))[1] as current_task_type,
           min(t.claimed_at) as task_started_at,
           -- Orchestration waits for its children and may be quiet.
-          min(queue.last_news(t, v_settings.quiet_task_limit, v_now)) filter (where t.takes_slot) as task_quiet_since,
-          bool_or(queue.is_overlong(t, v_settings, v_now)) filter (where t.takes_slot) as has_overlong
-        from public.tasks as t
+          min(fairlane_core.last_news(t, v_settings.stuck_after, v_now)) filter (where t.takes_slot) as task_quiet_since,
+          bool_or(fairlane_core.is_overlong(t, v_settings, v_now)) filter (where t.takes_slot) as has_overlong
+        from fairlane.tasks as t
         where t.worker_id = w.id
           and t.status = 'In Progress'
           and t.token_id is null
@@ -102,8 +102,8 @@ begin
         and s.created_at > v_now - v_settings.worker_start_limit
         and coalesce(s.task_started_at > v_silent_since, true) then 'starting'
       when s.last_heartbeat is null then 'never_beat'
-      when not queue.is_beating(s.last_heartbeat) then 'stale'
-      when s.task_quiet_since < v_now - v_settings.quiet_task_limit then 'stuck_task'
+      when not fairlane_core.is_beating(s.last_heartbeat) then 'stale'
+      when s.task_quiet_since < v_now - v_settings.stuck_after then 'stuck_task'
       when s.has_overlong then 'overlong_task'
       when s.created_at > v_silent_since then 'healthy'
       when s.last_log_at is null then 'silent'
@@ -123,7 +123,7 @@ begin
     s.current_task_id, s.current_task_type, s.task_started_at,
     round(extract(epoch from v_now - s.task_started_at), 1), s.task_quiet_since, s.current_model, s.metadata
   from seen as s
-  where not queue.has_ended(s.status)
+  where not fairlane_core.has_ended(s.status)
     or s.failed_at >= v_now - p_window
     or s.last_refusal_at is not null
   order by s.id;
@@ -134,7 +134,7 @@ $$;
 -- Failures since then: {workers_seen, workers_failed, failure_rate, reasons: [{reason, workers}], failed_workers:
 -- [{worker_id, status, failed_at, reason, tasks: [{task_id, task_type, outcome}]}]}. Tasks from at most the last 100000
 -- events.
-create function queue.worker_failures(p_since timestamptz)
+create function fairlane_core.worker_failures(p_since timestamptz)
 returns json
 language plpgsql
 stable
@@ -148,15 +148,15 @@ declare
 begin
   select count(*), count(*) filter (where w.failed_at >= p_since)
   into v_seen, v_failed
-  from public.workers as w
+  from fairlane.workers as w
   where greatest(w.created_at, w.last_heartbeat, w.failed_at) >= p_since
     -- They are not rented, and never beat.
     and w.instance_type <> 'api';
 
   -- The history has no index over time; the samples know which event came when.
   select greatest(
-    coalesce((select max(m.last_event_id) from queue.minute_samples as m where m.sampled_at <= p_since), 0),
-    (select max(e.id) from public.task_events as e) - 100000
+    coalesce((select max(m.last_event_id) from fairlane_core.minute_samples as m where m.sampled_at <= p_since), 0),
+    (select max(e.id) from fairlane.task_events as e) - 100000
   )
   into v_first_event;
 
@@ -164,15 +164,15 @@ begin
     with failed as (
       select
         w.id, w.status, w.failed_at, coalesce(w.metadata ->> 'error_reason', 'no reason recorded') as reason
-      from public.workers as w
+      from fairlane.workers as w
       where w.failed_at >= p_since
         and w.instance_type <> 'api'
     ), taken_down as (
       -- What was put back or failed, and what nobody has put back yet.
       select distinct on (d.worker_id, d.task_id) d.worker_id, d.task_id, d.outcome
       from (
-        select e.worker_id, e.task_id, case e.to_status when 'Queued' then 'put_back' else 'failed' end as outcome, e.id as at
-        from public.task_events as e
+        select e.worker_id, e.task_id, case e.to_status when 'Queued' then 'requeue_lost' else 'failed' end as outcome, e.id as at
+        from fairlane.task_events as e
         where e.id > v_first_event
           and e.at >= p_since
           and e.from_status = 'In Progress'
@@ -180,7 +180,7 @@ begin
         union all
         select t.worker_id, t.id, 'still_held', null
         from failed as f
-          join public.tasks as t on t.worker_id = f.id
+          join fairlane.tasks as t on t.worker_id = f.id
         where t.status = 'In Progress'
           and t.token_id is null
       ) as d
@@ -212,7 +212,7 @@ begin
                   json_agg(json_build_object('task_id', d.task_id, 'task_type', t.task_type, 'outcome', d.outcome) order by d.task_id), '[]'
                 )
                 from taken_down as d
-                  left join public.tasks as t on t.id = d.task_id
+                  left join fairlane.tasks as t on t.id = d.task_id
                 where d.worker_id = f.id
               )
             )
@@ -227,8 +227,8 @@ end;
 $$;
 
 -- Why a worker gets nothing.
--- See public.explain_worker.
-create function queue.explain_worker(p_caller jsonb, p_worker_id text, p_run_type text)
+-- See fairlane.explain_worker.
+create function fairlane_core.explain_worker(p_caller jsonb, p_worker_id text, p_run_type text)
 returns json
 language plpgsql
 stable
@@ -237,37 +237,37 @@ set search_path = ''
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token']);
   v_pool text := coalesce(p_run_type, 'gpu');
-  v_worker public.workers;
+  v_worker fairlane.workers;
   v_limit integer;
   v_held json;
   v_held_count integer;
-  v_load queue.load_summary;
+  v_load fairlane_core.load_summary;
   v_reason text;
 begin
-  perform queue.refuse_unknown_pool(v_pool);
+  perform fairlane_core.refuse_unknown_pool(v_pool);
 
   if v_caller.kind = 'service' then
-    select w.* into v_worker from public.workers as w where w.id = p_worker_id;
+    select w.* into v_worker from fairlane.workers as w where w.id = p_worker_id;
   end if;
 
   select case v_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
   into v_limit
-  from queue.settings as s
-  where queue.sent_name(p_worker_id) <> all (s.shared_worker_ids);
+  from fairlane_core.settings as s
+  where fairlane_core.sent_name(p_worker_id) <> all (s.shared_worker_ids);
 
   select
     count(*),
     coalesce(json_agg(json_build_object('task_id', t.id, 'task_type', t.task_type, 'claimed_at', t.claimed_at)), '[]')
   into v_held_count, v_held
-  from public.tasks as t
-  where t.worker_id = case v_caller.kind when 'token' then queue.holder_name(v_caller, p_worker_id) else p_worker_id end
+  from fairlane.tasks as t
+  where t.worker_id = case v_caller.kind when 'token' then fairlane_core.holder_name(v_caller, p_worker_id) else p_worker_id end
     and t.status = 'In Progress'
-    and queue.is_served_by(v_caller, v_pool, t.pool, t.runs_on_own_gpu, t.run_type)
+    and fairlane_core.is_served_by(v_caller, v_pool, t.pool, t.runs_on_own_gpu, t.run_type)
     and t.takes_slot;
 
-  v_load := queue.load_summary(v_caller, v_pool);
+  v_load := fairlane_core.load_summary(v_caller, v_pool);
 
   v_reason := case
     when v_worker.status in ('terminating', 'terminated', 'error') and v_worker.goodbye_at is null then 'worker_' || v_worker.status
@@ -291,7 +291,7 @@ begin
     end,
     'claimable', v_load.claimable,
     'holds', v_held,
-    'blocked', queue.blocked_by_reason(v_caller, v_pool, v_load)
+    'blocked', fairlane_core.blocked_by_reason(v_caller, v_pool, v_load)
   );
 end;
 $$;

@@ -1,15 +1,15 @@
 -- What else ships for the fleet of today: its pools, the types of its tasks, the names that its workers send, its settings.
 
--- The pools of the fleet (queue.pools).
-alter table public.task_types drop constraint task_types_run_type_is_known;
-alter table public.task_types add constraint task_types_run_type_is_known check (run_type in ('gpu', 'api', 'banodoco'));
-alter table queue.settings drop constraint settings_paused_pools_are_pools;
-alter table queue.settings add constraint settings_paused_pools_are_pools check (paused_pools <@ array['gpu', 'api', 'banodoco']);
+-- The pools of the fleet (fairlane_core.pools).
+alter table fairlane.task_types drop constraint task_types_run_type_is_known;
+alter table fairlane.task_types add constraint task_types_run_type_is_known check (run_type in ('gpu', 'api', 'banodoco'));
+alter table fairlane_core.settings drop constraint settings_paused_pools_are_pools;
+alter table fairlane_core.settings add constraint settings_paused_pools_are_pools check (paused_pools <@ array['gpu', 'api', 'banodoco']);
 
 -- The types that the fleet of today runs: the one place that says so (docs/operations.md, "Types of task"). A row that is
--- there already stays as it is: operators change types with public.set_task_type. Of a category only orchestration has an
+-- there already stays as it is: operators change types with fairlane.set_task_type. Of a category only orchestration has an
 -- effect.
-insert into public.task_types (name, run_type, category, content_type, creates_generation)
+insert into fairlane.task_types (name, run_type, category, content_type, creates_generation)
 values
   -- Families: orchestrators enqueue the parts, the last part's result is theirs.
   ('travel_orchestrator', 'gpu', 'orchestration', 'video', false),
@@ -74,8 +74,8 @@ values
   ('test', 'gpu', 'utility', null, false)
 on conflict (name) do nothing;
 
--- Of the types of API workers those that GPU workers know, too: machines of the task's owner run them (queue.is_served_by).
-update public.task_types as y
+-- Of the types of API workers those that GPU workers know, too: machines of the task's owner run them (fairlane_core.is_served_by).
+update fairlane.task_types as y
 set runs_on_own_gpu = true
 where y.run_type = 'api'
   and y.name in (
@@ -86,7 +86,7 @@ where y.run_type = 'api'
 -- Workers of 30 and 31 March sent names of families that the backend of those two days made types of (docs/contract.md, 16).
 -- A stitch of a travel job and one of joins came under one name; whose part it is tells them apart. A join's orchestrator has
 -- its orchestrator_details; a plain join_clips has none, and stays what it is.
-insert into queue.family_names (family, parent_type, having_param, task_type)
+insert into fairlane_core.family_names (family, parent_type, having_param, task_type)
 values
   ('join_clips', '', 'orchestrator_details', 'join_clips_orchestrator'),
   ('individual_travel_segment', 'travel_orchestrator', '', 'travel_segment'),
@@ -96,16 +96,16 @@ values
 on conflict do nothing;
 
 -- What the fleet of today runs with, where that is not what the tables say by themselves (docs/operations.md, "Settings").
--- As the default of the column, so that a row which is lost and made anew (queue.rebuild, queue.missing_rows) is the fleet's,
+-- As the default of the column, so that a row which is lost and made anew (fairlane_core.rebuild, fairlane_core.missing_rows) is the fleet's,
 -- too. A family of which a child has failed makes nothing any more; the backend that these clients know ends it as well.
 -- Users, projects and credits are the app's.
-alter table queue.settings
+alter table fairlane_core.settings
   alter column registers_owners set default false,
   alter column requires_credits set default true,
   alter column fails_siblings set default true,
   alter column shared_worker_ids set default array['gpu-20250723_221138-afa8403b', 'local-worker', 'token-worker'];
-update queue.settings
+update fairlane_core.settings
 set registers_owners = default, requires_credits = default, fails_siblings = default, shared_worker_ids = default;
 
-comment on column queue.settings.fails_siblings is
+comment on column fairlane_core.settings.fails_siblings is
   'Whether the queued children of an orchestrator that failed, because one of them did, say, fail with it; those that run go on. Default false: all go on. The fleet ships true.';

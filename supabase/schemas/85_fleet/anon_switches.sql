@@ -2,11 +2,11 @@
 -- (docs/adr/0013-anon-reads-are-closed.md).
 
 -- The switch of ADR 0013: whether the anon key reads tasks. Closed unless an operator has opened it.
--- It also takes back what queue.allow_anon_deletes has opened beyond that.
+-- It also takes back what fairlane_core.allow_anon_deletes has opened beyond that.
 -- The columns are those that deployed workers ask for or filter by. The rows are those of live and fresh work: a worker
 -- reads about jobs that run, and the rest is nobody's business who only knows a public key.
 -- Opens or closes the reads of tasks with the anon key; see docs/adr/0013. For operators: no API role may execute it.
-create function queue.allow_anon_reads(p_is_allowed boolean)
+create function fairlane_core.allow_anon_reads(p_is_allowed boolean)
 returns void
 language plpgsql
 volatile
@@ -15,25 +15,25 @@ set search_path = ''
 set lock_timeout = '5s' -- a policy needs the table for itself, for a moment; claims must not queue up behind that
 as $$
 begin
-  drop policy if exists anyone_reads_fresh_tasks on public.tasks;
-  drop policy if exists anyone_deletes_spare_parts on public.tasks;
-  revoke all on table public.tasks from anon;
-  revoke all on function queue.is_spare_part(uuid) from anon;
+  drop policy if exists anyone_reads_fresh_tasks on fairlane.tasks;
+  drop policy if exists anyone_deletes_spare_parts on fairlane.tasks;
+  revoke all on table fairlane.tasks from anon;
+  revoke all on function fairlane_core.is_spare_part(uuid) from anon;
 
   if p_is_allowed then
     grant select (
       id, task_type, params, status, project_id, dependant_on, worker_id, output_location, created_at
-    ) on table public.tasks to anon;
+    ) on table fairlane.tasks to anon;
     -- Row security lets no `@>` go before it, so these conditions are what finds the rows of B and G: each is that of an
     -- index, or its column's. A bare status has none for Queued, nor has updated_at, which each beat moves.
-    -- Not queue.now(): anon can execute nothing in there. Columns are asked that are not shown.
-    create policy anyone_reads_fresh_tasks on public.tasks
+    -- Not fairlane_core.now(): anon can execute nothing in there. Columns are asked that are not shown.
+    create policy anyone_reads_fresh_tasks on fairlane.tasks
       for select to anon
       using ((
         status = 'In Progress'
-        or standing = 'ready'
-        or standing = 'not_yet'
-        or standing in ('no_owner', 'no_run_type', 'type_inactive', 'dependency_pending', 'dependency_lost', 'stale')
+        or readiness = 'ready'
+        or readiness = 'not_yet'
+        or readiness in ('no_owner', 'no_run_type', 'type_inactive', 'dependency_pending', 'dependency_lost', 'stale')
         or created_at > now() - interval '3 days' and updated_at > now() - interval '1 day'
       ) and not jsonb_path_exists(params, '$.**.user_jwt'));
   end if;
@@ -45,7 +45,7 @@ $$;
 -- Clients want the deleted row back, whole: so every column of the rows that are open can be read.
 -- Opens or closes the deletion of duplicate children with the anon key; opening it opens the reads too. See
 -- docs/adr/0013. For operators: no API role may execute it.
-create function queue.allow_anon_deletes(p_is_allowed boolean)
+create function fairlane_core.allow_anon_deletes(p_is_allowed boolean)
 returns void
 language plpgsql
 volatile
@@ -55,29 +55,29 @@ set lock_timeout = '5s' -- a policy needs the table for itself, for a moment; cl
 as $$
 begin
   -- The reads are left as they are; this way nothing of an earlier step stays behind.
-  perform queue.allow_anon_reads(
+  perform fairlane_core.allow_anon_reads(
     p_is_allowed or exists (
       select
       from pg_catalog.pg_policy as p
-      where p.polrelid = 'public.tasks'::regclass and p.polname = 'anyone_reads_fresh_tasks'
+      where p.polrelid = 'fairlane.tasks'::regclass and p.polname = 'anyone_reads_fresh_tasks'
     )
   );
 
   if p_is_allowed then
-    grant select, delete on table public.tasks to anon;
-    grant execute on function queue.is_spare_part(uuid) to anon;
-    create policy anyone_deletes_spare_parts on public.tasks
+    grant select, delete on table fairlane.tasks to anon;
+    grant execute on function fairlane_core.is_spare_part(uuid) to anon;
+    create policy anyone_deletes_spare_parts on fairlane.tasks
       for delete to anon
-      using (status = 'Queued' and attempts = 0 and queue.is_spare_part(id));
+      using (status = 'Queued' and attempts = 0 and fairlane_core.is_spare_part(id));
   end if;
 end;
 $$;
 
 -- Whether the task is a child in whose place another one would count again when this one is deleted
--- (queue.leave_families): nothing is lost with it. Not in the place of one that has failed: that one would count again,
+-- (fairlane_core.leave_families): nothing is lost with it. Not in the place of one that has failed: that one would count again,
 -- and end the job. Policies ask this on behalf of roles that may read nothing else: anon may execute it while its
--- deletes are allowed (queue.allow_anon_deletes).
-create function queue.is_spare_part(p_task_id uuid)
+-- deletes are allowed (fairlane_core.allow_anon_deletes).
+create function fairlane_core.is_spare_part(p_task_id uuid)
 returns boolean
 language plpgsql
 stable
@@ -86,11 +86,11 @@ set search_path = ''
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 begin
-  return exists (select from queue.subtasks as s where s.replaced_by = p_task_id)
+  return exists (select from fairlane_core.subtasks as s where s.replaced_by = p_task_id)
     and not exists (
       select
-      from queue.subtasks as s
-        join public.tasks as t on t.id = s.task_id
+      from fairlane_core.subtasks as s
+        join fairlane.tasks as t on t.id = s.task_id
       where s.replaced_by = p_task_id and t.status = 'Failed'
     );
 end;

@@ -2,9 +2,9 @@
 
 -- What the fleet's scripts mean by cloud and local: not a pool, but where tasks run. Cloud is what machines of the fleet may
 -- take and hold; local what only their owners' own machines may take, and what those hold.
--- What public.func_get_task_counts answers of cloud or local: {totals, global_task_breakdown, users, recent_tasks} and
+-- What fairlane.func_get_task_counts answers of cloud or local: {totals, global_task_breakdown, users, recent_tasks} and
 -- the sums, of the tasks that run or may run there alone. Of users at most 100.
-create function queue.counts_of_place(p_place text, p_include_active boolean)
+create function fairlane_core.counts_of_place(p_place text, p_include_active boolean)
 returns json
 language plpgsql
 stable
@@ -14,7 +14,7 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_counts jsonb := queue.task_counts('{"kind": "service"}', null, p_include_active);
+  v_counts jsonb := fairlane_core.task_counts('{"kind": "service"}', null, p_include_active);
   v_claimable integer;
   v_active integer;
   v_orchestrators integer;
@@ -41,8 +41,8 @@ begin
               else 0
             end
         end::integer as claimable
-      from queue.user_lines as l
-        join queue.user_slots as s on s.user_id = l.user_id
+      from fairlane_core.user_queues as l
+        join fairlane_core.user_slots as s on s.user_id = l.user_id
       where l.ready_local + l.ready_local_orchestration + l.active_local + l.active_local_orchestration > 0
       group by l.user_id, s.running, s.task_limit, s.local_reason, s.orchestrating, s.orchestration_limit
     )
@@ -87,7 +87,7 @@ end;
 $$;
 
 -- The workers that have not ended, as dashboards read them.
-create view public.active_workers_health
+create view fairlane.active_workers_health
 with (security_invoker = true)
 as
 select
@@ -106,15 +106,15 @@ select
   s.task_runtime_seconds,
   s.tasks_held,
   s.current_model
-from queue.worker_states(interval '30 minutes') as s
+from fairlane_core.worker_states(interval '30 minutes') as s
 where s.status not in ('terminated', 'error', 'crashed');
 
-comment on view public.active_workers_health is
-  'One row per worker that has not ended, with its health (see queue.worker_states) and what it runs. service_role only.';
+comment on view fairlane.active_workers_health is
+  'One row per worker that has not ended, with its health (see fairlane_core.worker_states) and what it runs. service_role only.';
 
 -- The queue and the fleet in one row of numbers, from counters where there are any.
--- See public.orchestrator_status.
-create function queue.fleet_summary()
+-- See fairlane.orchestrator_status.
+create function fairlane_core.fleet_summary()
 returns table (
   queued_tasks bigint,
   running_tasks bigint,
@@ -136,26 +136,26 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_now timestamptz := queue.now();
-  v_settings queue.settings := (select s from queue.settings as s);
+  v_now timestamptz := fairlane_core.now();
+  v_settings fairlane_core.settings := (select s from fairlane_core.settings as s);
 begin
   return query
   select
     (
       select coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration + l.ready_local + l.ready_local_orchestration), 0)::bigint
-      from queue.user_lines as l
-    ) + (select coalesce(sum(b.task_count), 0)::bigint from queue.blocked_tasks as b),
+      from fairlane_core.user_queues as l
+    ) + (select coalesce(sum(b.task_count), 0)::bigint from fairlane_core.blocked_tasks as b),
     r.running,
-    queue.ended_total('Complete'),
-    queue.ended_total('Failed'),
+    fairlane_core.ended_total('Complete'),
+    fairlane_core.ended_total('Failed'),
     w.inactive, w.active, w.terminated, w.external, w.stale,
     r.stuck,
     v_now
   from (
     select
       count(*) as running,
-      count(*) filter (where t.takes_slot and queue.last_news(t, v_settings.quiet_task_limit, v_now) < v_now - v_settings.quiet_task_limit) as stuck
-    from public.tasks as t
+      count(*) filter (where t.takes_slot and fairlane_core.last_news(t, v_settings.stuck_after, v_now) < v_now - v_settings.stuck_after) as stuck
+    from fairlane.tasks as t
     where t.status = 'In Progress'
   ) as r
     cross join (
@@ -165,15 +165,15 @@ begin
         count(*) filter (where k.status = 'terminated') as terminated,
         count(*) filter (where k.instance_type = 'external' and k.status not in ('terminated', 'error', 'crashed')) as external,
         count(*) filter (
-          where k.status = 'active' and not queue.is_beating(coalesce(k.last_heartbeat, k.created_at))
+          where k.status = 'active' and not fairlane_core.is_beating(coalesce(k.last_heartbeat, k.created_at))
         ) as stale
-      from public.workers as k
+      from fairlane.workers as k
     ) as w;
 end;
 $$;
 
 -- One row of numbers, as dashboards read it.
-create view public.orchestrator_status
+create view fairlane.orchestrator_status
 with (security_invoker = true)
 as
 select
@@ -190,7 +190,7 @@ select
   f.stale_workers,
   f.stuck_tasks,
   f.snapshot_time
-from queue.fleet_summary() as f;
+from fairlane_core.fleet_summary() as f;
 
-comment on view public.orchestrator_status is
-  'The queue and the fleet in one row: tasks by state, workers by state, stale_workers (active, no beat within the silence limit), stuck_tasks (running, no word for quiet_task_limit). service_role only.';
+comment on view fairlane.orchestrator_status is
+  'The queue and the fleet in one row: tasks by state, workers by state, stale_workers (active, no beat within the silence limit), stuck_tasks (running, no word for stuck_after). service_role only.';

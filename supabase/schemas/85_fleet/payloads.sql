@@ -2,7 +2,7 @@
 -- what rests on the same words: an index, and the key of a rented machine.
 
 -- Clients name the orchestrator of a child so.
-create or replace function queue.parent_key()
+create or replace function fairlane_core.parent_key()
 returns text
 language plpgsql
 immutable
@@ -15,7 +15,7 @@ end;
 $$;
 
 -- Clients have named the orchestrator in several ways. Texts that are no UUID (people's own ids) name none.
-create or replace function queue.named_parents(p_params jsonb)
+create or replace function fairlane_core.named_parents(p_params jsonb)
 returns uuid[]
 language plpgsql
 immutable
@@ -35,7 +35,7 @@ end;
 $$;
 
 -- A segment that is made once more may know its place by its index alone.
-create or replace function queue.place_key()
+create or replace function fairlane_core.place_key()
 returns text
 language plpgsql
 immutable
@@ -49,7 +49,7 @@ $$;
 
 -- A stitch (rank 3) puts everything together, so there is one of it; joins (2) come before segments (1) because the last
 -- join holds all clips.
-create or replace function queue.part_of(p_task_type text, p_params jsonb, out final_rank smallint, out part_index integer)
+create or replace function fairlane_core.part_of(p_task_type text, p_params jsonb, out final_rank smallint, out part_index integer)
 returns record
 language plpgsql
 immutable
@@ -72,7 +72,7 @@ $$;
 
 -- A travel job announces its new segments, and has a stitch most of the time: not waited for when the family is quiet. A
 -- job of joins has one for each pair of neighbours.
-create or replace function queue.has_expected_children(p_family queue.orchestrations, p_params jsonb, p_is_quiet boolean)
+create or replace function fairlane_core.has_expected_children(p_family fairlane_core.orchestrations, p_params jsonb, p_is_quiet boolean)
 returns boolean
 language plpgsql
 immutable
@@ -93,7 +93,7 @@ end;
 $$;
 
 -- Deployed orchestrators say so and end; they report no result. Older ones put their log's mark in front.
-create or replace function queue.has_nothing_to_enqueue(p_report text)
+create or replace function fairlane_core.has_nothing_to_enqueue(p_report text)
 returns boolean
 language plpgsql
 immutable
@@ -106,7 +106,7 @@ end;
 $$;
 
 -- What deployed orchestrators say once their children are there, or were there before.
-create or replace function queue.has_enqueued(p_report text)
+create or replace function fairlane_core.has_enqueued(p_report text)
 returns boolean
 language plpgsql
 immutable
@@ -119,7 +119,7 @@ end;
 $$;
 
 -- The model, wherever its sender put it.
-create or replace function queue.task_model(p_params jsonb)
+create or replace function fairlane_core.task_model(p_params jsonb)
 returns text
 language plpgsql
 immutable
@@ -135,7 +135,7 @@ end;
 $$;
 
 -- A type without a row is orchestration if its name ends in _orchestrator, which is how deployed workers tell.
-create or replace function queue.takes_slot(p_task_type text, p_category text)
+create or replace function fairlane_core.takes_slot(p_task_type text, p_category text)
 returns boolean
 language plpgsql
 immutable
@@ -151,7 +151,7 @@ end;
 $$;
 
 -- Beside gpu and api the pool of a service that runs exactly two types (the checks are in 01_types_and_settings.sql).
-create or replace function queue.pools()
+create or replace function fairlane_core.pools()
 returns text[]
 language sql
 immutable
@@ -162,7 +162,7 @@ as $$
 $$;
 
 -- Where the app keeps the two switches of a user.
-create or replace function queue.switch_path(p_run_type text)
+create or replace function fairlane_core.switch_path(p_run_type text)
 returns text[]
 language plpgsql
 immutable
@@ -175,7 +175,7 @@ end;
 $$;
 
 -- Machines that were rented have the id by which they are given back.
-create or replace function queue.is_rented(p_worker public.workers)
+create or replace function fairlane_core.is_rented(p_worker fairlane.workers)
 returns boolean
 language plpgsql
 immutable
@@ -189,7 +189,7 @@ $$;
 
 -- Orchestrators read a worker, think, and PATCH its metadata whole. The id of the rented machine must survive that, unless
 -- it is set to null: without it nobody can switch that machine off.
-create function queue.workers_keep_runpod_id()
+create function fairlane_core.workers_keep_runpod_id()
 returns trigger
 language plpgsql
 security invoker
@@ -203,11 +203,11 @@ $$;
 
 -- Before workers_before_write, which looks at the metadata as they will be.
 create trigger workers_before_update_keep_runpod_id
-  before update of metadata on public.workers
+  before update of metadata on fairlane.workers
   for each row
   when (old.metadata ? 'runpod_id' and not new.metadata ? 'runpod_id')
-  execute function queue.workers_keep_runpod_id();
+  execute function fairlane_core.workers_keep_runpod_id();
 
 -- The finished segments of a run. Partial, so that only a completion pays for it; cut, because a client may send any text.
-create index tasks_segments_of_a_run on public.tasks (left(params ->> 'orchestrator_run_id', 128))
+create index tasks_segments_of_a_run on fairlane.tasks (left(params ->> 'orchestrator_run_id', 128))
   where status = 'Complete' and task_type = 'travel_segment';

@@ -1,8 +1,8 @@
 -- Two reads of deployed workers: the finished segments of a run, and prompts of a shot, which this queue only refuses.
 
 -- The finished segments of a run, for the worker that puts them together.
--- See public.get_completed_segments.
-create function queue.get_completed_segments(p_caller jsonb, p_run_id text, p_project_id uuid, p_after_index integer)
+-- See fairlane.get_completed_segments.
+create function fairlane_core.get_completed_segments(p_caller jsonb, p_run_id text, p_project_id uuid, p_after_index integer)
 returns json
 language plpgsql
 stable
@@ -14,7 +14,7 @@ as $$
 declare
   v_most constant integer := 10000;
   v_most_bytes constant integer := 32 * 1024 * 1024;
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']);
 begin
   return (
     select coalesce(
@@ -29,7 +29,7 @@ begin
       from (
         -- A segment that was made again: the newest counts.
         select distinct on (n.segment_index) n.segment_index, t.output_location
-        from public.tasks as t
+        from fairlane.tasks as t
           cross join lateral (
             select substring(t.params ->> 'segment_index' from '^[0-9]{1,9}$')::integer
           ) as n (segment_index)
@@ -52,8 +52,8 @@ $$;
 
 -- Shots belong to the application, not to the queue. Callers are told so in the queue's own words, after their token
 -- was looked up, so that a wrong key is not taken for a missing feature.
--- See public.update_shot_pair_prompts.
-create function queue.update_shot_pair_prompts(p_caller jsonb)
+-- See fairlane.update_shot_pair_prompts.
+create function fairlane_core.update_shot_pair_prompts(p_caller jsonb)
 returns json
 language plpgsql
 stable
@@ -61,8 +61,8 @@ security definer -- looks up the caller's token
 set search_path = ''
 as $$
 begin
-  perform queue.resolve_caller(p_caller, array['service', 'token', 'user']);
-  perform queue.refuse(
+  perform fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']);
+  perform fairlane_core.refuse(
     501, 'NOT_SUPPORTED', 'This queue keeps no shots, so it cannot store their prompts',
     'Go on without; the prompts are in the params of the segments'
   );

@@ -2,10 +2,10 @@
 
 create extension if not exists pg_cron;
 
-select queue.schedule_jobs();
+select fairlane_core.schedule_jobs();
 
 -- Over the Data API a plain write that waits for a lock holds one of the few connections of PostgREST, which takes these
--- settings over for each request. Functions of the API have settings of their own (queue.refuse_while_locked).
+-- settings over for each request. Functions of the API have settings of their own (fairlane_core.refuse_while_locked).
 do $$
 declare
   v_role record;
@@ -24,7 +24,7 @@ $$;
 
 notify pgrst, 'reload config';
 
-select queue.make_bucket();
+select fairlane_core.make_bucket();
 
 -- Its owner has chosen that, and may not know what it means here.
 do $$

@@ -18,8 +18,8 @@ select pg_temp.log_as('gpu-1', 'unknown');
 select pg_temp.log_as('gpu-1', 'unknown_task_of_somebody');
 select is((tests.task(:'mine')).delivered_at, null, 'Another name is not one that deployed workers make up');
 select pg_temp.log_as('gpu-1', 'unknown_task_1768132800');
-select is((tests.task(:'mine')).delivered_at, queue.now(), 'A minute later they say that the task has arrived');
-select is((tests.task(:'mine')).reported_at, queue.now(), 'And that it was heard of');
+select is((tests.task(:'mine')).delivered_at, fairlane_core.now(), 'A minute later they say that the task has arrived');
+select is((tests.task(:'mine')).reported_at, fairlane_core.now(), 'And that it was heard of');
 select is((tests.task(:'orchestrator')).delivered_at, null, 'Orchestration is logged under its id');
 
 -- TEST: of two tasks nobody knows which is meant
@@ -33,7 +33,7 @@ select is((select count(*)::integer from public.tasks where id in (:'one', :'two
 select tests.create_task_in('In Progress', :'owner', 'clip', 'gpu-3', 1, '{"task_id": "my_clip_7"}') as named \gset
 select tests.create_task_in('In Progress', :'owner', 'clip', 'gpu-3') as unnamed \gset
 select pg_temp.log_as('gpu-3', 'my_clip_7');
-select is((tests.task(:'named')).delivered_at, queue.now(), 'A task has arrived by its params.task_id');
+select is((tests.task(:'named')).delivered_at, fairlane_core.now(), 'A task has arrived by its params.task_id');
 select is((tests.task(:'unnamed')).delivered_at, null, 'The one beside it has not');
 
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');

@@ -25,11 +25,11 @@ select is(pg_temp.status_after_beat('terminated'), 'terminated', 'A terminated w
 select is(pg_temp.status_after_beat('error'), 'error', 'A worker that an operator set to error stays so');
 select is(pg_temp.status_after_beat('odd'), 'out to lunch', 'A status that nobody knows is left');
 select is(
-  (select count(*)::integer from public.workers where last_heartbeat = queue.now()), 8, 'Each of these beats is recorded all the same'
+  (select count(*)::integer from public.workers where last_heartbeat = fairlane_core.now()), 8, 'Each of these beats is recorded all the same'
 );
 
 -- TEST: an error that only the reaper set
-select ok(queue.mark_reaped('silent', 'No beat for 100 s'), 'The reaper sets a worker to error');
+select ok(fairlane_core.mark_reaped('silent', 'No beat for 100 s'), 'The reaper sets a worker to error');
 select is((tests.worker('silent')).metadata ->> 'error_reason', 'No beat for 100 s', 'With its reason');
 select is(pg_temp.status_after_beat('silent'), 'active', 'The next beat takes that back');
 select is(
@@ -37,10 +37,10 @@ select is(
   '{"machine": "pod", "last_error_reason": "No beat for 100 s"}', 'The reason is now what the last error was'
 );
 select is((tests.worker('silent')).reaped_at, null, 'The mark is gone');
-select ok(not queue.mark_reaped('error', 'silence'), 'The reaper does not touch a worker that is in error already');
+select ok(not fairlane_core.mark_reaped('error', 'silence'), 'The reaper does not touch a worker that is in error already');
 
 -- TEST: an operator who agrees with the reaper
-select queue.mark_reaped('dismissed', 'No beat for 100 s');
+select fairlane_core.mark_reaped('dismissed', 'No beat for 100 s');
 set local role service_role;
 update public.workers set status = 'error' where id = 'dismissed';
 reset role;

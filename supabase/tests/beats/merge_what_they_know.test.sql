@@ -12,10 +12,10 @@ select is(
   '{"machine": "pod", "ram_tier": "64", "vram_total_mb": 24564, "vram_used_mb": 812}', 'A beat adds what it knows and keeps the rest'
 );
 select is(
-  ((tests.worker('gpu-1')).metadata -> 'vram_timestamp')::numeric, round(extract(epoch from queue.now()), 3),
+  ((tests.worker('gpu-1')).metadata -> 'vram_timestamp')::numeric, round(extract(epoch from fairlane_core.now()), 3),
   'The time of what it knows is the database''s'
 );
-select is((tests.worker('gpu-1')).last_heartbeat, queue.now(), 'So is the time of the beat');
+select is((tests.worker('gpu-1')).last_heartbeat, fairlane_core.now(), 'So is the time of the beat');
 
 -- TEST: a worker without nvidia-smi
 select tests.beat('gpu-1', '[]', '{"vram_total_mb_param": 0, "vram_used_mb_param": 0}');

@@ -18,10 +18,10 @@ select pg_stat_get_xact_tuples_updated('public.tasks'::regclass) as updated,
 
 -- TEST: a beat that names nothing
 select tests.beat('gpu-1', '[{"message": "loading", "task_id": null}, {"message": "x", "task_id": "unknown_task_17"}]');
-select is((tests.task(:'mine')).updated_at, queue.now(), 'A beat moves the worker''s task');
-select is((tests.task(:'orchestrator')).updated_at, queue.now(), 'And its orchestration');
-select is((tests.task(:'theirs')).updated_at, queue.now() - interval '1 minute', 'But no task of another worker');
-select is((tests.task(:'local')).updated_at, queue.now() - interval '1 minute', 'Nor of a user''s own machine of that name');
+select is((tests.task(:'mine')).updated_at, fairlane_core.now(), 'A beat moves the worker''s task');
+select is((tests.task(:'orchestrator')).updated_at, fairlane_core.now(), 'And its orchestration');
+select is((tests.task(:'theirs')).updated_at, fairlane_core.now() - interval '1 minute', 'But no task of another worker');
+select is((tests.task(:'local')).updated_at, fairlane_core.now() - interval '1 minute', 'Nor of a user''s own machine of that name');
 select is((tests.task(:'mine')).delivered_at, null, 'That the worker lives does not say that the task has arrived');
 select is((select events from events), (select events from before), 'It is no event');
 select is(
@@ -33,8 +33,8 @@ select is(
 select tests.beat('gpu-1', format(
   '[{"message": "a", "task_id": "%s"}, {"message": "b", "task_id": "%s"}, {"message": "c", "task_id": "%s"}]', upper(:'mine'), :'theirs', :'local'
 ));
-select is((tests.task(:'mine')).delivered_at, queue.now(), 'A log that names the worker''s task says that it has arrived');
-select is((tests.task(:'mine')).reported_at, queue.now(), 'And that it was heard of');
+select is((tests.task(:'mine')).delivered_at, fairlane_core.now(), 'A log that names the worker''s task says that it has arrived');
+select is((tests.task(:'mine')).reported_at, fairlane_core.now(), 'And that it was heard of');
 select is(
   (select count(*)::integer from public.tasks where delivered_at is not null), 1, 'No other task has arrived by that'
 );
@@ -43,7 +43,7 @@ select is(
 select tests.step_clock('1 minute');
 select tests.beat('gpu-1', '[]', jsonb_build_object('current_task_id_param', :'mine'));
 select is(
-  ((tests.task(:'mine')).delivered_at, (tests.task(:'mine')).reported_at), (queue.now() - interval '1 minute', queue.now()),
+  ((tests.task(:'mine')).delivered_at, (tests.task(:'mine')).reported_at), (fairlane_core.now() - interval '1 minute', fairlane_core.now()),
   'Naming the current task counts too; a task arrives once'
 );
 

@@ -11,7 +11,7 @@ $$;
 select is(
   (tests.beat('gpu-1', format(
     '[{"timestamp": "%s", "level": "WARNING", "message": "plain", "task_id": "unknown", "metadata": {"a": 1}}]',
-    to_char(queue.now() at time zone 'UTC' - interval '1 minute', 'YYYY-MM-DD"T"HH24:MI:SS.US')
+    to_char(fairlane_core.now() at time zone 'UTC' - interval '1 minute', 'YYYY-MM-DD"T"HH24:MI:SS.US')
   ))) - 'stop',
   '{"success": true, "heartbeat_updated": true, "logs_inserted": 1, "log_errors": 0}', 'A line is stored'
 );
@@ -20,7 +20,7 @@ select is(
   '{"source_type": "worker", "source_id": "gpu-1", "worker_id": "gpu-1", "log_level": "WARNING", "message": "plain", "task_id": "unknown", "cycle_number": null, "metadata": {"a": 1}}',
   'As the worker''s own, with everything it said'
 );
-select is((pg_temp.stored('plain'))."timestamp", queue.now() - interval '1 minute', 'A time without a zone is UTC');
+select is((pg_temp.stored('plain'))."timestamp", fairlane_core.now() - interval '1 minute', 'A time without a zone is UTC');
 
 -- TEST: texts that Postgres cannot hold
 select is(
@@ -33,16 +33,16 @@ select isnt(pg_temp.stored(U&'low \FFFD!'), null, 'And the second half');
 select isnt(pg_temp.stored(U&'pair \+01F600'), null, 'A whole pair is kept');
 select isnt(pg_temp.stored('meant \u0000 \ud83d'), null, 'An escape that was meant as text is kept');
 select is(
-  queue.readable_json('"\ud83d\ud83d\ude00\ude00\\\u0000"')::text, '"\ufffd\ud83d\ude00\ufffd\\\ufffd"', 'Halves beside a pair are told apart from it'
+  fairlane_core.readable_json('"\ud83d\ud83d\ude00\ude00\\\u0000"')::text, '"\ufffd\ud83d\ude00\ufffd\\\ufffd"', 'Halves beside a pair are told apart from it'
 );
 
 -- TEST: times that decide nothing
 select tests.beat('gpu-1', format(
   '[{"message": "nonsense", "timestamp": "yesterday"}, {"message": "endless", "timestamp": "infinity"}, {"message": "no day", "timestamp": "2026-02-31T00:00:00Z"},
-    {"message": "number", "timestamp": 17}, {"message": "ahead", "timestamp": "%s"}, {"message": "old", "timestamp": "1970-01-01T00:00:00Z"}]', queue.now() + interval '1 year'
+    {"message": "number", "timestamp": 17}, {"message": "ahead", "timestamp": "%s"}, {"message": "old", "timestamp": "1970-01-01T00:00:00Z"}]', fairlane_core.now() + interval '1 year'
 ));
 select is(
-  (select count(*)::integer from public.system_logs where message in ('nonsense', 'endless', 'no day', 'number', 'ahead', 'old') and "timestamp" = queue.now()),
+  (select count(*)::integer from public.system_logs where message in ('nonsense', 'endless', 'no day', 'number', 'ahead', 'old') and "timestamp" = fairlane_core.now()),
   6, 'A time that cannot be true becomes now'
 );
 
@@ -63,7 +63,7 @@ select is(tests.beat('gpu-1', '"text"') ->> 'log_errors', '1', 'Logs that are no
 select is(tests.beat('gpu-1', 'null') ->> 'log_errors', '0', 'No logs are no error');
 
 -- TEST: long and many
-update queue.settings set max_text_length = 500, max_logs_per_call = 200;
+update fairlane_core.settings set max_text_length = 500, max_logs_per_call = 200;
 select tests.beat('gpu-1', format(
   '[{"message": "%s", "task_id": "%s", "metadata": {"trace": "%s"}}]', repeat('m', 501), repeat('t', 5000), repeat('d', 5000)
 ));

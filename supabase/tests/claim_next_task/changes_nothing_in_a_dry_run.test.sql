@@ -42,7 +42,7 @@ select tests.with_token(:'owner') as token \gset
 select is(pg_temp.dry_run(:'token') ->> 'available_tasks', '2', 'A token sees what it could claim, credits or not');
 
 -- TEST: a task that has just become due is found, and so is one behind tasks that grew stale
-update public.tasks set available_at = queue.now() + interval '1 hour' where status = 'Queued';
+update public.tasks set available_at = fairlane_core.now() + interval '1 hour' where status = 'Queued';
 select tests.step_clock('2 hours');
 select isnt(pg_temp.dry_run(:'token') #>> '{task,task_id}', null, 'A dry run finds a task that is due');
 select tests.empty_queue();

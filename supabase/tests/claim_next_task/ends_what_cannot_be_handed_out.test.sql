@@ -75,7 +75,7 @@ select is(
 -- TEST: reads of what has ended before
 select pg_temp.from_before(:'ana', b.params) as done from bomb as b \gset
 alter table public.tasks disable trigger tasks_before_update;
-update public.tasks set status = 'Cancelled', standing = null where id = :'done';
+update public.tasks set status = 'Cancelled', readiness = null where id = :'done';
 alter table public.tasks enable trigger tasks_before_update;
 select ok(
   length(tests.answer(format('public.get_task_output(%L, %L)', tests.service(), :'done'))) < 1000, 'get_task_output leaves them out'

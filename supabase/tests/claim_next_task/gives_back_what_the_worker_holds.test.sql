@@ -27,7 +27,7 @@ select public.update_task_status(tests.service(), :'held', 'In Progress', p_rese
 select is(tests.claim('gpu-1'), :'held', 'claim_next_task() gives it back after it was delivered, too');
 select is((tests.task(:'held')).attempts, 2, 'As a new start');
 select is((tests.task(:'held')).delivered_at, null, 'Not yet delivered');
-select is((tests.task(:'held')).generation_started_at, queue.now(), 'Whose billed part begins again');
+select is((tests.task(:'held')).generation_started_at, fairlane_core.now(), 'Whose billed part begins again');
 select is(
   (select array_agg(e.reason order by e.id) from public.task_events as e where e.task_id = :'held' and e.attempt = 2),
   array['started again by its holder'], 'The story has a second start'
@@ -55,10 +55,10 @@ select tests.empty_queue();
 select tests.create_user() as owner \gset
 select tests.create_task(:'owner', p_age => '2 hours') as poison \gset
 select tests.create_task(:'owner', p_age => '1 hour') as next \gset
-update queue.settings set max_free_returns = 4;
+update fairlane_core.settings set max_uncounted_releases = 4;
 select array_agg(tests.claim('gpu-1') = :'poison') as first_claims from generate_series(1, 5) \gset
 select is(
-  (select array[t.attempts, t.free_returns] from public.tasks as t where t.id = :'poison'), array[1, 4],
+  (select array[t.attempts, t.uncounted_releases] from public.tasks as t where t.id = :'poison'), array[1, 4],
   'Handed out again as often as starts are taken off, it keeps its attempt number'
 );
 select tests.claim('gpu-1');
@@ -66,7 +66,7 @@ select is((tests.task(:'poison')).attempts, 2, 'Then each is a start');
 select tests.claim('gpu-1');
 select is(tests.claim('gpu-1'), :'next', 'And after the last one the claim looks on');
 select is((tests.task(:'poison')).status, 'Failed', 'The task has ended');
-update queue.settings set max_free_returns = 10;
+update fairlane_core.settings set max_uncounted_releases = 10;
 
 -- TEST: what belongs to nobody, to another holder or to another pool is not given back
 select tests.empty_queue();
@@ -79,7 +79,7 @@ select tests.claim('gpu-1');
 select (tests.task(:'orchestrator')).lease_token as lost_lease \gset
 select is(tests.claim('gpu-1'), :'orchestrator', 'An orchestrator that nobody has named since it was handed out comes back as well');
 select is(
-  (select row(t.attempts, t.free_returns, t.lease_token <> :'lost_lease')::text from public.tasks as t where t.id = :'orchestrator'),
+  (select row(t.attempts, t.uncounted_releases, t.lease_token <> :'lost_lease')::text from public.tasks as t where t.id = :'orchestrator'),
   '(1,1,t)', 'As the same start under a new lease'
 );
 select tests.beat('gpu-1', p_more => jsonb_build_object('current_task_id_param', :'orchestrator'));
@@ -91,21 +91,21 @@ select is(
 select is(tests.claim('gpu-1', 'api'), :'api_task', 'A task of the other pool may be held beside it');
 
 -- TEST: how many a worker may hold is a setting per pool
-update queue.settings set gpu_tasks_per_worker = 2;
+update fairlane_core.settings set gpu_tasks_per_worker = 2;
 select tests.create_task(:'owner', p_priority => 6) as third \gset
 select tests.create_task(:'owner', p_priority => 5) as fourth \gset
 select is(
   array[tests.claim('gpu-1'), tests.claim('gpu-1')], array[:'third', :'first']::uuid[],
   'With two per worker the third claim gives back the one held longest'
 );
-update queue.settings set gpu_tasks_per_worker = null;
+update fairlane_core.settings set gpu_tasks_per_worker = null;
 select is(tests.claim('gpu-1'), :'fourth', 'Without a limit every claim hands out another task');
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');
 
 -- TEST: of two that were handed out at one instant the one of the lower id comes back, wherever their rows lie
 select tests.empty_queue();
 select tests.create_user() as owner \gset
-update queue.settings set gpu_tasks_per_worker = 2;
+update fairlane_core.settings set gpu_tasks_per_worker = 2;
 insert into public.tasks (id, task_type, project_id, priority)
 values ('ffffffff-0000-4000-8000-000000000001', 'test', tests.create_project(:'owner'), 1),
   ('00000000-0000-4000-8000-000000000001', 'test', tests.create_project(:'owner'), 0);

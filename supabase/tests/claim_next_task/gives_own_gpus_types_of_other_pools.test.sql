@@ -45,14 +45,14 @@ select tests.create_task(:'ana', 'draw_image', p_age => '1 minute') as second \g
 select is(tests.claim('mac-5', 'gpu', 'claim-1', :'token'), :'second', 'A claim with an id gets an image');
 select is(tests.claim('mac-5', 'gpu', 'claim-1', :'token'), :'second', 'And the same one again');
 select is(
-  tests.answer(format('public.claim_next_task(%L, ''mac-5'', %L, ''claim-1'')', :'token', (queue.pools())[3])), '409 CLAIM_ID_USED',
+  tests.answer(format('public.claim_next_task(%L, ''mac-5'', %L, ''claim-1'')', :'token', (fairlane_core.pools())[3])), '409 CLAIM_ID_USED',
   'But not for a pool that it is not of'
 );
 
 -- TEST: the limit is one over both
 select tests.create_task(:'ana', 'retouch_image', p_age => '50 minutes') as older \gset
 select tests.create_task(:'ana', 'clip', p_age => '40 minutes') as younger \gset
-select is((select s.running from queue.user_slots as s where s.user_id = :'ana'), 3, 'Three run');
+select is((select s.running from fairlane_core.user_slots as s where s.user_id = :'ana'), 3, 'Three run');
 select is(tests.claim('mac-6', 'gpu', null, :'token'), :'older', 'There is room for one');
 select is(tests.claim('mac-7', 'gpu', null, :'token'), null, 'And for no more');
 update public.tasks set status = 'Complete' where id = :'older';
@@ -61,11 +61,11 @@ update public.tasks set status = 'Complete' where user_id = :'ana' and status = 
 
 -- TEST: a pool that is paused gives none, by whichever name it is claimed
 select tests.create_task(:'ana', 'style_image') as styled \gset
-update queue.settings set paused_pools = '{api}';
+update fairlane_core.settings set paused_pools = '{api}';
 select is(tests.claim('mac-1', 'gpu', null, :'token'), null, 'While api is paused, its images wait');
-update queue.settings set paused_pools = '{gpu}';
+update fairlane_core.settings set paused_pools = '{gpu}';
 select is(tests.claim('mac-1', 'gpu', null, :'token'), null, 'A claim for a pool that is paused gets nothing');
-update queue.settings set paused_pools = '{}';
+update fairlane_core.settings set paused_pools = '{}';
 
 -- TEST: the owner's switch
 update public.users set settings = tests.switched('local', 'false') where id = :'ana';
@@ -77,7 +77,7 @@ update public.tasks set status = 'Complete' where id = :'styled';
 -- TEST: what has become due, the most urgent first, and not before
 select tests.create_task(:'ana', 'draw_image') as later \gset
 select tests.create_task(:'ana', 'draw_image', p_priority => 5) as urgent \gset
-update public.tasks set available_at = queue.now() + interval '1 minute' where id in (:'later', :'urgent');
+update public.tasks set available_at = fairlane_core.now() + interval '1 minute' where id in (:'later', :'urgent');
 select is(tests.claim('mac-1', 'gpu', null, :'token'), null, 'What is not due waits');
 select tests.step_clock('2 minutes');
 select is(tests.claim('mac-1', 'gpu', null, :'token'), :'urgent', 'The more urgent goes first');
@@ -90,22 +90,22 @@ select tests.step_clock('2 days');
 select is(tests.claim('mac-1', 'gpu', null, :'token'), null, 'An image that nobody started for a week is not handed out');
 select tests.create_task(:'ana', 'draw_image') as fresh \gset
 select is(tests.claim('mac-1', 'gpu', null, :'token'), :'fresh', 'The next one is');
-select is((tests.task(:'forgotten')).standing, 'stale', 'And the old one is set aside on the way');
+select is((tests.task(:'forgotten')).readiness, 'stale', 'And the old one is set aside on the way');
 
 -- TEST: a machine that comes again has let go of what others ended
 select tests.answer(format('public.update_task_status(%L, %L, ''Cancelled'')', tests.signed_in(:'ana'), :'fresh'));
 select is(
-  (select count(*) from queue.held_slots as h where h.user_id = :'ana' and h.let_go_at is null), 1::bigint,
+  (select count(*) from fairlane_core.held_slots as h where h.user_id = :'ana' and h.let_go_at is null), 1::bigint,
   'Its owner cancels an image: the machine may still be at work'
 );
 select is(tests.claim('mac-1', 'gpu', null, :'token'), null, 'It claims again');
 select is(
-  (select count(*) from queue.held_slots as h where h.user_id = :'ana' and h.let_go_at is null), 0::bigint, 'And the slot is free'
+  (select count(*) from fairlane_core.held_slots as h where h.user_id = :'ana' and h.let_go_at is null), 0::bigint, 'And the slot is free'
 );
 
 -- TEST: the other ways in are as they were
 select t.id as oldest from public.tasks as t
-where t.user_id = :'ana' and t.pool = 'api' and t.standing = 'ready'
+where t.user_id = :'ana' and t.pool = 'api' and t.readiness = 'ready'
 order by t.created_at, t.id limit 1 \gset
 select is(tests.claim('mac-8', 'api', null, :'token'), :'oldest', 'A machine that claims for api gets the oldest there is, whatever its type');
 select is(tests.claim('api-1', 'api'), :'bens', 'The fleet''s api workers get images of who lets them');

@@ -18,22 +18,22 @@ select is(tests.claim('gpu-3'), null, 'That one is at work');
 select id as unheard_of from public.tasks where worker_id = 'gpu-2' \gset
 select is(tests.claim('gpu-2'), :'unheard_of', 'A worker that never named it gets it again: the reply was lost');
 select is(tests.claim('gpu-3'), null, 'And keeps the place');
-update public.tasks set claimed_at = queue.now() - interval '1 second' where id = :'unheard_of';
+update public.tasks set claimed_at = fairlane_core.now() - interval '1 second' where id = :'unheard_of';
 select tests.create_child(:'unheard_of', 'part', 0) as child \gset
 select tests.finish_task(:'child');
 select tests.claim('gpu-2') as next \gset
 select isnt(:'next'::uuid, :'unheard_of'::uuid, 'A worker that has enqueued a child and claims orchestrates nothing any more: it gets the next');
-select is_empty('select * from queue.drift()', 'The counters are what the tasks add up to');
+select is_empty('select * from fairlane_core.drift()', 'The counters are what the tasks add up to');
 
 -- TEST: but not one whose name several share, or that runs more than one at a time
-update queue.settings set gpu_tasks_per_worker = 2;
+update fairlane_core.settings set gpu_tasks_per_worker = 2;
 select is(tests.claim('gpu-2'), null, 'One that may run two at a time may still be at work');
 
 -- TEST: a new start takes a place again
-update queue.settings set gpu_tasks_per_worker = 1;
+update fairlane_core.settings set gpu_tasks_per_worker = 1;
 update public.tasks set status = 'Queued' where id = :'idempotent';
 select is(
-  (select orchestrating from queue.user_slots where user_id = :'ana'), 1, 'Put back it needs none, and the last one has the place'
+  (select orchestrating from fairlane_core.user_slots where user_id = :'ana'), 1, 'Put back it needs none, and the last one has the place'
 );
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');
 

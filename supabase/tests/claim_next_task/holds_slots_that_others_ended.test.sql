@@ -71,11 +71,11 @@ select is(
   (select public.explain_task(tests.service(), t.id)::jsonb @> '{"reason": "user_at_limit", "running": 2, "held": 1}' from public.tasks as t where t.status = 'Queued' limit 1),
   true, 'explain() knows'
 );
-select is_empty('select * from queue.drift()', 'It is no drift');
-update queue.user_slots set running = 0 where user_id = :'owner';
-select queue.reconcile();
+select is_empty('select * from fairlane_core.drift()', 'It is no drift');
+update fairlane_core.user_slots set running = 0 where user_id = :'owner';
+select fairlane_core.reconcile();
 select is(tests.claim('gpu-3'), null, 'And no reconcile frees it');
-select is_empty('select * from queue.drift()', 'The counters are right again');
+select is_empty('select * from fairlane_core.drift()', 'The counters are right again');
 
 -- TEST: until its worker claims again
 savepoint held;
@@ -88,14 +88,14 @@ select isnt(tests.claim('gpu-3'), null, 'A report on the task frees its slot');
 select is(tests.status(:'first'), 'Cancelled', 'And changes nothing else');
 rollback to held;
 -- ... ends,
-insert into public.workers (id, status, last_heartbeat) values ('gpu-1', 'active', queue.now());
+insert into public.workers (id, status, last_heartbeat) values ('gpu-1', 'active', fairlane_core.now());
 update public.workers set status = 'terminated' where id = 'gpu-1';
 select isnt(tests.claim('gpu-3'), null, 'The end of the worker frees it');
 rollback to held;
 -- ... falls silent,
 select tests.step_clock('101 seconds');
-insert into public.workers (id, status, last_heartbeat) values ('gpu-2', 'active', queue.now());
-select queue.rescue();
+insert into public.workers (id, status, last_heartbeat) values ('gpu-2', 'active', fairlane_core.now());
+select fairlane_core.rescue();
 select isnt(tests.claim('gpu-3'), null, 'Silence frees it');
 rollback to held;
 -- ... or has had it for ten minutes. A beat names no task, and alone frees nothing.
@@ -106,14 +106,14 @@ begin
     perform tests.beat('gpu-1');
     perform tests.beat('gpu-2');
   end loop;
-  perform queue.rescue();
+  perform fairlane_core.rescue();
 end;
 $$;
 select pg_temp.beats('9 minutes 30 seconds');
 select is(tests.claim('gpu-3'), null, 'A worker that beats may be at work on it still');
 select pg_temp.beats('30 seconds');
 select isnt(tests.claim('gpu-3'), null, 'After ten minutes it is free all the same');
-select is_empty('select * from queue.held_slots as h where h.let_go_at is null', 'And nothing is held');
+select is_empty('select * from fairlane_core.held_slots as h where h.let_go_at is null', 'And nothing is held');
 rollback to held;
 
 -- TEST: what its holder ends is free at once
@@ -136,15 +136,15 @@ select is(
 );
 select is((tests.task(:'task')).output_location, 'https://files/mine.mp4', 'With the owner''s result');
 select is(
-  (select e.details ->> 'billed_to' from public.task_events as e where e.task_id = :'task' and e.actor = 'queue.let_go')::timestamptz, queue.now(),
+  (select e.details ->> 'billed_to' from public.task_events as e where e.task_id = :'task' and e.actor = 'fairlane_core.let_go')::timestamptz, fairlane_core.now(),
   'The history says until when'
 );
 select tests.claim('gpu-1') as task \gset
 select pg_temp.by('service_role', format('delete from public.tasks where id = %L returning status', :'task'));
 select tests.step_clock('5 minutes');
-select is((select count(*)::integer from queue.held_slots as h where h.let_go_at is null), 1, 'A task that is gone holds its slot');
+select is((select count(*)::integer from fairlane_core.held_slots as h where h.let_go_at is null), 1, 'A task that is gone holds its slot');
 select isnt(tests.claim('gpu-1'), null, 'Until its worker comes back');
-select is_empty('select * from queue.drift()', 'The counters are what the tasks add up to');
+select is_empty('select * from fairlane_core.drift()', 'The counters are what the tasks add up to');
 
 select * from finish();
 rollback;

@@ -7,7 +7,7 @@ select tests.create_user(p_credits => 0) as ana \gset
 select tests.with_token(:'ana') as token \gset
 select tests.with_token(:'ana') as second_token \gset
 select tests.create_task(:'ana') as task \gset
-insert into public.workers (id, instance_type, status, last_heartbeat) values ('gpu-fleet-1', 'gpu', 'active', queue.now());
+insert into public.workers (id, instance_type, status, last_heartbeat) values ('gpu-fleet-1', 'gpu', 'active', fairlane_core.now());
 select format('token:%s:gpu-fleet-1', tests.token_id(:'token')) as stored \gset
 
 -- TEST: what a token claims under the name of a worker of the fleet is not that worker's
@@ -30,7 +30,7 @@ select is((tests.task(:'task')).status, 'In Progress', 'Its end takes nothing fr
 
 -- TEST: nor is it another token's
 select is(tests.claim('gpu-fleet-1', 'gpu', null, :'second_token'), null, 'A second token of that name gets nothing back');
-update public.tasks set delivered_at = queue.now() where id = :'task';
+update public.tasks set delivered_at = fairlane_core.now() where id = :'task';
 select is(tests.claim('gpu-fleet-1', 'gpu', null, :'token'), :'task', 'The first gets back what it holds');
 select is((tests.task(:'task')).attempts, 2, 'As a further start');
 

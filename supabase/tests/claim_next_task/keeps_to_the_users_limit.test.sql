@@ -44,16 +44,16 @@ select is(cardinality(tests.claim_many(9)), 0, 'claim_next_task() gives nothing 
 
 -- TEST: without one it is the default, also when that changes
 update public.users set max_in_progress = null where id = :'owner';
-update queue.settings set default_task_limit = 3;
+update fairlane_core.settings set default_task_limit = 3;
 select is(cardinality(tests.claim_many(9)), 3, 'claim_next_task() follows a changed default');
 select tests.create_user(p_max_in_progress => 1) as other \gset
-update queue.settings set default_task_limit = 4;
+update fairlane_core.settings set default_task_limit = 4;
 select tests.create_task(:'other') from generate_series(1, 3);
 select is(cardinality(tests.claim_many(9)), 2, 'A changed default leaves limits of users'' own alone');
 
 -- TEST: one limit over both pools and both kinds of caller
 select tests.empty_queue();
-update queue.settings set default_task_limit = 5;
+update fairlane_core.settings set default_task_limit = 5;
 select tests.create_user() as owner \gset
 select tests.create_task(:'owner', 'clip') from generate_series(1, 4);
 select tests.create_task(:'owner', 'edit_image') from generate_series(1, 4);

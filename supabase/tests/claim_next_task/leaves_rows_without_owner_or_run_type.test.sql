@@ -15,8 +15,8 @@ select is(
   tests.claim('mac', 'gpu', null, tests.with_token(:'owner')), null,
   'claim_next_task() never hands them to the user''s own machine'
 );
-select is((tests.task(:'no_run_type')).standing, 'no_run_type', 'A row without run_type says so');
-select is((tests.task(:'no_owner')).standing, 'no_owner', 'A row without an owner says so');
+select is((tests.task(:'no_run_type')).readiness, 'no_run_type', 'A row without run_type says so');
+select is((tests.task(:'no_owner')).readiness, 'no_owner', 'A row without an owner says so');
 
 -- TEST: they stay, and are in nobody's way
 select tests.create_task(:'owner') as sound \gset

@@ -15,7 +15,7 @@ select is(
 select is((select max(attempts) from public.tasks), 1, 'None of them is taken for a crash of another');
 
 -- TEST: which ids are shared is a setting
-update queue.settings set shared_worker_ids = '{}';
+update fairlane_core.settings set shared_worker_ids = '{}';
 select is(
   (tests.task(tests.claim(:'nameless'))).attempts, 1, 'An id that is not shared any more gets back what was held under it'
 );

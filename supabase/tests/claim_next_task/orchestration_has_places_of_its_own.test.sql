@@ -34,28 +34,28 @@ select public.complete_task(tests.service(), :'part', 'https://files/a.mp4');
 select t.id as running from public.tasks as t where t.user_id = :'eager' and t.status = 'In Progress' \gset
 select public.update_task_status(tests.service(), :'running', 'In Progress', 'Successfully enqueued 0 tasks');
 select is((tests.task(tests.claim('gpu-b'))).task_type, 'film_orchestrator', 'One that has said so gives its place to the next, also without children');
-select tests.create_task(:'eager', 'film', jsonb_build_object(queue.parent_key(), :'running')) as whole \gset
+select tests.create_task(:'eager', 'film', jsonb_build_object(fairlane_core.parent_key(), :'running')) as whole \gset
 select is(tests.claim('gpu-c'), :'whole', 'And the child');
 select is(
   (select count(*)::integer from public.tasks where user_id = :'eager' and status = 'In Progress' and not takes_slot), 2,
   'Two run, of which one needs a worker'
 );
-select is_empty('select * from queue.drift()', 'The counters are what the tasks add up to');
+select is_empty('select * from fairlane_core.drift()', 'The counters are what the tasks add up to');
 
 -- TEST: the limit is the user's own, else the setting, else that of their tasks
 update public.users set max_orchestrating = 3 where id = :'eager';
 delete from public.tasks where id = :'whole';
 select is(cardinality(tests.claim_many(9)), 2, 'A raised limit of the user''s own holds at once');
 update public.users set max_orchestrating = null where id = :'eager';
-update queue.settings set default_orchestration_limit = 5;
+update fairlane_core.settings set default_orchestration_limit = 5;
 select is(cardinality(tests.claim_many(9)), 2, 'So does a changed default');
 update public.tasks set status = 'Cancelled' where user_id = :'eager' and status = 'In Progress';
-update queue.settings set default_orchestration_limit = 0;
+update fairlane_core.settings set default_orchestration_limit = 0;
 select is(cardinality(tests.claim_many(9)), 0, 'A limit of 0 starts none');
-select is_empty('select * from queue.drift()', 'The counters are what the tasks add up to');
+select is_empty('select * from fairlane_core.drift()', 'The counters are what the tasks add up to');
 
 -- TEST: also while a long line is behind its type
-update queue.settings set default_orchestration_limit = default;
+update fairlane_core.settings set default_orchestration_limit = default;
 select tests.create_user(p_max_in_progress => 3) as cleo \gset
 update public.users set max_orchestrating = 1 where id = :'cleo';
 update public.users set credits = 0 where id <> :'cleo';

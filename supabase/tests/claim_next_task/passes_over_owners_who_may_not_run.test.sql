@@ -41,14 +41,14 @@ select is(
 select is(
   (
     select count(*)::integer
-    from queue.user_slots as s
+    from fairlane_core.user_slots as s
       join public.users as u on u.id = s.user_id
-    where s.settings_malformed and u.settings #>> queue.switch_path('cloud') is not null
+    where s.settings_malformed and u.settings #>> fairlane_core.switch_path('cloud') is not null
   ),
   3, 'A switch that is not a boolean is reported for its own user'
 );
 select ok(
-  (select bool_or(s.settings_malformed) from queue.user_slots as s where s.user_id in (:'ana', :'offline')) is false,
+  (select bool_or(s.settings_malformed) from fairlane_core.user_slots as s where s.user_id in (:'ana', :'offline')) is false,
   'Nobody else is reported'
 );
 select lives_ok(
@@ -60,7 +60,7 @@ select lives_ok(
 update public.users set credits = 1 where id = :'ana';
 create temporary table odd_task as
 select tests.create_task(:'ana', p_priority => 1) as id, o.params
-from (values ('[]'::jsonb), ('"text"'), ('7'), ('null'), (jsonb_build_object(queue.parent_key(), '{"id": 1}'::jsonb))) as o (params);
+from (values ('[]'::jsonb), ('"text"'), ('7'), ('null'), (jsonb_build_object(fairlane_core.parent_key(), '{"id": 1}'::jsonb))) as o (params);
 -- As rows from before the rule may be.
 alter table public.tasks disable trigger tasks_before_update;
 update public.tasks as t set params = o.params from odd_task as o where o.id = t.id;

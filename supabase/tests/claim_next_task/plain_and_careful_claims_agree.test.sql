@@ -1,7 +1,7 @@
 begin;
 select plan(6);
 
--- The plain claim is one statement of its own (queue.claim_next_task), every other one takes queue.start_task. Two users
+-- The plain claim is one statement of its own (fairlane_core.claim_next_task), every other one takes fairlane_core.start_task. Two users
 -- with the same work are served, one in each way.
 
 -- SETUP: what a claim leaves behind, less what must differ
@@ -13,19 +13,19 @@ create function pg_temp.left_behind(p_user_id uuid) returns jsonb language sql a
           'generation_started_at', 'updated_at', 'created_at']
         || jsonb_build_object(
           'has_lease', t.lease_token is not null,
-          'times', array[t.claimed_at = queue.now(), t.generation_started_at = queue.now(), t.updated_at = queue.now()]
+          'times', array[t.claimed_at = fairlane_core.now(), t.generation_started_at = fairlane_core.now(), t.updated_at = fairlane_core.now()]
         )
         order by t.priority
       )
       from public.tasks as t where t.user_id = p_user_id
     ),
-    'slots', (select to_jsonb(s) - 'user_id' from queue.user_slots as s where s.user_id = p_user_id),
+    'slots', (select to_jsonb(s) - 'user_id' from fairlane_core.user_slots as s where s.user_id = p_user_id),
     'lines', (
-      select jsonb_agg(to_jsonb(l) - array['user_id', 'turn_at'] || jsonb_build_object('was_served', l.turn_at = queue.now()) order by l.pool)
-      from queue.user_lines as l where l.user_id = p_user_id
+      select jsonb_agg(to_jsonb(l) - array['user_id', 'last_served_at'] || jsonb_build_object('was_served', l.last_served_at = fairlane_core.now()) order by l.pool)
+      from fairlane_core.user_queues as l where l.user_id = p_user_id
     ),
     'events', (
-      select jsonb_agg(to_jsonb(e) - array['id', 'task_id', 'user_id', 'worker_id', 'at'] || jsonb_build_object('now', e.at = queue.now()) order by e.id)
+      select jsonb_agg(to_jsonb(e) - array['id', 'task_id', 'user_id', 'worker_id', 'at'] || jsonb_build_object('now', e.at = fairlane_core.now()) order by e.id)
       from public.task_events as e where e.user_id = p_user_id and e.to_status = 'In Progress'
     )
   );
@@ -43,7 +43,7 @@ begin
   end if;
   reset role;
   if p_with_care then
-    v_reply := queue.claim_with_care(tests.service(), p_worker_id, p_pool, 'once', false, null, false);
+    v_reply := fairlane_core.claim_general(tests.service(), p_worker_id, p_pool, 'once', false, null, false);
   end if;
   update public.users set credits = 10 where id = p_other;
   return array(select k from json_object_keys(v_reply) as k) || array[v_reply ->> 'attempt', v_reply ->> 'task_type', v_reply ->> 'params'];
@@ -84,10 +84,10 @@ select is(
   pg_temp.left_behind(:'plain'), pg_temp.left_behind(:'careful'), 'The last slot is taken alike by plain and careful claims'
 );
 select is(
-  (select array_agg(s.running order by s.running) from queue.user_slots as s where s.cloud_reason = 'user_at_limit'),
+  (select array_agg(s.running order by s.running) from fairlane_core.user_slots as s where s.cloud_reason = 'user_at_limit'),
   array[2, 2], 'Both users are at their limit then'
 );
-select is_empty('select * from queue.drift()', 'Neither way of claiming leaves drift');
+select is_empty('select * from fairlane_core.drift()', 'Neither way of claiming leaves drift');
 
 select * from finish();
 rollback;

@@ -17,7 +17,7 @@ create function pg_temp.claim_only(p_worker_id text, p_minutes numeric default n
   ) ->> 'task_id')::uuid;
 $$;
 -- The worker runs as many as it likes, so that each claim shows a preference.
-update queue.settings set gpu_tasks_per_worker = null;
+update fairlane_core.settings set gpu_tasks_per_worker = null;
 
 -- TEST: a preference, wherever the task names its model
 select is((tests.task(:'nested_model')).model, 'wan', 'The model may stand deeper');

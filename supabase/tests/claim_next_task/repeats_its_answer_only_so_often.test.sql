@@ -6,14 +6,14 @@ select tests.empty_queue();
 select tests.create_user() as owner \gset
 select tests.create_task(:'owner', p_age => '2 hours') as poison \gset
 select tests.create_task(:'owner', p_age => '1 hour') as next \gset
-update queue.settings set max_free_returns = 4;
+update fairlane_core.settings set max_uncounted_releases = 4;
 select public.claim_next_task(tests.service(), 'gpu-1', null, 'same') ->> 'lease_token' as lease \gset
 
 -- TEST: as long as the reply may have been lost, it is free
 select array_agg(public.claim_next_task(tests.service(), 'gpu-1', null, 'same') ->> 'lease_token') as leases from generate_series(1, 4) \gset
 select is(:'leases'::uuid[], array_fill(:'lease'::uuid, array[4]), 'claim_next_task() answers a claim_id again under the same lease');
 select is(
-  (select array[t.attempts, t.claim_repeats, t.free_returns] from public.tasks as t where t.id = :'poison'), array[1, 4, 0],
+  (select array[t.attempts, t.claim_repeats, t.uncounted_releases] from public.tasks as t where t.id = :'poison'), array[1, 4, 0],
   'As often as starts are taken off, at no cost'
 );
 select is(
@@ -61,7 +61,7 @@ select tests.empty_queue();
 select tests.create_user() as owner \gset
 select tests.create_task(:'owner', 'film_orchestrator') as orchestrator \gset
 select tests.claim('gpu-1', 'gpu', 'orchestrates');
-select tests.create_task(:'owner', p_params => jsonb_build_object(queue.parent_key(), :'orchestrator')) as child \gset
+select tests.create_task(:'owner', p_params => jsonb_build_object(fairlane_core.parent_key(), :'orchestrator')) as child \gset
 select public.update_task_status(tests.service(), :'orchestrator', 'In Progress', 'Enqueued 1 part');
 select is(
   tests.answer(format('public.claim_next_task(%L, ''gpu-1'', ''gpu'', ''orchestrates'')', tests.service())),

@@ -49,11 +49,11 @@ update public.tasks set status = 'Queued' where id = :'bens_task';
 select is((tests.task(:'bens_task')).token_id, null, 'A task that was put back names no token');
 
 -- TEST: a token that is not good
-select tests.with_token(:'ana', queue.now()) as expired \gset
+select tests.with_token(:'ana', fairlane_core.now()) as expired \gset
 select is(
   tests.answer(format('public.claim_next_task(%L, ''mac'')', :'expired')), '403 UNKNOWN_TOKEN', 'An expired token is refused'
 );
-update public.user_api_tokens set revoked_at = queue.now() where id = tests.token_id(:'token');
+update public.user_api_tokens set revoked_at = fairlane_core.now() where id = tests.token_id(:'token');
 select is(
   tests.answer(format('public.claim_next_task(%L, ''mac'')', :'token')), '403 UNKNOWN_TOKEN', 'A revoked token is refused'
 );

@@ -36,15 +36,15 @@ select is(:'starts'::jsonb ->> :'ana', '15', 'And a third for each of the others
 
 -- TEST: nor is anybody locked out
 select is(tests.counts() #> '{users,0,in_progress_tasks}' is not null, true, 'The counts list them');
-select is_empty('select * from queue.drift()', 'The counters are what the tasks add up to');
+select is_empty('select * from fairlane_core.drift()', 'The counters are what the tasks add up to');
 update public.tasks set status = 'Complete' where status = 'In Progress' and user_id <> :'eager';
 select tests.step_clock('1 minute');
-select queue.rescue();
+select fairlane_core.rescue();
 select is(
   (select count(distinct t.user_id)::integer from generate_series(1, 3) as n cross join lateral tests.task(tests.claim('gpu-9' || n)) as t), 3,
   'After a minute nothing is remembered, and all three are next'
 );
-select is_empty('select * from queue.held_slots as h where h.let_go_at is not null', 'Nothing of it is kept');
+select is_empty('select * from fairlane_core.held_slots as h where h.let_go_at is not null', 'Nothing of it is kept');
 
 select * from finish();
 rollback;

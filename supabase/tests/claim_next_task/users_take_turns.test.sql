@@ -6,7 +6,7 @@ select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 1000) as ana \gset
 select tests.create_user() as ben \gset
 insert into public.tasks (task_type, project_id, created_at)
-select 'clip', tests.create_project(:'ana'), queue.now() - interval '6 days'
+select 'clip', tests.create_project(:'ana'), fairlane_core.now() - interval '6 days'
 from generate_series(1, 1000);
 select tests.step_clock('1 minute');
 select tests.create_task(:'ben') as ben_task \gset

@@ -6,8 +6,8 @@ select tests.empty_queue();
 select tests.create_user() as owner \gset
 select tests.create_task(:'owner') as due \gset
 select tests.create_task(:'owner') as later \gset
-update public.tasks set available_at = queue.now() + interval '1 hour' where id = :'due';
-update public.tasks set available_at = queue.now() + interval '1 hour 1 microsecond' where id = :'later';
+update public.tasks set available_at = fairlane_core.now() + interval '1 hour' where id = :'due';
+update public.tasks set available_at = fairlane_core.now() + interval '1 hour 1 microsecond' where id = :'later';
 
 -- TEST: to the microsecond. A claim comes a second after the clock was read
 select tests.step_clock('59 minutes 58.999999 seconds');
@@ -19,7 +19,7 @@ select is(tests.claim('gpu-2'), :'later', 'claim_next_task() hands out the next 
 -- TEST: the user's own machine waits likewise
 select tests.with_token(:'owner') as token \gset
 select tests.create_task(:'owner') as own \gset
-update public.tasks set available_at = queue.now() + interval '1 hour' where id = :'own';
+update public.tasks set available_at = fairlane_core.now() + interval '1 hour' where id = :'own';
 select is(tests.claim('mac', 'gpu', null, :'token'), null, 'A token gets no task before its time');
 select tests.step_clock('2 hours');
 select is(tests.claim('mac', 'gpu', null, :'token'), :'own', 'A token gets it afterwards');
@@ -35,7 +35,7 @@ select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 100) as ana \gset
 select tests.create_user() as ben \gset
 select tests.create_task(:'ben') as appointment \gset
-update public.tasks set available_at = queue.now() + interval '1 minute' where id = :'appointment';
+update public.tasks set available_at = fairlane_core.now() + interval '1 minute' where id = :'appointment';
 select tests.create_task(:'ana') from generate_series(1, 20);
 select tests.step_clock('2 minutes');
 select ok(
@@ -45,7 +45,7 @@ select ok(
 
 -- TEST: nor behind less urgent tasks of the same owner
 select tests.create_task(:'ana', p_priority => 50) as urgent \gset
-update public.tasks set available_at = queue.now() + interval '1 minute' where id = :'urgent';
+update public.tasks set available_at = fairlane_core.now() + interval '1 minute' where id = :'urgent';
 select tests.step_clock('2 minutes');
 select is(tests.claim('gpu-9'), :'urgent', 'claim_next_task() gives a due task the place its priority asks for');
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');

@@ -9,8 +9,8 @@ declare
   v_reply jsonb;
 begin
   set local role service_role;
-  perform queue.sweep();
-  v_reply := queue.cleanup(1000, p_dry_run);
+  perform fairlane_core.sweep();
+  v_reply := fairlane_core.cleanup(1000, p_dry_run);
   reset role;
   return v_reply;
 end;
@@ -34,7 +34,7 @@ update public.tasks set user_id = null, project_id = null where id = :'unowned';
 select tests.create_task(:'owner', p_age => '8 days') as no_run_type \gset
 update public.tasks set run_type = null where id = :'no_run_type';
 select tests.create_task(:'owner', p_age => '8 days') as scheduled \gset
-update public.tasks set available_at = queue.now() + interval '1 day' where id = :'scheduled';
+update public.tasks set available_at = fairlane_core.now() + interval '1 day' where id = :'scheduled';
 select pg_temp.cleanup();
 select is((tests.task(:'inactive')).status, 'Cancelled', 'A task of a type that is switched off');
 select is((tests.task(:'unowned')).status, 'Cancelled', 'A task without an owner');
@@ -43,25 +43,25 @@ select is((tests.task(:'scheduled')).status, 'Queued', 'But not one that is to r
 
 -- TEST: what was ever started is left
 select tests.create_task_in('Rescued', :'owner') as rescued \gset
-update public.tasks set created_at = queue.now() - interval '30 days' where id = :'rescued';
+update public.tasks set created_at = fairlane_core.now() - interval '30 days' where id = :'rescued';
 select pg_temp.cleanup();
 select is((tests.task(:'rescued')).status, 'Queued', 'A task that was started once is left');
 
 -- TEST: family
 select tests.create_task_in('In Progress', :'owner', 'film_orchestrator') as parent \gset
-select tests.create_task(:'owner', p_params => jsonb_build_object(queue.parent_key(), :'parent'), p_age => '8 days') as child \gset
+select tests.create_task(:'owner', p_params => jsonb_build_object(fairlane_core.parent_key(), :'parent'), p_age => '8 days') as child \gset
 select tests.create_task(:'owner', p_age => '8 days') as old_dependency \gset
 select tests.create_task(:'owner', p_age => '1 day', p_dependant_on => :'old_dependency') as fresh_dependant \gset
 select tests.create_task(:'owner', p_age => '9 days') as old_first \gset
 select tests.create_task(:'owner', p_age => '9 days', p_dependant_on => :'old_first') as old_second \gset
 select tests.create_task(:'owner', p_age => '8 days', p_task_type => 'film_orchestrator') as old_parent \gset
-select tests.create_task(:'owner', p_params => jsonb_build_object(queue.parent_key(), :'old_parent'), p_age => '8 days') as old_child \gset
+select tests.create_task(:'owner', p_params => jsonb_build_object(fairlane_core.parent_key(), :'old_parent'), p_age => '8 days') as old_child \gset
 select jsonb_object_agg(d.due ->> 'task_id', d.due ->> 'reason') as listed
 from (select jsonb_array_elements(pg_temp.cleanup(true) -> 'due') as due) as d \gset
 select is((select count(*)::integer from jsonb_object_keys(:'listed')), 4, 'A dry run lists what would go, also along');
 select matches(:'listed'::jsonb ->> :'old_child', 'its orchestrator was Cancelled', 'Each with its reason');
 select is((tests.task(:'old_child')).status, 'Queued', 'And takes all of it back');
-select is_empty($$select from public.task_events as e where e.actor like 'queue.cleanup %'$$, 'Also from the history');
+select is_empty($$select from public.task_events as e where e.actor like 'fairlane_core.cleanup %'$$, 'Also from the history');
 select pg_temp.cleanup();
 select is((tests.task(:'child')).status, 'Queued', 'The child of a live parent is left');
 select is((tests.task(:'old_dependency')).status, 'Queued', 'What a fresh task waits for is left');

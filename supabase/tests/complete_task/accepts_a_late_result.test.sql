@@ -37,7 +37,7 @@ select is(
 -- TEST: what a token of the owner said of it meanwhile, to no effect, does not make it that token's
 select tests.create_task_in('In Progress', :'owner', p_worker_id => 'gpu-old') as spoken_of \gset
 select tests.with_token(:'owner') as token \gset
-select queue.record_report(tests.task(:'spoken_of'), queue.resolve_caller(:'token', array['token']), 'told again');
+select fairlane_core.record_report(tests.task(:'spoken_of'), fairlane_core.resolve_caller(:'token', array['token']), 'told again');
 update public.tasks set status = 'Queued' where id = :'spoken_of';
 select public.complete_task(tests.service(), :'spoken_of', 'https://files/spoken.mp4');
 select is(

@@ -25,7 +25,7 @@ select is(:'g_params'::jsonb, '{"prompt": "a bus"}', 'It keeps the params');
 -- TEST: the task and the reply say the same
 select is((tests.task(:'task')).output_location, 'https://files/a.mp4', 'The task has the output');
 select is((tests.task(:'task')).result_data, '{"frames": 81}', 'The task has the result data');
-select is((tests.task(:'task')).generation_processed_at, queue.now(), 'The task says when it was completed');
+select is((tests.task(:'task')).generation_processed_at, fairlane_core.now(), 'The task says when it was completed');
 select ok((tests.task(:'task')).generation_created, 'The task says that its generation exists');
 select is((tests.task(:'task')).worker_id, 'gpu-holder', 'The task keeps its worker');
 select is(:'reply'::jsonb ->> 'generation_id', :'g_id'::text, 'The reply names the generation');

@@ -35,7 +35,7 @@ select results_eq(
   $$ select pg_temp.id(l) from unnest('{3,1,2,4,5,6}'::text[]) as l $$, 'A batch is answered in the order sent'
 );
 select results_eq(
-  $$ select id, standing from public.tasks where id >= pg_temp.id('1') and id <= pg_temp.id('6') order by id $$,
+  $$ select id, readiness from public.tasks where id >= pg_temp.id('1') and id <= pg_temp.id('6') order by id $$,
   $$ values
     (pg_temp.id('1'), 'ready'), (pg_temp.id('2'), 'dependency_pending'), (pg_temp.id('3'), 'dependency_pending'),
     (pg_temp.id('4'), 'dependency_pending'), (pg_temp.id('5'), 'ready'), (pg_temp.id('6'), 'ready') $$,
@@ -43,7 +43,7 @@ select results_eq(
 );
 select is((tests.task(pg_temp.id('3'))).dependant_on, pg_temp.id('2'), 'The first dependency is the one that clients read');
 select set_eq(
-  $$ select depends_on from queue.task_dependencies where task_id = pg_temp.id('3') $$,
+  $$ select depends_on from fairlane_core.task_dependencies where task_id = pg_temp.id('3') $$,
   $$ values (pg_temp.id('1')), (pg_temp.id('2')) $$, 'All of them are recorded'
 );
 select ok(
@@ -56,10 +56,10 @@ select is_empty('select * from tests.drift()', 'The counters are what a recount 
 -- TEST: the last dependency makes it ready, the one before does not
 update public.tasks set status = 'In Progress', lease_token = gen_random_uuid() where id = pg_temp.id('1');
 update public.tasks set status = 'Complete' where id = pg_temp.id('1');
-select is((tests.task(pg_temp.id('3'))).standing, 'dependency_pending', 'One of two dependencies is not enough');
+select is((tests.task(pg_temp.id('3'))).readiness, 'dependency_pending', 'One of two dependencies is not enough');
 update public.tasks set status = 'In Progress', lease_token = gen_random_uuid() where id = pg_temp.id('2');
 update public.tasks set status = 'Complete' where id = pg_temp.id('2');
-select is((tests.task(pg_temp.id('3'))).standing, 'ready', 'Both of them are');
+select is((tests.task(pg_temp.id('3'))).readiness, 'ready', 'Both of them are');
 
 -- TEST: one bad task, no task
 select is(

@@ -25,7 +25,7 @@ select is((tests.task(:'id')).params::text, '{"seed": 18446744073709551615, "sca
 select is((tests.task(:'id')).user_id, :'owner', 'The owner is the project''s');
 select is((tests.task(:'id')).priority, 7, 'It has its priority');
 select is((tests.task(:'id')).run_type, 'local', 'It runs where it was to run');
-select is((tests.task(:'id')).standing, 'not_yet', 'It waits for its time');
+select is((tests.task(:'id')).readiness, 'not_yet', 'It waits for its time');
 select is((tests.task(:'id')).max_attempts, 2, 'It has its limit of starts');
 select is((tests.task(:'id')).timeout, interval '90 seconds', 'It has its timeout');
 select is((tests.task(:'id')).created_at, '2026-01-01T00:00:00Z', 'The service key may say how old a task is');
@@ -37,11 +37,11 @@ select results_eq(
 -- TEST: what is not said
 select pg_temp.create_task(jsonb_build_object('task_type', 'clip', 'project', :'project', 'created_at', '2020-01-01'), tests.signed_in(:'owner')) as reply \gset
 select is(
-  row((tests.task((:'reply'::jsonb ->> 'task_id')::uuid)).run_type, (tests.task((:'reply'::jsonb ->> 'task_id')::uuid)).standing)::text,
+  row((tests.task((:'reply'::jsonb ->> 'task_id')::uuid)).run_type, (tests.task((:'reply'::jsonb ->> 'task_id')::uuid)).readiness)::text,
   '(cloud,ready)', 'A task of nothing but type and project is ready'
 );
 select is(
-  (tests.task((:'reply'::jsonb ->> 'task_id')::uuid)).created_at, queue.now(), 'A user does not decide how old a task is'
+  (tests.task((:'reply'::jsonb ->> 'task_id')::uuid)).created_at, fairlane_core.now(), 'A user does not decide how old a task is'
 );
 
 -- TEST: what cannot be

@@ -66,7 +66,7 @@ select is(
 -- TEST: which of them
 select is(
   pg_temp.project_of(
-    tests.service(), pg_temp.named(:'second_project') || jsonb_build_object(queue.parent_key(), :'parent'),
+    tests.service(), pg_temp.named(:'second_project') || jsonb_build_object(fairlane_core.parent_key(), :'parent'),
     array[:'first']::uuid[]
   ),
   (select t.project_id::text from public.tasks as t where t.id = :'parent'), 'The parent comes before params and dependency'

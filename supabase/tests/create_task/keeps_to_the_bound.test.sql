@@ -3,7 +3,7 @@ select plan(19);
 
 -- SETUP: three tasks may be queued; two are, and one runs
 select tests.empty_queue();
-update queue.settings set max_queued_per_user = 3;
+update fairlane_core.settings set max_queued_per_user = 3;
 select tests.create_user() as owner \gset
 select tests.create_user() as stranger \gset
 select tests.create_project(:'owner') as project \gset
@@ -81,7 +81,7 @@ select is(pg_temp.enqueue(:'token', :'project', :'child'), '429 QUEUE_FULL', 'An
 -- TEST: room comes with every end and with the setting
 update public.tasks set status = 'Cancelled' where user_id = :'owner' and status = 'Queued';
 select is(pg_temp.enqueue(:'token', :'project', '{}', 3), 'enqueued', 'Cancelled tasks leave their place');
-update queue.settings set max_queued_per_user = null;
+update fairlane_core.settings set max_queued_per_user = null;
 select is(pg_temp.enqueue(:'token', :'project', '{}', 100), 'enqueued', 'Without a bound there is none');
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');
 

@@ -16,7 +16,7 @@ begin
   insert into public.tasks (task_type, project_id, params, dependant_on)
   select
     'clip', p_project,
-    case when n % 2 = 0 then jsonb_build_object(queue.parent_key(), v_orchestrator) else '{}' end,
+    case when n % 2 = 0 then jsonb_build_object(fairlane_core.parent_key(), v_orchestrator) else '{}' end,
     case when n % 3 = 0 then v_orchestrator end
   from generate_series(1, p_count - 1) as n;
 end;
@@ -39,8 +39,8 @@ create function pg_temp.settle() returns integer language plpgsql as $$
 declare
   v_pieces integer := 0;
 begin
-  while exists (select from queue.deferred_work) and v_pieces < 1000 loop
-    perform queue.settle_deferred();
+  while exists (select from fairlane_core.deferred_work) and v_pieces < 1000 loop
+    perform fairlane_core.settle_deferred();
     v_pieces := v_pieces + 1;
   end loop;
   return v_pieces;
@@ -54,7 +54,7 @@ delete from public.projects where id = :'small';
 select tests.clear_authentication();
 select is_empty(format('select from public.projects where id = %L', :'small'), 'A project with a hundred tasks is gone at once');
 select is(pg_temp.tasks_of(:'small'), 0, 'With them');
-select is_empty('select from queue.deferred_work', 'And nothing is left to do');
+select is_empty('select from fairlane_core.deferred_work', 'And nothing is left to do');
 
 -- TEST: a project with more
 select pg_temp.fill(:'large', 250);
@@ -65,7 +65,7 @@ select is_empty('select from public.projects', 'Its owner does not see it any mo
 select tests.clear_authentication();
 select is(pg_temp.tasks_of(:'large'), 250, 'Its tasks are all there');
 select results_eq(
-  'select kind, user_id, reason from queue.deferred_work', format($$ values ('project', %L::uuid, 'user:%s') $$, :'owner', :'owner'),
+  'select kind, user_id, reason from fairlane_core.deferred_work', format($$ values ('project', %L::uuid, 'user:%s') $$, :'owner', :'owner'),
   'What is left to do is written down once, and who deleted'
 );
 select is(
@@ -80,16 +80,16 @@ select is(
   tests.answer(format('public.move_project(%L, %L)', :'large', :'bystander')), '404 PROJECT_NOT_FOUND', 'It is not given away'
 );
 delete from public.projects where id = :'large';
-select is((select count(*)::integer from queue.deferred_work), 1, 'To delete it once more adds nothing');
-select queue.settle_deferred() \g /dev/null
+select is((select count(*)::integer from fairlane_core.deferred_work), 1, 'To delete it once more adds nothing');
+select fairlane_core.settle_deferred() \g /dev/null
 select is((select count(*)::integer from public.generations), 0, 'Results go first');
-select queue.settle_deferred() \g /dev/null
+select fairlane_core.settle_deferred() \g /dev/null
 select is(pg_temp.tasks_of(:'large'), 150, 'Then a hundred tasks a piece');
-select is_empty('select * from queue.drift()', 'The counters are right in between');
+select is_empty('select * from fairlane_core.drift()', 'The counters are right in between');
 select pg_temp.settle() as pieces \gset
 select is_empty(format('select from public.projects where id = %L', :'large'), 'In the end the project itself');
 select is(pg_temp.tasks_of(:'large'), 0, 'And every task of it');
-select is_empty('select * from queue.drift()', 'The counters are right');
+select is_empty('select * from fairlane_core.drift()', 'The counters are right');
 select is(
   (select count(*)::integer from public.task_events as e where e.reason = 'deleted' and e.actor = 'user:' || :'owner'), 350, 'The history says whose deletion it was'
 );
@@ -98,7 +98,7 @@ select is(
 select tests.create_project(:'owner') as regretted \gset
 select pg_temp.fill(:'regretted', 250);
 delete from public.projects where id = :'regretted';
-select queue.settle_deferred() \g /dev/null
+select fairlane_core.settle_deferred() \g /dev/null
 update public.projects set deleted_at = null where id = :'regretted';
 select pg_temp.settle() as pieces \gset
 select is(pg_temp.tasks_of(:'regretted'), 150, 'A project whose mark is taken off keeps what it still has');
@@ -110,14 +110,14 @@ delete from public.users where id = :'owner';
 select tests.clear_authentication();
 select isnt_empty(format('select from public.users where id = %L', :'owner'), 'A user with more tasks is still there');
 select is_empty(format('select from public.user_api_tokens where user_id = %L', :'owner'), 'Tokens are gone at once');
-select is((select s.task_limit from queue.user_slots as s where s.user_id = :'owner'), 0, 'Nothing of theirs starts any more');
+select is((select s.task_limit from fairlane_core.user_slots as s where s.user_id = :'owner'), 0, 'Nothing of theirs starts any more');
 select is(
   tests.claim('gpu-1'),
   :'others_task', 'A claim gets what is somebody else''s'
 );
 update public.users set credits = 1000, max_in_progress = 10 where id = :'owner';
-select is((select s.task_limit from queue.user_slots as s where s.user_id = :'owner'), 0, 'Not even after a top-up');
-select is_empty('select * from queue.drift()', 'The counters are right');
+select is((select s.task_limit from fairlane_core.user_slots as s where s.user_id = :'owner'), 0, 'Not even after a top-up');
+select is_empty('select * from fairlane_core.drift()', 'The counters are right');
 select is(
   pg_temp.sum_of(format('insert into public.tasks (task_type, project_id) values (''clip'', %L)', :'regretted')), '404 PROJECT_NOT_FOUND',
   'No task comes any more'
@@ -129,8 +129,8 @@ select pg_temp.settle() as pieces \gset
 select is_empty(format('select from public.users where id = %L', :'owner'), 'In the end the user is gone');
 select is_empty(format('select from public.tasks where user_id = %L', :'owner'), 'With every task');
 select is_empty(format('select from public.projects where user_id = %L', :'owner'), 'And every project');
-select is((select count(*)::integer from queue.deleted_users as d where d.user_id = :'owner'), 1, 'The history will forget them');
-select is_empty('select * from queue.drift()', 'The counters are right');
+select is((select count(*)::integer from fairlane_core.deleted_users as d where d.user_id = :'owner'), 1, 'The history will forget them');
+select is_empty('select * from fairlane_core.drift()', 'The counters are right');
 select is((tests.task(:'others_task')).status, 'In Progress', 'Everybody else is as before');
 
 -- TEST: many projects

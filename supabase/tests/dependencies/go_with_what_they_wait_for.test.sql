@@ -74,7 +74,7 @@ select is(pg_temp.states((:'chain'::uuid[])[3:]), 'Cancelled, Cancelled', 'Also 
 select tests.create_task_in('In Progress', :'owner') as failing \gset
 select tests.create_task_in('In Progress', :'owner') as cancelled \gset
 select tests.create_task(:'owner', p_dependant_on => :'cancelled') as both \gset
-select queue.depend_on(:'both', array[:'failing'::uuid]);
+select fairlane_core.depend_on(:'both', array[:'failing'::uuid]);
 update public.tasks set status = case id when :'failing' then 'Failed' else 'Cancelled' end where id in (:'failing', :'cancelled');
 select is((tests.task(:'both')).status, 'Failed', 'Below a failed and a cancelled task a task is Failed');
 
@@ -82,10 +82,10 @@ select is((tests.task(:'both')).status, 'Failed', 'Below a failed and a cancelle
 select tests.create_task_in('In Progress', :'owner') as lost \gset
 select tests.create_task_in('In Progress', :'owner') as running \gset
 select tests.create_task(:'owner', p_dependant_on => :'running') as left_way \gset
-select queue.depend_on(:'left_way', array[:'lost'::uuid]);
+select fairlane_core.depend_on(:'left_way', array[:'lost'::uuid]);
 select tests.create_task(:'owner', p_dependant_on => :'lost') as right_way \gset
 select tests.create_task(:'owner', p_dependant_on => :'left_way') as diamond \gset
-select queue.depend_on(:'diamond', array[:'right_way', :'lost']::uuid[]);
+select fairlane_core.depend_on(:'diamond', array[:'right_way', :'lost']::uuid[]);
 select is((tests.task(:'diamond')).dependant_on, :'left_way'::uuid, 'dependant_on stays the first dependency');
 update public.tasks set status = 'Failed', error_message = 'broken' where id = :'lost';
 select is(pg_temp.states(array[:'left_way', :'right_way', :'diamond']::uuid[]), 'Failed, Failed, Failed', 'All that can never run end');
@@ -94,7 +94,7 @@ select is((tests.task(:'running')).status, 'In Progress', 'The other dependency 
 
 -- TEST: functions lock all of it beforehand
 select lives_ok(
-  format('select queue.lock_relatives(%L), queue.lock_relatives(%L, ''Complete'')', :'running', :'running'), 'lock_relatives() locks what goes with a task'
+  format('select fairlane_core.lock_relatives(%L), fairlane_core.lock_relatives(%L, ''Complete'')', :'running', :'running'), 'lock_relatives() locks what goes with a task'
 );
 
 -- TEST: nobody else's tasks
@@ -103,12 +103,12 @@ select tests.create_task_in('In Progress', :'owner') as victim \gset
 select tests.create_task(:'stranger', p_dependant_on => :'victim') as foreign_task \gset
 update public.tasks set status = 'Failed' where id = :'victim';
 select is((tests.task(:'foreign_task')).status, 'Queued', 'A stranger''s task is left alone');
-select is((tests.task(:'foreign_task')).standing, 'dependency_lost', 'It waits for what it never could have');
+select is((tests.task(:'foreign_task')).readiness, 'dependency_lost', 'It waits for what it never could have');
 
 -- TEST: a task that comes after the end stays, and says why it waits
 select tests.create_task(:'owner', p_dependant_on => :'victim') as late \gset
 select is((tests.task(:'late')).status, 'Queued', 'A task that comes after the end of its dependency is enqueued');
-select is((tests.task(:'late')).standing, 'dependency_lost', 'As lost');
+select is((tests.task(:'late')).readiness, 'dependency_lost', 'As lost');
 
 -- TEST: a long chain goes piece by piece
 with recursive numbered as (
@@ -119,11 +119,11 @@ insert into public.tasks (id, task_type, project_id, dependant_on)
 select n.id, 'test', (select p.id from public.projects as p where p.user_id = :'owner' limit 1), n.before from numbered as n;
 update public.tasks set status = 'Failed' where id = md5('link 1')::uuid;
 select is(
-  (select count(*) from public.tasks where status = 'Queued' and standing <> 'dependency_pending' and id in (select md5('link ' || n)::uuid from generate_series(1, 2000) as n)),
+  (select count(*) from public.tasks where status = 'Queued' and readiness <> 'dependency_pending' and id in (select md5('link ' || n)::uuid from generate_series(1, 2000) as n)),
   0::bigint, 'No claim gets what is lost and not yet settled'
 );
-do $$ begin while (queue.settle_deferred() ->> 'finished')::integer > 0 loop null; end loop; end $$;
-select is_empty('select * from queue.deferred_work', 'The work comes to an end');
+do $$ begin while (fairlane_core.settle_deferred() ->> 'finished')::integer > 0 loop null; end loop; end $$;
+select is_empty('select * from fairlane_core.deferred_work', 'The work comes to an end');
 select is(
   (tests.task(md5('link 2')::uuid)).error_message || '; ' || (tests.task(md5('link 3')::uuid)).error_message || '; ' || (tests.task(md5('link 2000')::uuid)).error_message,
   format(
@@ -139,7 +139,7 @@ select is(
   2000::bigint, 'A chain of 2,000 ends whole'
 );
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');
-select is_empty('select * from queue.drift()', 'And queue.drift() agrees');
+select is_empty('select * from fairlane_core.drift()', 'And fairlane_core.drift() agrees');
 
 select * from finish();
 rollback;

@@ -27,12 +27,12 @@ $$;
 -- TEST: a circle is refused by whoever closes it
 select is(pg_temp.refusal(pg_temp.insertion(:'a', :'a')), 'PT400 DEPENDENCY_CYCLE', 'A task does not wait for itself');
 select is(pg_temp.refusal(pg_temp.insertion(:'a', :'b')), 'done', 'A dependency may come later');
-select is(pg_temp.refusal(pg_temp.insertion(:'b', :'a')), 'PT400 DEPENDENCY_CYCLE', 'But not wait for its dependant');
+select is(pg_temp.refusal(pg_temp.insertion(:'b', :'a')), 'PT400 DEPENDENCY_CYCLE', 'But not wait for its dependent');
 select is(pg_temp.refusal(pg_temp.insertion(:'b', :'c')), 'done', 'It may wait for something else');
 select is(pg_temp.refusal(pg_temp.insertion(:'c', :'a')), 'PT400 DEPENDENCY_CYCLE', 'That leads back in no number of steps');
 select is(pg_temp.refusal(pg_temp.insertion(:'c', null)), 'done', 'Without a dependency it closes nothing');
 select is(
-  array[(tests.task(:'a')).standing, (tests.task(:'b')).standing, (tests.task(:'c')).standing],
+  array[(tests.task(:'a')).readiness, (tests.task(:'b')).readiness, (tests.task(:'c')).readiness],
   array['dependency_pending', 'dependency_pending', 'ready'], 'What was refused left nothing behind'
 );
 
@@ -57,10 +57,10 @@ select is(
 );
 
 -- TEST: further dependencies
-select is(pg_temp.refusal(format('select queue.depend_on(%L, array[%L, %L]::uuid[])', :'c', gen_random_uuid(), :'a')), 'PT400 DEPENDENCY_CYCLE', 'depend_on() refuses a circle');
-select is(pg_temp.refusal(format('select queue.depend_on(%1$L, array[%1$L]::uuid[])', :'c')), 'PT400 DEPENDENCY_CYCLE', 'And a task that waits for itself');
+select is(pg_temp.refusal(format('select fairlane_core.depend_on(%L, array[%L, %L]::uuid[])', :'c', gen_random_uuid(), :'a')), 'PT400 DEPENDENCY_CYCLE', 'depend_on() refuses a circle');
+select is(pg_temp.refusal(format('select fairlane_core.depend_on(%1$L, array[%1$L]::uuid[])', :'c')), 'PT400 DEPENDENCY_CYCLE', 'And a task that waits for itself');
 select is(
-  pg_temp.refusal(format('select queue.depend_on(%L, array[%L]::uuid[])', tests.create_task_in('In Progress', :'owner'), :'a')),
+  pg_temp.refusal(format('select fairlane_core.depend_on(%L, array[%L]::uuid[])', tests.create_task_in('In Progress', :'owner'), :'a')),
   'PT409 ILLEGAL_TRANSITION', 'A task that runs is given no more dependencies'
 );
 

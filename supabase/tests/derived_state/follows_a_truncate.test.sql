@@ -23,17 +23,17 @@ $$;
 
 -- TEST: what tasks go by, and what is derived from them, is not emptied under them
 select is(pg_temp.truncate(t), 'TRUNCATE_REFUSED', t || ' is not truncated under live tasks')
-from unnest(array['public.task_types', 'queue.task_dependencies', 'queue.subtasks', 'queue.orchestrations', 'queue.user_slots', 'queue.user_lines', 'queue.blocked_tasks']) as t;
+from unnest(array['public.task_types', 'fairlane_core.task_dependencies', 'fairlane_core.subtasks', 'fairlane_core.orchestrations', 'fairlane_core.user_slots', 'fairlane_core.user_queues', 'fairlane_core.blocked_tasks']) as t;
 
 -- TEST: the history may go
 select is(pg_temp.truncate('public.task_events'), 'done', 'The history may be truncated');
-select is_empty('select * from queue.drift()', 'What was counted from it is counted anew');
+select is_empty('select * from fairlane_core.drift()', 'What was counted from it is counted anew');
 
 -- TEST: the tasks may go, and what was counted goes with them
 truncate public.tasks cascade;
 select is((tests.counts() -> 'totals')::jsonb, '{"queued_only": 0, "eligible_queued": 0, "active_only": 0, "queued_plus_active": 0, "potentially_claimable": 0, "blocked_by_capacity": 0, "blocked_by_deps": 0, "blocked_by_settings": 0}', 'Nothing is counted any more');
 
-select is_empty('select * from queue.drift()', 'The counters have followed');
+select is_empty('select * from fairlane_core.drift()', 'The counters have followed');
 select tests.create_task(:'owner') from generate_series(1, 3);
 select is(cardinality(tests.claim_many(5)), 2, 'The owner may run as many as ever');
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');

@@ -1,7 +1,7 @@
 begin;
 select plan(14);
 
--- SETUP: Ana and Ben with tasks of every standing in both pools
+-- SETUP: Ana and Ben with tasks of every readiness in both pools
 select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 20) as ana \gset
 select tests.create_user(p_max_in_progress => 20) as ben \gset
@@ -37,10 +37,10 @@ select is_empty('select * from tests.drift()', 'After a type was forgotten');
 -- TEST: limits and credits of all users at once
 update public.users set credits = 0, max_in_progress = null;
 select is_empty('select * from tests.drift()', 'After everybody''s credits ran out');
-update queue.settings set default_task_limit = 1;
+update fairlane_core.settings set default_task_limit = 1;
 select is_empty('select * from tests.drift()', 'After the default limit went down');
 update public.users set credits = 10;
-update queue.settings set default_task_limit = 50;
+update fairlane_core.settings set default_task_limit = 50;
 select is_empty('select * from tests.drift()', 'After both went up');
 
 -- TEST: a project goes with its tasks

@@ -36,7 +36,7 @@ begin
       insert into public.tasks (task_type, project_id, run_type, available_at)
       select
         pg_temp.any_of('montage', 'animate', 'moving'), p.id, pg_temp.any_of('cloud', 'local'),
-        case when random() < 0.5 then queue.now() + random() * interval '1 hour' end
+        case when random() < 0.5 then fairlane_core.now() + random() * interval '1 hour' end
       from public.projects as p, generate_series(1, 3);
     when 4, 5, 6 then
       perform tests.claim('worker-' || floor(random() * 6), pg_temp.any_of('gpu', 'api'));
@@ -73,10 +73,10 @@ begin
     when 18 then
       perform tests.step_clock(random() * interval '30 minutes');
     when 19 then
-      update queue.settings set default_task_limit = floor(random() * 6)::integer;
+      update fairlane_core.settings set default_task_limit = floor(random() * 6)::integer;
   end case;
   -- What it has said of itself (20_rules/session_variables.sql) must not be taken for the next one's.
-  if concat(current_setting('queue.event', true), current_setting('queue.mode', true), current_setting('queue.noticed', true)) <> '' then
+  if concat(current_setting('fairlane_core.event', true), current_setting('fairlane_core.mode', true), current_setting('fairlane_core.noticed', true)) <> '' then
     raise exception 'Operation % has left a session variable set', p_operation;
   end if;
 exception when sqlstate 'PT400' or sqlstate 'PT404' or sqlstate 'PT409' or sqlstate 'PT403' then

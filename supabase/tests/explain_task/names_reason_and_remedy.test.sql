@@ -25,7 +25,7 @@ select tests.create_task(:'owner') as no_run_type \gset
 alter table public.tasks disable trigger tasks_before_update;
 update public.tasks set run_type = null where id = :'no_run_type';
 alter table public.tasks enable trigger tasks_before_update;
-select queue.ask_standing_again(array[:'no_run_type'::uuid]);
+select fairlane_core.recompute_readiness(array[:'no_run_type'::uuid]);
 select pg_temp.expect(:'no_run_type', 'no_run_type', 'An operator sets run_type');
 
 insert into public.task_types (name, is_active) values ('resting', false);
@@ -33,7 +33,7 @@ select tests.create_task(:'owner', 'resting') as type_inactive \gset
 select pg_temp.expect(:'type_inactive', 'type_inactive', 'Switch its type on');
 
 select tests.create_task(:'owner') as not_yet \gset
-update public.tasks set available_at = queue.now() + interval '1 hour' where id = :'not_yet';
+update public.tasks set available_at = fairlane_core.now() + interval '1 hour' where id = :'not_yet';
 select pg_temp.expect(:'not_yet', 'not_yet', 'Wait until available_at');
 
 select tests.create_task(:'owner', p_priority => 9) as parent_task \gset
@@ -49,12 +49,12 @@ select pg_temp.expect(:'no_credits', 'no_credits', 'Its owner needs credits');
 
 select tests.create_user(p_settings => tests.switched('cloud', 'false')) as offline \gset
 select tests.create_task(:'offline') as cloud_disabled \gset
-select pg_temp.expect(:'cloud_disabled', 'cloud_disabled', format('Its owner switches settings.%s on', array_to_string(queue.switch_path('cloud'), '.')));
+select pg_temp.expect(:'cloud_disabled', 'cloud_disabled', format('Its owner switches settings.%s on', array_to_string(fairlane_core.switch_path('cloud'), '.')));
 
 select tests.create_user(p_settings => tests.switched('local', 'false')) as travelling \gset
 select tests.create_task(:'travelling') as local_disabled \gset
 update public.tasks set run_type = 'local' where id = :'local_disabled';
-select pg_temp.expect(:'local_disabled', 'local_disabled', format('Its owner switches settings.%s on', array_to_string(queue.switch_path('local'), '.')));
+select pg_temp.expect(:'local_disabled', 'local_disabled', format('Its owner switches settings.%s on', array_to_string(fairlane_core.switch_path('local'), '.')));
 
 select tests.create_user(p_max_in_progress => 1) as busy \gset
 select tests.create_task_in('In Progress', :'busy');

@@ -10,13 +10,13 @@ select tests.create_user() as ana \gset
 select tests.create_user() as ben \gset
 select tests.create_task(:'ben') as of_ben \gset
 select tests.create_task(:'ana') as due \gset
-update public.tasks set available_at = queue.now() + interval '1 hour' where id = :'due';
+update public.tasks set available_at = fairlane_core.now() + interval '1 hour' where id = :'due';
 create temporary table before as
 select 'task' as kind, t.xmin::text as version, t::text as content from public.tasks as t
 union all
-select 'line', l.xmin::text, l::text from queue.user_lines as l
+select 'line', l.xmin::text, l::text from fairlane_core.user_queues as l
 union all
-select 'blocked', b.xmin::text, b::text from queue.blocked_tasks as b;
+select 'blocked', b.xmin::text, b::text from fairlane_core.blocked_tasks as b;
 
 -- TEST: due, to the microsecond
 select tests.step_clock('59 minutes 59.999999 seconds');
@@ -32,9 +32,9 @@ select is(pg_temp.explain(:'due') -> 'users_ahead', '1', 'A user who has been wa
 select set_eq(
   $$ select 'task' as kind, t.xmin::text as version, t::text as content from public.tasks as t
   union all
-  select 'line', l.xmin::text, l::text from queue.user_lines as l
+  select 'line', l.xmin::text, l::text from fairlane_core.user_queues as l
   union all
-  select 'blocked', b.xmin::text, b::text from queue.blocked_tasks as b $$,
+  select 'blocked', b.xmin::text, b::text from fairlane_core.blocked_tasks as b $$,
   'select * from before', 'explain_task() writes to nothing'
 );
 select is(tests.claim('gpu-1'), :'of_ben', 'The claim serves who was said to be ahead');
@@ -43,7 +43,7 @@ select is(tests.claim('gpu-2'), :'due', 'And then the task that has become due')
 -- TEST: a due task takes its place before younger ones
 select tests.create_task(:'ana') as fresh \gset
 select tests.create_task(:'ana', p_priority => 1) as due_soon \gset
-update public.tasks set available_at = queue.now() + interval '1 hour' where id = :'due_soon';
+update public.tasks set available_at = fairlane_core.now() + interval '1 hour' where id = :'due_soon';
 select is(pg_temp.explain(:'fresh') -> 'tasks_ahead', '0', 'A task that is not due is not ahead');
 select tests.step_clock('1 hour');
 select is(pg_temp.explain(:'fresh') -> 'tasks_ahead', '1', 'Once it is due, it is, also before a claim has released it');

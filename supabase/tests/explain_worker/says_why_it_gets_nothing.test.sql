@@ -11,7 +11,7 @@ create function pg_temp.reason(p_worker_id text, p_run_type text default null) r
 $$;
 select tests.create_user() as owner \gset
 insert into public.workers (id, status, last_heartbeat, current_model)
-values ('gpu-1', 'active', queue.now() - interval '5 seconds', 'some-model');
+values ('gpu-1', 'active', fairlane_core.now() - interval '5 seconds', 'some-model');
 insert into public.workers (id, status)
 values ('going', 'terminating'), ('gone', 'terminated'), ('broken', 'error'), ('crashed', 'crashed'), ('new', 'spawning');
 
@@ -33,7 +33,7 @@ select is(
   '{"worker_id": "gpu-1", "known": true, "status": "active", "current_model": "some-model", "pool": "gpu", "gets_work": true, "reason": null, "claimable": 1, "holds": []}',
   'The worker is shown as the fleet knows it'
 );
-select is((pg_temp.explain('gpu-1') ->> 'last_heartbeat')::timestamptz, queue.now() - interval '5 seconds', 'With its last beat');
+select is((pg_temp.explain('gpu-1') ->> 'last_heartbeat')::timestamptz, fairlane_core.now() - interval '5 seconds', 'With its last beat');
 select is(pg_temp.explain('unheard-of') -> 'gets_work', 'true', 'A worker that never announced itself gets work too');
 select is(pg_temp.explain('unheard-of') -> 'known', 'false', 'And is shown as unknown');
 
@@ -56,13 +56,13 @@ select tests.create_task(:'owner');
 select is(pg_temp.reason('gpu-1'), 'holds_all_it_may', 'A worker that holds its task gets no other');
 select is(pg_temp.explain('gpu-1') #>> '{holds,0,task_id}', :'task', 'It is told which it holds');
 select is(pg_temp.reason('gpu-1', 'api'), 'nothing_claimable', 'In the other pool it holds nothing');
-update queue.settings set gpu_tasks_per_worker = 2;
+update fairlane_core.settings set gpu_tasks_per_worker = 2;
 select is(pg_temp.reason('gpu-1'), null, 'With a higher limit it gets more');
-update queue.settings set gpu_tasks_per_worker = 1, shared_worker_ids = '{gpu-1}';
+update fairlane_core.settings set gpu_tasks_per_worker = 1, shared_worker_ids = '{gpu-1}';
 select is(pg_temp.reason('gpu-1'), null, 'An id that several workers share has no such limit');
 
 -- TEST: orchestration does not count
-update queue.settings set shared_worker_ids = '{}';
+update fairlane_core.settings set shared_worker_ids = '{}';
 update public.tasks set status = 'Complete' where id = :'task';
 select tests.create_task_in('In Progress', :'owner', 'film_orchestrator', 'gpu-1');
 select is(pg_temp.reason('gpu-1'), null, 'A worker that only orchestrates gets work');

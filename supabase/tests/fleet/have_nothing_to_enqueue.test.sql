@@ -17,7 +17,7 @@ select is(
 );
 select is(tests.status(:'reported'), 'Complete', 'In the same transaction');
 select is((tests.task(:'reported')).output_location, null, 'The text is no result');
-select is((tests.task(:'waiting')).standing, 'ready', 'What waited for it is ready');
+select is((tests.task(:'waiting')).readiness, 'ready', 'What waited for it is ready');
 select results_eq(
   format('select reason, details ->> ''report'' ~ ''vacuously'' from public.task_events where task_id = %L and to_status = ''Complete''', :'reported'),
   $$values ('it has nothing to enqueue', true)$$, 'The history says why, and keeps the words'

@@ -40,15 +40,15 @@ select is_empty('select * from tests.drift()', 'The counters are what a recount 
 -- TEST: paused, ended, put back
 select tests.finish_task(:'gpu');
 update public.tasks set status = 'Complete' where id = :'gpu';
-update queue.settings set paused_pools = '{banodoco}';
+update fairlane_core.settings set paused_pools = '{banodoco}';
 select is(tests.claim('b-1', 'banodoco'), null, 'It can be paused');
 select is(tests.counts('banodoco') -> 'blocked', '{"pool_paused": 1}', 'Which is the reason why its tasks wait');
-update queue.settings set paused_pools = '{}';
+update fairlane_core.settings set paused_pools = '{}';
 select is(tests.claim('b-1', 'banodoco'), :'render', 'And goes on: its worker may hold several');
 select tests.step_clock('8 minutes');
-select queue.rescue();
+select fairlane_core.rescue();
 select is(tests.status(:'render'), 'Queued', 'A worker that is silent as long as an api worker may be loses its task');
-select queue.sweep();
+select fairlane_core.sweep();
 select is_empty('select * from tests.drift()', 'The counters are what a recount says in the end');
 
 select * from finish();

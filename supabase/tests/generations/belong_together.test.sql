@@ -31,11 +31,11 @@ select is(
 );
 
 select is(
-  pg_temp.links(tests.create_task(:'owner', p_params => jsonb_build_object('parent_generation_id', :'parent_record', queue.place_key(), 2))),
+  pg_temp.links(tests.create_task(:'owner', p_params => jsonb_build_object('parent_generation_id', :'parent_record', fairlane_core.place_key(), 2))),
   jsonb_build_array(:'parent_record', 2, true, null), 'A part that is made once more may name its place by its index'
 );
 select is(
-  pg_temp.links(tests.create_task(:'owner', p_params => jsonb_build_object('parent_generation_id', :'parent_record', queue.place_key(), 2, 'child_order', 0))),
+  pg_temp.links(tests.create_task(:'owner', p_params => jsonb_build_object('parent_generation_id', :'parent_record', fairlane_core.place_key(), 2, 'child_order', 0))),
   jsonb_build_array(:'parent_record', 0, true, null), 'If it names both, the place counts'
 );
 

@@ -9,7 +9,7 @@ select tests.create_task(:'owner', 'film_orchestrator') as parent \gset
 create function pg_temp.child(p_user_id uuid, p_parent text, p_more jsonb default '{}') returns uuid language plpgsql as $$
 begin
   perform tests.step_clock('1 second');
-  return tests.create_task(p_user_id, 'clip', jsonb_build_object(queue.parent_key(), p_parent) || p_more);
+  return tests.create_task(p_user_id, 'clip', jsonb_build_object(fairlane_core.parent_key(), p_parent) || p_more);
 end;
 $$;
 create function pg_temp.children(p_parent uuid, p_caller jsonb default tests.service()) returns jsonb language sql as $$
@@ -49,8 +49,8 @@ select pg_temp.child(:'stranger', :'parent') \g /dev/null
 select is(pg_temp.ids(:'parent'), array[:'first', :'second'], 'Somebody else''s task is no child');
 
 -- TEST: a family that had ended before the queue kept count of families
-delete from queue.subtasks;
-delete from queue.orchestrations;
+delete from fairlane_core.subtasks;
+delete from fairlane_core.orchestrations;
 select is(pg_temp.ids(:'parent'), array[:'first', :'second'], 'A family of old is found by its params');
 
 -- TEST: bounds

@@ -25,7 +25,7 @@ select is(pg_temp.predecessor(:'child') ->> 'output_location', 'https://files/a.
 
 -- TEST: several dependencies
 select tests.create_task_in('Complete', :'owner') as second \gset
-insert into queue.task_dependencies (task_id, depends_on) values (:'child', :'second');
+insert into fairlane_core.task_dependencies (task_id, depends_on) values (:'child', :'second');
 select is(pg_temp.predecessor(:'child') ->> 'predecessor_id', :'parent', 'Of several, the first dependency is the predecessor');
 select is(jsonb_array_length(pg_temp.predecessor(:'child') -> 'predecessors'), 2, 'All of them are listed');
 select is(
@@ -34,7 +34,7 @@ select is(
 
 -- TEST: several dependencies, not all of which are done
 select tests.create_task_in('In Progress', :'owner') as third \gset
-insert into queue.task_dependencies (task_id, depends_on) values (:'child', :'third');
+insert into fairlane_core.task_dependencies (task_id, depends_on) values (:'child', :'third');
 select is(pg_temp.predecessor(:'child') -> 'output_location', 'null'::jsonb, 'Until all are Complete there is no one output');
 select is(pg_temp.predecessor(:'child') #>> '{predecessors,0,output_location}', 'https://files/a.mp4', 'What is there is told in the list');
 

@@ -3,7 +3,7 @@ select plan(10);
 
 -- SETUP
 select tests.empty_queue();
-delete from queue.unused_fields;
+delete from fairlane_core.unused_fields;
 create function pg_temp.note(p_endpoint text, p_counts jsonb) returns void language plpgsql as $$
 begin
   set local role service_role;
@@ -44,29 +44,29 @@ select tests.step_clock('7 days 1 second');
 select is(pg_temp.notices(), '[]', 'What has not come for a week is no longer told');
 select pg_temp.note('task-counts', '{"worker_pool": 1}');
 select results_eq(
-  $$ select calls from queue.unused_fields where field = 'worker_pool' $$, array[8::bigint], 'And is told again when it comes again'
+  $$ select calls from fairlane_core.unused_fields where field = 'worker_pool' $$, array[8::bigint], 'And is told again when it comes again'
 );
 select tests.step_clock('25 days');
 select pg_temp.note('health', '{"verbose": 1}');
 select results_eq(
-  $$ select endpoint, field from queue.unused_fields order by 1 $$, $$ values ('health', 'verbose'), ('task-counts', 'worker_pool') $$,
+  $$ select endpoint, field from fairlane_core.unused_fields order by 1 $$, $$ values ('health', 'verbose'), ('task-counts', 'worker_pool') $$,
   'What has not come for thirty days is forgotten'
 );
 
 -- TEST: bounds
 select pg_temp.note('create-task', (select jsonb_object_agg('field_' || n, 1) from generate_series(1, 60) as n));
-select is((select count(*) from queue.unused_fields where endpoint = 'create-task'), 50::bigint, 'One call writes fifty');
-insert into queue.unused_fields (endpoint, field, calls, first_at, last_at)
-select 'explain', 'field_' || n, 1, queue.now(), queue.now()
+select is((select count(*) from fairlane_core.unused_fields where endpoint = 'create-task'), 50::bigint, 'One call writes fifty');
+insert into fairlane_core.unused_fields (endpoint, field, calls, first_at, last_at)
+select 'explain', 'field_' || n, 1, fairlane_core.now(), fairlane_core.now()
 from generate_series(1, 448) as n;
 select pg_temp.note('explain', '{"one_more": 1, "field_1": 1}');
 select results_eq(
-  $$ select calls from queue.unused_fields where field in ('one_more', 'field_1') and endpoint = 'explain' $$, array[2::bigint],
+  $$ select calls from fairlane_core.unused_fields where field in ('one_more', 'field_1') and endpoint = 'explain' $$, array[2::bigint],
   'Beyond five hundred none is new, and those that are there go on'
 );
 select pg_temp.note('health', jsonb_build_object(repeat('x', 64), 1, 'wrong', 'many', 'negative', -1));
 select is(
-  (select count(*) from queue.unused_fields where endpoint = 'health'), 1::bigint, 'What is no name or no number is left out'
+  (select count(*) from fairlane_core.unused_fields where endpoint = 'health'), 1::bigint, 'What is no name or no number is left out'
 );
 
 select * from finish();

@@ -17,7 +17,7 @@ select is(
 );
 
 -- TEST: a former holder that still beats may only be speaking of its own start
-insert into public.workers (id, status, last_heartbeat) values ('gpu-before', 'active', queue.now());
+insert into public.workers (id, status, last_heartbeat) values ('gpu-before', 'active', fairlane_core.now());
 select tests.create_task_in('Rescued', :'owner', p_worker_id => 'gpu-before') as rescued \gset
 update public.tasks
 set status = 'In Progress', worker_id = 'gpu-now', lease_token = gen_random_uuid(), attempts = 2

@@ -14,7 +14,7 @@ begin
 end;
 $$;
 create function pg_temp.wait_of(p_task public.tasks) returns numeric language sql as $$
-  select extract(epoch from (p_task).available_at - queue.now());
+  select extract(epoch from (p_task).available_at - fairlane_core.now());
 $$;
 
 -- TEST: the wait doubles, is spread over a quarter of itself, and has a limit
@@ -29,13 +29,13 @@ select ok(
 )
 from generate_series(1, 5);
 
-update queue.settings set retry_delay = '0', max_retry_delay = '0';
-select is((pg_temp.fail_after(:'owner', 1)).standing, 'ready', 'Without a delay it is ready at once');
-update queue.settings set retry_delay = default, max_retry_delay = default;
+update fairlane_core.settings set retry_delay = '0', max_retry_delay = '0';
+select is((pg_temp.fail_after(:'owner', 1)).readiness, 'ready', 'Without a delay it is ready at once');
+update fairlane_core.settings set retry_delay = default, max_retry_delay = default;
 
 -- TEST: what a task that waits says
 select t.* from pg_temp.fail_after(:'owner', 1) as t \gset task_
-select is(:'task_standing'::text, 'not_yet', 'It stands as not_yet');
+select is(:'task_readiness'::text, 'not_yet', 'It stands as not_yet');
 select is(:'task_error_message'::text, 'provider answered 503', 'It says why');
 select matches(
   (select e.reason from public.task_events as e where e.task_id = :'task_id' order by e.id desc limit 1),

@@ -64,13 +64,13 @@ select tests.create_task(:'owner', 'dub_orchestrator') from generate_series(1, 1
 insert into public.task_types (name, category) values ('dub_orchestrator', 'processing');
 delete from public.task_types where name = 'dub_orchestrator';
 select ok(
-  not queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.standing), 'A row that came and went leaves nothing behind'
+  not fairlane_core.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.readiness), 'A row that came and went leaves nothing behind'
 )
 from public.tasks as t
 where t.task_type = 'dub_orchestrator'
 limit 1;
 select is(tests.claimable(), 1, 'Counts say what claims give out meanwhile: one place');
-select queue.settle_deferred(1000) from generate_series(1, 3);
+select fairlane_core.settle_deferred(1000) from generate_series(1, 3);
 select is_empty('select * from tests.drift()', 'And in the end all is as it was');
 
 select * from finish();

@@ -15,9 +15,9 @@ select tests.create_child(:'film', 'part', 2, :'second') as third \gset
 select tests.finish_task(:'second');
 select tests.finish_task(:'third');
 select is(tests.status(:'film'), 'In Progress', 'Nor by its parts, before the whole is there');
-select is(queue.needs_no_worker(tests.task(:'film')), false, 'Until then it needs its worker');
+select is(fairlane_core.is_waiting_for_children(tests.task(:'film')), false, 'Until then it needs its worker');
 select tests.create_child(:'film', 'final', null, :'third') as whole \gset
-select is(queue.needs_no_worker(tests.task(:'film')), true, 'Then no more');
+select is(fairlane_core.is_waiting_for_children(tests.task(:'film')), true, 'Then no more');
 select is(tests.status(:'film'), 'In Progress', 'The whole is still to come');
 select tests.finish_task(:'whole');
 select is(tests.status(:'film'), 'Complete', 'It is Complete with its last child, without any report');
@@ -36,7 +36,7 @@ select is((tests.task(:'whole')).output_location, 'https://files/' || :'whole', 
 -- TEST: joins: n clips are n - 1 joins
 select tests.create_orchestrator(:'owner', 4, 'montage_orchestrator') as joins \gset
 select tests.create_child(:'joins', 'merge', n) from generate_series(0, 1) as n;
-select tests.finish_task(t.id) from public.tasks as t where t.params ->> queue.parent_key() = :'joins';
+select tests.finish_task(t.id) from public.tasks as t where t.params ->> fairlane_core.parent_key() = :'joins';
 select is(tests.status(:'joins'), 'In Progress', 'Two joins of four clips are not all');
 select tests.create_child(:'joins', 'merge', 2) as last_join \gset
 select tests.finish_task(:'last_join');
@@ -58,21 +58,21 @@ select is((tests.task(:'quiet')).output_location, 'https://files/' || :'tenth', 
 select tests.create_orchestrator(:'owner') as again \gset
 select tests.create_child(:'again', 'part', 0) as only_child \gset
 select tests.report_enqueued(:'again');
-select is(queue.needs_no_worker(tests.task(:'again')), true, 'A report makes the worker dispensable');
+select is(fairlane_core.is_waiting_for_children(tests.task(:'again')), true, 'A report makes the worker dispensable');
 update public.tasks set status = 'Queued' where id = :'again';
 select tests.start(:'again');
-select is(queue.needs_no_worker(tests.task(:'again')), false, 'A new start asks for a new report');
+select is(fairlane_core.is_waiting_for_children(tests.task(:'again')), false, 'A new start asks for a new report');
 select tests.finish_task(:'only_child');
 select is(tests.status(:'again'), 'In Progress', 'Until then it is not judged');
 select tests.report_enqueued(:'again');
 select is(tests.status(:'again'), 'Complete', 'Then it is');
 
 -- TEST: one that was put back is not started for nothing
-select tests.create_orchestrator(:'owner', 2, 'montage_orchestrator') as put_back \gset
-select tests.create_child(:'put_back', 'merge', 0) as join_child \gset
-update public.tasks set status = 'Queued' where id = :'put_back';
+select tests.create_orchestrator(:'owner', 2, 'montage_orchestrator') as requeue_lost \gset
+select tests.create_child(:'requeue_lost', 'merge', 0) as join_child \gset
+update public.tasks set status = 'Queued' where id = :'requeue_lost';
 select tests.finish_task(:'join_child');
-select is(tests.status(:'put_back'), 'Complete', 'An orchestrator that waits for a worker is Complete with its last child');
+select is(tests.status(:'requeue_lost'), 'Complete', 'An orchestrator that waits for a worker is Complete with its last child');
 
 -- TEST: parents of somebody else are no parents
 select tests.create_user() as stranger \gset
@@ -83,12 +83,12 @@ select tests.create_child(:'theirs', 'merge', 0) as own_child \gset
 select tests.finish_task(tests.create_task(:'stranger', tests.type_of('merge'), tests.child_params(:'theirs', 'merge', 9)));
 select tests.fail_child(tests.create_task(:'stranger', tests.type_of('merge'), tests.child_params(:'theirs', 'merge', 8)));
 select is(
-  (select row(o.open_count, o.complete_count, o.failed_count, o.merge_count)::text from queue.orchestrations as o where o.orchestrator_id = :'theirs'),
+  (select row(o.open_count, o.complete_count, o.failed_count, o.merge_count)::text from fairlane_core.orchestrations as o where o.orchestrator_id = :'theirs'),
   '(1,0,0,1)', 'Nor is it counted'
 );
 select tests.finish_task(:'own_child');
 select is((tests.task(:'theirs')).output_location, 'https://files/' || :'own_child', 'Nor shown');
-select is_empty('select * from queue.drift()', 'Nothing has drifted');
+select is_empty('select * from fairlane_core.drift()', 'Nothing has drifted');
 
 select * from finish();
 rollback;

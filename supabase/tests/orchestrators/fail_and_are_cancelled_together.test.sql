@@ -99,8 +99,8 @@ select tests.create_orchestrator(:'owner', 2, 'montage_orchestrator') as awaited
 select tests.create_child(:'awaited', 'merge', 0) as awaited_child \gset
 select tests.create_task(:'owner', p_dependant_on => :'awaited') as waiter \gset
 select tests.finish_task(:'awaited_child');
-select is((tests.task(:'waiter')).standing, 'ready', 'A task that waits for an orchestrator is ready when it is Complete');
-select is_empty('select * from queue.drift()', 'Nothing has drifted');
+select is((tests.task(:'waiter')).readiness, 'ready', 'A task that waits for an orchestrator is ready when it is Complete');
+select is_empty('select * from fairlane_core.drift()', 'Nothing has drifted');
 select is_empty('select * from tests.drift()', 'And the counters are what a recount says');
 
 select * from finish();

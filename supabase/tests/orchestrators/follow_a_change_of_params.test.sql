@@ -7,7 +7,7 @@ select tests.create_user(p_max_in_progress => 50) as owner \gset
 select tests.create_user() as stranger \gset
 create function pg_temp.family(p_orchestrator_id uuid) returns text language sql as $$
   select format('%s open, %s complete, %s parts', o.open_count, o.complete_count, o.part_count)
-  from queue.orchestrations as o where o.orchestrator_id = p_orchestrator_id;
+  from fairlane_core.orchestrations as o where o.orchestrator_id = p_orchestrator_id;
 $$;
 -- As deployed clients change a row: with the service key, directly.
 create function pg_temp.patch(p_task_id uuid, p_params jsonb) returns void language plpgsql as $$
@@ -18,13 +18,13 @@ begin
 end;
 $$;
 create function pg_temp.named(p_parent text, p_index integer default 0) returns jsonb language sql as $$
-  select jsonb_build_object(queue.parent_key(), p_parent, queue.place_key(), p_index);
+  select jsonb_build_object(fairlane_core.parent_key(), p_parent, fairlane_core.place_key(), p_index);
 $$;
 select tests.create_orchestrator(:'owner') as one \gset
 select tests.create_orchestrator(:'owner') as two \gset
 select tests.create_child(:'one', 'part', n) from generate_series(0, 1) as n;
-select t.id as moved from public.tasks as t where t.params ->> queue.parent_key() = :'one' and t.params ->> queue.place_key() = '0' \gset
-select t.id as stays from public.tasks as t where t.params ->> queue.parent_key() = :'one' and t.params ->> queue.place_key() = '1' \gset
+select t.id as moved from public.tasks as t where t.params ->> fairlane_core.parent_key() = :'one' and t.params ->> fairlane_core.place_key() = '0' \gset
+select t.id as stays from public.tasks as t where t.params ->> fairlane_core.parent_key() = :'one' and t.params ->> fairlane_core.place_key() = '1' \gset
 select tests.create_task(:'owner', tests.type_of('part')) as alone \gset
 
 -- TEST: changed, added, taken away
@@ -33,13 +33,13 @@ select is(pg_temp.family(:'one'), '1 open, 0 complete, 1 parts', 'A child that n
 select is(pg_temp.family(:'two'), '1 open, 0 complete, 1 parts', 'And joins the other one');
 select pg_temp.patch(:'alone', pg_temp.named(:'two', 1));
 select is(pg_temp.family(:'two'), '2 open, 0 complete, 2 parts', 'A task that names one joins it');
-select is_empty('select * from queue.drift()', 'Nothing has drifted');
+select is_empty('select * from fairlane_core.drift()', 'Nothing has drifted');
 select pg_temp.patch(:'alone', pg_temp.named(:'two', 7));
-select results_eq(format('select part_index from queue.subtasks where task_id = %L', :'alone'), array[7], 'It may be another part');
+select results_eq(format('select part_index from fairlane_core.subtasks where task_id = %L', :'alone'), array[7], 'It may be another part');
 select pg_temp.patch(:'alone', tests.child_params('run_7'));
 select is(pg_temp.family(:'two'), '1 open, 0 complete, 1 parts', 'One that names none any more leaves');
-select is_empty(format('select from queue.subtasks where task_id = %L', :'alone'), 'And is nobody''s child');
-select is_empty('select * from queue.drift()', 'Nothing has drifted');
+select is_empty(format('select from fairlane_core.subtasks where task_id = %L', :'alone'), 'And is nobody''s child');
+select is_empty('select * from fairlane_core.drift()', 'Nothing has drifted');
 select is_empty('select * from tests.drift()', 'A recount by other means agrees');
 
 -- TEST: the families end as they are now
@@ -81,12 +81,12 @@ select is(tests.status(:'late'), 'Cancelled', 'Who joins a cancelled family goes
 -- TEST: what a task is a part of is asked of its type, too; strangers are no family
 select tests.create_child(:'four', 'part', 5) as retyped \gset
 update public.tasks set task_type = tests.type_of('final') where id = :'retyped';
-select results_eq(format('select final_rank::integer from queue.subtasks where task_id = %L', :'retyped'), array[3], 'Another type is another part');
-select is_empty('select * from queue.drift()', 'Nothing has drifted');
+select results_eq(format('select final_rank::integer from fairlane_core.subtasks where task_id = %L', :'retyped'), array[3], 'Another type is another part');
+select is_empty('select * from fairlane_core.drift()', 'Nothing has drifted');
 select tests.create_task(:'stranger', tests.type_of('part')) as of_stranger \gset
 select pg_temp.patch(:'of_stranger', pg_temp.named(:'four', 9));
 select is(pg_temp.family(:'four'), '2 open, 1 complete, 2 parts', 'A stranger''s task is counted nowhere');
-select is_empty('select * from queue.drift()', 'Nothing has drifted');
+select is_empty('select * from fairlane_core.drift()', 'Nothing has drifted');
 
 -- TEST: what a task waits for, changed by the owner of the database; the Data API is refused
 select tests.create_task(:'owner') as first \gset
@@ -99,11 +99,11 @@ select throws_ok(
 reset role;
 update public.tasks set dependant_on = :'third' where id = :'second';
 select tests.finish_task(:'first');
-select is((tests.task(:'second')).standing, 'dependency_pending', 'It waits for what it names now');
+select is((tests.task(:'second')).readiness, 'dependency_pending', 'It waits for what it names now');
 select throws_ok(format('update public.tasks set dependant_on = %L where id = %L', :'second', :'third'), 'PT400', null, 'A circle is refused');
 update public.tasks set dependant_on = null where id = :'second';
-select is((tests.task(:'second')).standing, 'ready', 'One that waits for nothing is ready');
-select is_empty(format('select from queue.task_dependencies where task_id = %L', :'second'), 'And nothing says otherwise');
+select is((tests.task(:'second')).readiness, 'ready', 'One that waits for nothing is ready');
+select is_empty(format('select from fairlane_core.task_dependencies where task_id = %L', :'second'), 'And nothing says otherwise');
 
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');
 

@@ -9,9 +9,9 @@ select tests.create_user(p_max_in_progress => 50) as owner \gset
 select tests.create_orchestrator(:'owner') as reported \gset
 select tests.create_child(:'reported', 'part', n) from generate_series(0, 2) as n;
 select tests.report_enqueued(:'reported');
-delete from public.tasks where params ->> queue.parent_key() = :'reported' and params ->> queue.place_key() <> '0';
+delete from public.tasks where params ->> fairlane_core.parent_key() = :'reported' and params ->> fairlane_core.place_key() <> '0';
 select is(tests.status(:'reported'), 'In Progress', 'While a child is left, the orchestrator waits for it');
-delete from public.tasks where params ->> queue.parent_key() = :'reported';
+delete from public.tasks where params ->> fairlane_core.parent_key() = :'reported';
 select is(tests.status(:'reported'), 'Cancelled', 'It is cancelled with the last of them');
 select is((tests.task(:'reported')).error_message, 'all children were deleted', 'It says why');
 
@@ -72,22 +72,22 @@ select tests.report_enqueued(:'elsewhere');
 update public.tasks set project_id = tests.create_project(:'owner') where id = :'moved';
 delete from public.projects where id = (tests.task(:'moved')).project_id;
 select is(tests.status(:'elsewhere'), 'Cancelled', 'Children that go with their project count as deleted');
-update queue.settings set finished_task_retention = '1 day';
+update fairlane_core.settings set finished_task_retention = '1 day';
 select tests.create_orchestrator(:'owner', 2) as living \gset
 select tests.create_child(:'living', 'part', 0) as finished \gset
 select tests.finish_task(:'finished');
 select tests.step_clock('3 days');
-select queue.purge();
+select fairlane_core.purge();
 select is(tests.status(:'finished'), 'Complete', 'The purge keeps the children of one that runs');
 select is(tests.status(:'living'), 'In Progress', 'Which goes on');
 
 -- TEST: an orchestrator that comes after its children counts them
 select gen_random_uuid() as awaited \gset
-select tests.create_task(:'owner', p_params => jsonb_build_object(queue.parent_key(), :'awaited'::text)) as early_bird \gset
+select tests.create_task(:'owner', p_params => jsonb_build_object(fairlane_core.parent_key(), :'awaited'::text)) as early_bird \gset
 insert into public.tasks (id, task_type, project_id)
 values (:'awaited', 'film_orchestrator', (tests.task(:'early_bird')).project_id);
 select results_eq(
-  format('select open_count from queue.orchestrations where orchestrator_id = %L', :'awaited'), array[1],
+  format('select open_count from fairlane_core.orchestrations where orchestrator_id = %L', :'awaited'), array[1],
   'A family whose orchestrator comes last is counted'
 );
 select tests.start(:'awaited');

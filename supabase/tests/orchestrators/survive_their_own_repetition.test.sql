@@ -18,15 +18,15 @@ select is((tests.task(:'first_again')).output_location, 'https://files/' || :'fi
 select is((tests.task(:'first_again')).thumbnail_url, 'https://thumbs/' || :'first', 'And its thumbnail');
 select is((tests.task(:'first_again')).generation_created, false, 'It has no result record');
 select is((select count(*) from public.generations), 1::bigint, 'There is one for both');
-select is(queue.repair_generations(10, false, null) ->> 'missing', '0', 'And nothing to repair');
+select is(fairlane_core.repair_generations(10, false, null) ->> 'missing', '0', 'And nothing to repair');
 select is(tests.status(:'first'), 'Complete', 'The first one is as it was');
 
 select tests.create_child(:'film', 'part', 1, :'first_again') as second_again \gset
 select is(tests.status(:'second'), 'Cancelled', 'A part that is not done is cancelled');
 select is((tests.task(:'second')).error_message, 'replaced by ' || :'second_again', 'And says for whom');
-select is((tests.task(:'second_again')).standing, 'ready', 'The new one is ready');
+select is((tests.task(:'second_again')).readiness, 'ready', 'The new one is ready');
 select is((tests.task(:'whole')).dependant_on, :'second_again'::uuid, 'Whoever waited for the old one waits for the new one');
-select is((tests.task(:'whole')).standing, 'dependency_pending', 'And is not lost');
+select is((tests.task(:'whole')).readiness, 'dependency_pending', 'And is not lost');
 select is(tests.status(:'film'), 'In Progress', 'The orchestrator does not mind');
 
 select tests.create_child(:'film', 'final', null, :'second_again') as whole_again \gset
@@ -62,7 +62,7 @@ select tests.create_child(:'other', 'process') as plain_one \gset
 select tests.create_child(:'other', 'process') as plain_two \gset
 select tests.create_child(:'other', 'part', 0, :'part_zero') as successor \gset
 select is(
-  (select count(*) from public.tasks as t where t.params ->> queue.parent_key() = :'other' and t.status = 'Queued'), 5::bigint,
+  (select count(*) from public.tasks as t where t.params ->> fairlane_core.parent_key() = :'other' and t.status = 'Queued'), 5::bigint,
   'Another type, no index, or a task that waits for the first one: all of them go on'
 );
 
@@ -82,18 +82,18 @@ select tests.finish_task(:'original');
 select tests.create_child(:'tidy', 'part', 0) as copy \gset
 select tests.create_task(:'owner', p_dependant_on => :'copy') as waits_for_copy \gset
 select tests.create_task(:'owner', p_dependant_on => :'next_one') as waiter \gset
-select queue.depend_on(:'waiter', array[:'copy'::uuid]);
+select fairlane_core.depend_on(:'waiter', array[:'copy'::uuid]);
 delete from public.tasks where id = :'copy';
 select is(tests.status(:'original'), 'Complete', 'Deleting a copy changes nothing');
-select is((tests.task(:'waits_for_copy')).standing, 'ready', 'What waited for it has what it waited for');
-select is((tests.task(:'waiter')).standing, 'dependency_pending', 'Or waits for the rest');
+select is((tests.task(:'waits_for_copy')).readiness, 'ready', 'What waited for it has what it waited for');
+select is((tests.task(:'waiter')).readiness, 'dependency_pending', 'Or waits for the rest');
 select tests.finish_task(:'next_one');
 select tests.create_child(:'tidy', 'part', 0) as copy \gset
 delete from public.tasks where id = :'original';
 select tests.finish_task(tests.create_child(:'tidy', 'final'));
 select is(tests.status(:'tidy'), 'Complete', 'Deleting the original leaves the copy in its place');
 
-select is_empty('select * from queue.drift()', 'Nothing has drifted');
+select is_empty('select * from fairlane_core.drift()', 'Nothing has drifted');
 select is_empty('select * from tests.drift()', 'And the counters are what a recount says');
 
 select * from finish();

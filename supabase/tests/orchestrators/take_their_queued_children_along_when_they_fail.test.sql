@@ -64,8 +64,8 @@ update public.workers set status = 'terminated' where id = 'gpu-' || (:'ids'::uu
 select is(pg_temp.statuses(:'ids'), 'Failed, Failed, In Progress, Failed', 'The end of the worker in the last start');
 
 select pg_temp.family() as ids \gset
-update public.tasks set max_attempts = 1, claimed_at = queue.now() - interval '3 hours', timeout = '1 hour' where id = (:'ids'::uuid[])[2];
-select queue.rescue();
+update public.tasks set max_attempts = 1, claimed_at = fairlane_core.now() - interval '3 hours', timeout = '1 hour' where id = (:'ids'::uuid[])[2];
+select fairlane_core.rescue();
 select is(tests.status((:'ids'::uuid[])[2]), 'Failed', 'The rescue fails what was started as often as it may be');
 select is(tests.status((:'ids'::uuid[])[4]), 'Failed', 'And its sibling with it');
 select ok(pg_temp.names(:'ids', (:'ids'::uuid[])[2]), 'Which names it');
@@ -90,7 +90,7 @@ select pg_temp.family() as ids \gset
 delete from public.tasks where id = (:'ids'::uuid[])[2];
 select is(pg_temp.statuses((:'ids'::uuid[])[3:4]), 'In Progress, Queued', 'Nor does a deleted one');
 select pg_temp.family() as ids \gset
-update public.tasks set created_at = queue.now() - interval '8 days' where id = (:'ids'::uuid[])[4];
+update public.tasks set created_at = fairlane_core.now() - interval '8 days' where id = (:'ids'::uuid[])[4];
 update public.tasks set status = 'Cancelled' where id = (:'ids'::uuid[])[1];
 select is(pg_temp.statuses(:'ids'), 'Cancelled, Cancelled, Cancelled, Cancelled', 'A cancelled orchestrator cancels all of them, as ever');
 select tests.create_orchestrator(:'owner') as early \gset
@@ -103,16 +103,16 @@ select is(tests.status(:'early_sibling'), 'Failed', 'But once it has');
 
 -- TEST: who is not of the family, and what hangs on a child
 select pg_temp.family() as ids \gset
-select tests.create_task(:'stranger', p_params => jsonb_build_object(queue.parent_key(), (:'ids'::uuid[])[1])) as strangers \gset
+select tests.create_task(:'stranger', p_params => jsonb_build_object(fairlane_core.parent_key(), (:'ids'::uuid[])[1])) as strangers \gset
 select tests.create_task(:'owner', p_dependant_on => (:'ids'::uuid[])[4]) as outside \gset
 select tests.create_task(:'owner', p_dependant_on => :'outside') as further \gset
 select tests.create_task(:'stranger', p_dependant_on => (:'ids'::uuid[])[4]) as not_theirs \gset
 select tests.fail_child((:'ids'::uuid[])[2], 'broken');
-select is((tests.task(:'outside')).standing, 'dependency_pending', 'What waits for a child from outside is not handed out');
-select queue.settle_deferred();
+select is((tests.task(:'outside')).readiness, 'dependency_pending', 'What waits for a child from outside is not handed out');
+select fairlane_core.settle_deferred();
 select is(tests.status(:'outside') || tests.status(:'further'), 'FailedFailed', 'It fails in its turn, and what waits for that');
 select is(tests.status(:'strangers') || tests.status(:'not_theirs'), 'QueuedQueued', 'What others enqueue under these names stays as it is');
-select is((select count(*)::integer from queue.deferred_work), 0, 'Nothing is left to do');
+select is((select count(*)::integer from fairlane_core.deferred_work), 0, 'Nothing is left to do');
 
 -- TEST: families of families
 select pg_temp.family() as ids \gset
@@ -144,8 +144,8 @@ select pg_temp.family() as ids \gset
 select tests.fail_child((:'ids'::uuid[])[2], 'broken');
 select tests.finish_task((:'ids'::uuid[])[3]);
 select public.requeue_tasks(array[(:'ids'::uuid[])[1], (:'ids'::uuid[])[2], (:'ids'::uuid[])[4]]);
-select queue.mend_orchestrations();
-select queue.settle_deferred();
+select fairlane_core.repair_orchestrations();
+select fairlane_core.settle_deferred();
 select is(pg_temp.statuses(:'ids'), 'Queued, Queued, Complete, Queued', 'All of it waits again');
 select tests.finish_task((:'ids'::uuid[])[2]);
 select tests.finish_task((:'ids'::uuid[])[4]);
@@ -157,9 +157,9 @@ select tests.fail_child((:'ids'::uuid[])[2], 'broken');
 select tests.create_task(:'owner') as runs \gset
 select tests.start(:'runs');
 select tests.create_task(:'owner') as waits \gset
-update public.tasks set params = jsonb_build_object(queue.parent_key(), (:'ids'::uuid[])[1]) where id in (:'runs', :'waits');
+update public.tasks set params = jsonb_build_object(fairlane_core.parent_key(), (:'ids'::uuid[])[1]) where id in (:'runs', :'waits');
 select is(tests.status(:'runs') || ', ' || tests.status(:'waits'), 'In Progress, Failed', 'Fails while it waits, not while it runs');
-select is((select count(*)::integer from queue.drift()) + (select count(*)::integer from tests.drift()), 0, 'Nothing has drifted');
+select is((select count(*)::integer from fairlane_core.drift()) + (select count(*)::integer from tests.drift()), 0, 'Nothing has drifted');
 
 select * from finish();
 rollback;

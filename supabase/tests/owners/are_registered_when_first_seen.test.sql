@@ -3,7 +3,7 @@ select plan(19);
 
 -- SETUP: owners are bare uuids, as guests have them
 select tests.empty_queue();
-update queue.settings set registers_owners = true, requires_credits = false;
+update fairlane_core.settings set registers_owners = true, requires_credits = false;
 select gen_random_uuid() as stranger \gset
 select gen_random_uuid() as visitor \gset
 select gen_random_uuid() as collector \gset
@@ -20,7 +20,7 @@ select pg_temp.create_task(tests.service(), jsonb_build_object('user_id', :'stra
 select is(pg_temp.owner_of(:'reply'), :'stranger'::uuid, 'It is the one whom it names');
 select is((:'reply'::jsonb ->> 'project_id'), null, 'No project is needed');
 select is((select count(*) from public.users as u where u.id = :'stranger'), 1::bigint, 'The owner has a row');
-select is((select t.standing from public.tasks as t where t.user_id = :'stranger'), 'ready', 'The task is ready');
+select is((select t.readiness from public.tasks as t where t.user_id = :'stranger'), 'ready', 'The task is ready');
 select is(
   tests.claim('worker'), (:'reply'::jsonb ->> 'task_id')::uuid, 'A worker of the cloud gets it: credits are not asked for'
 );
@@ -29,7 +29,7 @@ select is(
 select count(pg_temp.create_task(tests.service(), jsonb_build_object('user_id', :'stranger'))) from generate_series(1, 9);
 select is(
   (select count(tests.claim('worker-' || n)) from generate_series(1, 12) as n),
-  (select s.default_task_limit - 1 from queue.settings as s)::bigint, 'Nobody holds more than the default limit'
+  (select s.default_task_limit - 1 from fairlane_core.settings as s)::bigint, 'Nobody holds more than the default limit'
 );
 
 -- TEST: a signed-in user
@@ -52,7 +52,7 @@ insert into public.tasks (task_type) values ('some_task');
 select is((select count(*) from public.tasks), 1::bigint, 'A task that is inserted without a project is seen by its user');
 select tests.clear_authentication();
 select is(
-  (select array_agg(t.standing) from public.tasks as t where t.user_id = :'newcomer'), array['ready'], 'It is the user''s, and ready'
+  (select array_agg(t.readiness) from public.tasks as t where t.user_id = :'newcomer'), array['ready'], 'It is the user''s, and ready'
 );
 select tests.authenticate_as(:'collector'::uuid);
 insert into public.projects (user_id, name) values (:'collector', 'First');
@@ -71,16 +71,16 @@ select is(
 );
 
 -- TEST: the switches
-update queue.settings set requires_credits = true;
+update fairlane_core.settings set requires_credits = true;
 select is(
-  (select s.cloud_reason from queue.user_slots as s where s.user_id = :'collector'), 'no_credits', 'Where credits are asked for, nobody has any'
+  (select s.cloud_reason from fairlane_core.user_slots as s where s.user_id = :'collector'), 'no_credits', 'Where credits are asked for, nobody has any'
 );
-update queue.settings set registers_owners = false;
+update fairlane_core.settings set registers_owners = false;
 select is(
   pg_temp.create_task(tests.service(), jsonb_build_object('user_id', gen_random_uuid())), '400 PROJECT_REQUIRED',
   'Where the app keeps the owners, a task needs a project'
 );
-select is_empty('select * from queue.drift()', 'All counters are right');
+select is_empty('select * from fairlane_core.drift()', 'All counters are right');
 
 select * from finish();
 rollback;

@@ -19,80 +19,80 @@ create function pg_temp.reconcile() returns integer language plpgsql as $$
 declare v_mended integer;
 begin
   set local role service_role;
-  v_mended := queue.reconcile();
+  v_mended := fairlane_core.reconcile();
   reset role;
   return v_mended;
 end;
 $$;
-create temporary table before as select l.* from queue.user_lines as l;
+create temporary table before as select l.* from fairlane_core.user_queues as l;
 
 -- TEST: nothing to mend
 select is(pg_temp.reconcile(), 0, 'reconcile() finds nothing to mend');
-select set_eq('select * from queue.user_lines', 'select * from before', 'And leaves the lines as they are');
+select set_eq('select * from fairlane_core.user_queues', 'select * from before', 'And leaves the lines as they are');
 
 -- TEST: every counter of one user
-select l.turn_at as turn_of_ana from queue.user_lines as l where l.user_id = :'ana' and l.pool = 'gpu' \gset
+select l.last_served_at as turn_of_ana from fairlane_core.user_queues as l where l.user_id = :'ana' and l.pool = 'gpu' \gset
 select tests.step_clock('1 minute');
-update queue.user_lines
+update fairlane_core.user_queues
 set ready_cloud = 7, ready_cloud_orchestration = 7, ready_local = 7, ready_local_orchestration = 7,
   active_cloud = 7, active_cloud_orchestration = 7, active_local = 7, active_local_orchestration = 7, running = 7, is_open = false
 where user_id = :'ana';
 select is(pg_temp.reconcile(), 1, 'reconcile() says how many users it mended');
-select is_empty('select * from queue.drift()', 'drift() finds nothing afterwards');
+select is_empty('select * from fairlane_core.drift()', 'drift() finds nothing afterwards');
 select is(
-  (select l.turn_at from queue.user_lines as l where l.user_id = :'ana' and l.pool = 'gpu'), :'turn_of_ana'::timestamptz,
+  (select l.last_served_at from fairlane_core.user_queues as l where l.user_id = :'ana' and l.pool = 'gpu'), :'turn_of_ana'::timestamptz,
   'The user keeps the place in turn'
 );
 select is_empty('select * from tests.drift()', 'Nor does a recount by other means');
 select is(pg_temp.reconcile(), 0, 'A second reconcile() has nothing left');
 
 -- TEST: what runs; a user who seems to run too much would never be served again
-update queue.user_slots set running = 99 where user_id in (:'ana', :'ben');
-update queue.user_lines set running = 99, is_open = false where user_id in (:'ana', :'ben');
+update fairlane_core.user_slots set running = 99 where user_id in (:'ana', :'ben');
+update fairlane_core.user_queues set running = 99, is_open = false where user_id in (:'ana', :'ben');
 select is(tests.claim('gpu-x'), null, 'With slots that seem taken nobody is served');
 select is(pg_temp.reconcile(), 2, 'reconcile() mends both users');
 select is_empty('select * from tests.drift()', 'And nothing is left');
 select isnt(tests.claim('gpu-x'), null, 'And they are served again');
 
 -- TEST: a line is open when its user may run what stands in it
-update queue.user_lines set is_open = not is_open where ready_cloud > 0;
+update fairlane_core.user_queues set is_open = not is_open where ready_cloud > 0;
 select cmp_ok(pg_temp.reconcile(), '>', 0, 'reconcile() mends lines that stood open or closed by mistake');
 select is_empty(
-  $$ select l.* from queue.user_lines as l join tests.recounted_slots() as s using (user_id)
+  $$ select l.* from fairlane_core.user_queues as l join tests.recounted_slots() as s using (user_id)
     where l.is_open <> (s.has_credits and s.cloud_on and s.running < s.task_limit and l.ready_cloud + l.ready_cloud_orchestration > 0) $$,
   'Each line is open exactly when its user may run something in it'
 );
 
 -- TEST: lines that are gone
-delete from queue.user_lines where user_id = :'ben';
+delete from fairlane_core.user_queues where user_id = :'ben';
 select is(pg_temp.reconcile(), 1, 'reconcile() makes lines that are gone anew');
 select is_empty('select * from tests.drift()', 'And they are right');
 
 -- TEST: what is blocked, also of no owner
-update queue.blocked_tasks set task_count = task_count + 3;
-insert into queue.blocked_tasks (user_id, pool, reason, is_cloud, task_count) values (:'cleo', 'gpu', 'stale', true, 2);
+update fairlane_core.blocked_tasks set task_count = task_count + 3;
+insert into fairlane_core.blocked_tasks (user_id, pool, reason, is_cloud, task_count) values (:'cleo', 'gpu', 'stale', true, 2);
 select is(pg_temp.reconcile(), 3, 'reconcile() counts what is blocked again: of Ana, of Cleo, of nobody');
 select is_empty('select * from tests.drift()', 'And it is right');
 
 -- TEST: what a deleted user has left behind
 delete from public.users where id = :'cleo';
-insert into queue.blocked_tasks (user_id, pool, reason, is_cloud, task_count) values (:'cleo', 'gpu', 'stale', true, 2);
+insert into fairlane_core.blocked_tasks (user_id, pool, reason, is_cloud, task_count) values (:'cleo', 'gpu', 'stale', true, 2);
 select is(pg_temp.reconcile(), 1, 'reconcile() clears what is left of a user who is gone');
 select is_empty('select * from tests.drift()', 'And nothing of it is left');
 
 -- TEST: the copy of what the user may
-update queue.user_slots set has_credits = false, task_limit = 1, cloud_on = false, local_on = false where user_id = :'ben';
+update fairlane_core.user_slots set has_credits = false, task_limit = 1, cloud_on = false, local_on = false where user_id = :'ben';
 select is(pg_temp.reconcile(), 1, 'reconcile() reads again what a user may');
 select is_empty('select * from tests.drift()', 'And the slots are as the user row says');
 
 -- TEST: slots that are gone
-delete from queue.user_slots where user_id = :'ben';
+delete from fairlane_core.user_slots where user_id = :'ben';
 select is(pg_temp.reconcile(), 1, 'reconcile() makes slots that are gone anew');
 select is_empty('select * from tests.drift()', 'And they are right');
 
 -- TEST: for the operator only
 select tests.authenticate_as(:'ana');
-select throws_ok('select queue.reconcile()', '42501', null, 'reconcile() is not for signed-in users');
+select throws_ok('select fairlane_core.reconcile()', '42501', null, 'reconcile() is not for signed-in users');
 
 select * from finish();
 rollback;

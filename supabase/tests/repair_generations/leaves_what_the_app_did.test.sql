@@ -25,7 +25,7 @@ select bag_eq(
   array[:'deleted', :'moved'], 'Both are listed'
 );
 select is(
-  (select count(*) from public.task_events as e where e.actor = 'queue.repair_generations'), 1::bigint, 'The history tells of one'
+  (select count(*) from public.task_events as e where e.actor = 'fairlane_core.repair_generations'), 1::bigint, 'The history tells of one'
 );
 
 -- TEST: the operator names some

@@ -28,7 +28,7 @@ $$;
 select pg_temp.dead(:'owner') as task \gset
 select pg_temp.requeue(format('array[%L]::uuid[], p_reason => ''driver fixed''', :'task')) as reply \gset
 select is((:'reply'::jsonb ->> 'requeued')::integer, 1, 'It is put back');
-select is((tests.task(:'task')).standing, 'ready', 'And ready');
+select is((tests.task(:'task')).readiness, 'ready', 'And ready');
 select is((tests.task(:'task')).attempts, 3, 'Its starts stay counted');
 select is((tests.task(:'task')).max_attempts, 6, 'It gets as many more');
 select is((tests.task(:'task')).error_message, 'boom', 'It still says why it failed');
@@ -83,8 +83,8 @@ select tests.create_task(:'owner', p_dependant_on => :'first') as second \gset
 select public.update_task_status(tests.service(), :'first', 'Failed', 'boom');
 select public.update_task_status(tests.service(), :'second', 'Failed', 'boom');
 select pg_temp.requeue(format('array[%L, %L]::uuid[]', :'second', :'first'));
-select is((tests.task(:'first')).standing, 'ready', 'What others wait for is ready');
-select is((tests.task(:'second')).standing, 'dependency_pending', 'What waits for it waits again');
+select is((tests.task(:'first')).readiness, 'ready', 'What others wait for is ready');
+select is((tests.task(:'second')).readiness, 'dependency_pending', 'What waits for it waits again');
 
 -- TEST: nothing is put back by mistake
 select is(

@@ -10,7 +10,7 @@ begin
   perform tests.step_clock(p_by);
   perform tests.beat('gpu-1');
   perform tests.beat('gpu-2');
-  perform queue.rescue();
+  perform fairlane_core.rescue();
 end;
 $$;
 create function pg_temp.orchestrate(p_owner uuid, p_worker text) returns uuid language plpgsql as $$

@@ -5,8 +5,8 @@ select plan(11);
 select tests.empty_queue();
 select tests.step_clock('1 hour');
 select tests.create_user(p_max_in_progress => 1) as owner \gset
-update queue.job_runs set period = '1 minute', ran_at = queue.now(), stood_in_at = null where job = 'rescue';
-update queue.clock_watch set looked_at = clock_timestamp(); -- however long ago a job of this stack ran
+update fairlane_core.job_runs set period = '1 minute', ran_at = fairlane_core.now(), stood_in_at = null where job = 'rescue';
+update fairlane_core.clock_watch set looked_at = clock_timestamp(); -- however long ago a job of this stack ran
 select tests.create_task_in('In Progress', :'owner', p_worker_id => 'gpu-dead') as task \gset
 
 -- TEST: while the job is in time, claims leave its work to it
@@ -23,9 +23,9 @@ select matches(
 );
 
 -- TEST: once in two periods
-select is((select r.stood_in_at is not null from queue.job_runs as r where r.job = 'rescue'), true, 'It is noted');
-select is(queue.rescue_when_late(), 0, 'The next claim does not repeat it');
-select isnt_empty($$select * from queue.late_jobs() as l where l.job = 'rescue'$$, 'The job still counts as late');
+select is((select r.stood_in_at is not null from fairlane_core.job_runs as r where r.job = 'rescue'), true, 'It is noted');
+select is(fairlane_core.rescue_when_late(), 0, 'The next claim does not repeat it');
+select isnt_empty($$select * from fairlane_core.late_jobs() as l where l.job = 'rescue'$$, 'The job still counts as late');
 
 -- TEST: users' own machines claim, too
 select tests.with_token(:'owner') as token \gset
@@ -34,14 +34,14 @@ select is(tests.claim('mac', 'gpu', null, :'token'), :'task'::uuid, 'A claim wit
 
 -- TEST: a rescue that fails does not fail the claim
 select tests.step_clock('2 hours');
-create or replace function queue.lost_tasks() returns setof queue.lost_task language plpgsql as $$
+create or replace function fairlane_core.stalled_tasks() returns setof fairlane_core.lost_task language plpgsql as $$
 begin
   raise exception 'disk full';
 end;
 $$;
 select is(tests.claim('gpu-c'), null, 'A claim is answered although the rescue fails');
-select matches((select r.error from queue.job_runs as r where r.job = 'rescue'), 'disk full', 'Health tells why it does');
-select is(queue.rescue_when_late(), 0, 'And the next claim does not try again at once');
+select matches((select r.error from fairlane_core.job_runs as r where r.job = 'rescue'), 'disk full', 'Health tells why it does');
+select is(fairlane_core.rescue_when_late(), 0, 'And the next claim does not try again at once');
 
 select * from finish();
 rollback;

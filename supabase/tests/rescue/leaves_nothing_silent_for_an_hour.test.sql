@@ -5,7 +5,7 @@ select plan(4);
 select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 100) as owner \gset
 select tests.with_token(:'owner') as token \gset
-insert into public.workers (id, status, last_heartbeat) values ('never-beat', 'active', null), ('known', 'active', queue.now());
+insert into public.workers (id, status, last_heartbeat) values ('never-beat', 'active', null), ('known', 'active', fairlane_core.now());
 create temporary table holder as
 select
   tests.create_task_in('In Progress', :'owner', y.task_type, w.worker_id) as task_id, w.worker_id, n.is_bare, k.has_token
@@ -25,9 +25,9 @@ where t.id = h.task_id;
 select is((select count(*)::integer from public.tasks where status = 'In Progress'), 80, 'There are 80 kinds of holders');
 -- The job looks once a minute and may miss a run: this look is the last one within the hour.
 select tests.step_clock('58 minutes 1 second');
-update public.workers set last_heartbeat = queue.now() where id = 'known';
-update public.tasks set delivered_at = queue.now(), reported_at = queue.now() where worker_id = 'known';
-select queue.rescue();
+update public.workers set last_heartbeat = fairlane_core.now() where id = 'known';
+update public.tasks set delivered_at = fairlane_core.now(), reported_at = fairlane_core.now() where worker_id = 'known';
+select fairlane_core.rescue();
 select is(
   (select count(*)::integer from public.tasks as t where t.status = 'In Progress' and t.worker_id is distinct from 'known'), 0,
   'None of them is left without a sign for an hour'

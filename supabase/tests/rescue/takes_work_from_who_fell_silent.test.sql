@@ -10,7 +10,7 @@ declare
   v_reply jsonb;
 begin
   set local role service_role;
-  v_reply := queue.rescue();
+  v_reply := fairlane_core.rescue();
   reset role;
   return v_reply;
 end;
@@ -23,13 +23,13 @@ declare
   v_task_id uuid := tests.create_task_in('In Progress', p_owner, p_type, p_worker_id, p_attempts);
 begin
   update public.tasks
-  set claimed_at = queue.now() - p_silence, generation_started_at = queue.now() - p_silence
+  set claimed_at = fairlane_core.now() - p_silence, generation_started_at = fairlane_core.now() - p_silence
   where id = v_task_id;
   return v_task_id;
 end;
 $$;
 create function pg_temp.worker(p_id text, p_last_beat interval, p_status text default 'active') returns text language sql as $$
-  insert into public.workers (id, status, last_heartbeat) values (p_id, p_status, queue.now() - p_last_beat) returning id;
+  insert into public.workers (id, status, last_heartbeat) values (p_id, p_status, fairlane_core.now() - p_last_beat) returning id;
 $$;
 create function pg_temp.status_of(p_task_id uuid) returns text language sql as $$
   select t.status from public.tasks as t where t.id = p_task_id;
@@ -40,7 +40,7 @@ select pg_temp.worker('gpu-in-time', '100 seconds');
 select pg_temp.held(:'owner', 'gpu-in-time', '10 minutes') as in_time \gset
 select pg_temp.worker('gpu-too-late', '100.000001 seconds');
 select pg_temp.held(:'owner', 'gpu-too-late', '10 minutes') as too_late \gset
-select is(pg_temp.rescue(), '{"put_back": 1, "workers_set_to_error": 1}', 'One of the two is rescued');
+select is(pg_temp.rescue(), '{"requeue_lost": 1, "workers_set_to_error": 1}', 'One of the two is rescued');
 select is(pg_temp.status_of(:'in_time'), 'In Progress', 'After 100 s of silence nothing happens');
 select is(pg_temp.status_of(:'too_late'), 'Queued', 'A microsecond later the work is back');
 select is((tests.task(:'too_late')).attempts, 1, 'The start is counted');
@@ -53,16 +53,16 @@ select matches(
 select is((select w.status from public.workers as w where w.id = 'gpu-in-time'), 'active', 'The other worker is left alone');
 select is(
   (select e.actor || ', ' || e.reason from public.task_events as e where e.task_id = :'too_late' order by e.id desc limit 1),
-  'queue.rescue, Start 1 ended without a result: worker gpu-too-late has been silent for 100 s', 'The history tells it'
+  'fairlane_core.rescue, Start 1 ended without a result: worker gpu-too-late has been silent for 100 s', 'The history tells it'
 );
-select is(pg_temp.rescue(), '{"put_back": 0, "workers_set_to_error": 0}', 'A second rescue finds nothing');
+select is(pg_temp.rescue(), '{"requeue_lost": 0, "workers_set_to_error": 0}', 'A second rescue finds nothing');
 
 -- TEST: no beat at all since the claim, with and without a row
 select pg_temp.worker('gpu-old-beat', '1 hour', 'spawning');
 select pg_temp.held(:'owner', 'gpu-old-beat', '101 seconds') as old_beat \gset
 select pg_temp.held(:'owner', 'gpu-nobody-knows', '101 seconds') as unknown \gset
 select pg_temp.held(:'owner', 'gpu-just-claimed', '99 seconds') as fresh \gset
-select is(pg_temp.rescue() ->> 'put_back', '2', 'Both are rescued, counted from the claim');
+select is(pg_temp.rescue() ->> 'requeue_lost', '2', 'Both are rescued, counted from the claim');
 select matches((tests.task(:'old_beat')).error_message, 'gpu-old-beat sent no heartbeat since its claim, 101 s ago', 'It says that no beat came');
 select matches((tests.task(:'unknown')).error_message, 'gpu-nobody-knows sent no heartbeat', 'Also for a worker without a row');
 select is(pg_temp.status_of(:'fresh'), 'In Progress', 'A fresh claim is given its 100 s');
@@ -96,7 +96,7 @@ select matches((tests.task(:'own_late')).error_message, 'machine laptop gave no 
 -- TEST: nobody at all, and NULLs
 select pg_temp.held(:'owner', null, '101 seconds') as nobody \gset
 select tests.create_task_in('In Progress', :'owner', p_worker_id => null, p_attempts => 0) as nulls \gset
-update public.tasks set claimed_at = null, generation_started_at = null, updated_at = null, created_at = queue.now() - interval '1 day' where id = :'nulls';
+update public.tasks set claimed_at = null, generation_started_at = null, updated_at = null, created_at = fairlane_core.now() - interval '1 day' where id = :'nulls';
 update public.tasks set updated_at = null where id = :'nulls';
 select tests.step_clock('101 seconds');
 select pg_temp.rescue();
@@ -119,17 +119,17 @@ select is((tests.task(:'worn')).worker_id, 'gpu-third', 'And the worker that it 
 select pg_temp.worker('gpu-beats', '1 second');
 select pg_temp.held(:'owner', 'gpu-beats', '15 minutes 1 second', p_attempts => 3) as lost \gset
 select pg_temp.held(:'owner', 'gpu-beats', '15 minutes 1 second') as named \gset
-update public.tasks set delivered_at = queue.now() where id = :'named';
-select is(pg_temp.rescue(), '{"put_back": 1, "workers_set_to_error": 0}', 'Only the one that never arrived is back');
+update public.tasks set delivered_at = fairlane_core.now() where id = :'named';
+select is(pg_temp.rescue(), '{"requeue_lost": 1, "workers_set_to_error": 0}', 'Only the one that never arrived is back');
 select is((tests.task(:'lost')).attempts, 2, 'Its start is not counted');
 select is(pg_temp.status_of(:'lost'), 'Queued', 'Even the third');
 
 -- TEST: right after a start of the database nobody is judged
-update queue.settings set gpu_silence_limit = '10 years';
+update fairlane_core.settings set gpu_heartbeat_timeout = '10 years';
 select pg_temp.held(:'owner', 'gpu-of-old', '20 years') as of_old \gset
-select is(pg_temp.rescue() ->> 'put_back', '0', 'While the database is younger than the limit, silence means nothing');
-update queue.settings set gpu_silence_limit = default;
-select is(pg_temp.rescue() ->> 'put_back', '1', 'Then it does');
+select is(pg_temp.rescue() ->> 'requeue_lost', '0', 'While the database is younger than the limit, silence means nothing');
+update fairlane_core.settings set gpu_heartbeat_timeout = default;
+select is(pg_temp.rescue() ->> 'requeue_lost', '1', 'Then it does');
 
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');
 

@@ -6,7 +6,7 @@ select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 100) as owner \gset
 create function pg_temp.worker_with_task(p_owner uuid, p_id text, p_attempts integer default 1) returns uuid language plpgsql as $$
 begin
-  insert into public.workers (id, status, last_heartbeat, metadata) values (p_id, 'active', queue.now(), '{"machine": "pod-1"}');
+  insert into public.workers (id, status, last_heartbeat, metadata) values (p_id, 'active', fairlane_core.now(), '{"machine": "pod-1"}');
   return tests.create_task_in('In Progress', p_owner, p_worker_id => p_id, p_attempts => p_attempts);
 end;
 $$;
@@ -27,7 +27,7 @@ update public.workers set status = 'terminating' where id = 'gpu-terminating';
 select tests.clear_authentication();
 select is((tests.task(:'terminated')).status, 'Queued', 'Work of a terminated worker is back');
 select matches((tests.task(:'error')).error_message, 'worker gpu-error is error \(CUDA driver gone\)', 'With the worker''s reason');
-select is((tests.task(:'crashed')).standing, 'ready', 'Work of a crashed worker is ready');
+select is((tests.task(:'crashed')).readiness, 'ready', 'Work of a crashed worker is ready');
 select matches((tests.task(:'deleted')).error_message, 'the row of worker gpu-deleted was deleted', 'Work of a deleted worker is back');
 select is((tests.task(:'terminating')).status, 'In Progress', 'A terminating worker may finish');
 select is((tests.task(:'active')).status, 'In Progress', 'Other workers go on');
@@ -59,11 +59,11 @@ select isnt((tests.task(:'worn')).error_message, null, 'With a reason');
 
 -- TEST: a claim that slipped in beside the worker's end is found by the rescue, without waiting for silence
 select pg_temp.worker_with_task(:'owner', 'gpu-raced') as raced \gset
-select set_config('queue.mode', 'rescues', true);
+select set_config('fairlane_core.mode', 'rescues', true);
 update public.workers set status = 'error' where id = 'gpu-raced';
-select set_config('queue.mode', '', true);
+select set_config('fairlane_core.mode', '', true);
 select is((tests.task(:'raced')).status, 'In Progress', 'The trigger has not seen it');
-select queue.rescue();
+select fairlane_core.rescue();
 select is((tests.task(:'raced')).status, 'Queued', 'The rescue has');
 
 -- TEST: what a token holds under the same id is not the fleet's

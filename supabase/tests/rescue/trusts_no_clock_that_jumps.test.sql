@@ -5,7 +5,7 @@ select plan(32);
 select tests.empty_queue();
 select tests.step_clock('1 day');
 select tests.create_user(p_max_in_progress => 100) as owner \gset
-update queue.job_runs set period = '1 minute' where job = 'rescue';
+update fairlane_core.job_runs set period = '1 minute' where job = 'rescue';
 -- A running task whose holder gave its last sign p_silence ago.
 create function pg_temp.held(p_owner uuid, p_worker_id text, p_silence interval, p_type text default 'clip')
 returns uuid language plpgsql as $$
@@ -13,23 +13,23 @@ declare
   v_task_id uuid := tests.create_task_in('In Progress', p_owner, p_type, p_worker_id, 1);
 begin
   update public.tasks
-  set claimed_at = queue.now() - p_silence, generation_started_at = queue.now() - p_silence
+  set claimed_at = fairlane_core.now() - p_silence, generation_started_at = fairlane_core.now() - p_silence
   where id = v_task_id;
   return v_task_id;
 end;
 $$;
 create function pg_temp.lost() returns text language sql as $$
-  select string_agg(l.cause, ' ' order by l.cause) from queue.lost_tasks() as l;
+  select string_agg(l.cause, ' ' order by l.cause) from fairlane_core.stalled_tasks() as l;
 $$;
 create function pg_temp.forget_looks() returns void language sql as $$
-  update queue.clock_watch
+  update fairlane_core.clock_watch
   set looked_at = null, is_steady = false, trusted_since = '-infinity', set_back_at = null, set_back_until = null;
 $$;
 -- A look at this time of day.
 create function pg_temp.look(p_time text) returns text language plpgsql as $$
 begin
-  perform queue.watch_clock(('2026-11-28 ' || p_time || '+00')::timestamptz);
-  return (select case when w.trusted_since = queue.now() then 'measured anew' else 'as before' end from queue.clock_watch as w);
+  perform fairlane_core.watch_clock(('2026-11-28 ' || p_time || '+00')::timestamptz);
+  return (select case when w.trusted_since = fairlane_core.now() then 'measured anew' else 'as before' end from fairlane_core.clock_watch as w);
 end;
 $$;
 
@@ -53,14 +53,14 @@ select is(pg_temp.look('12:12:00'), 'measured anew', 'After that, and a look in 
 -- TEST: every silence and every run begins anew after a gap of an hour
 select pg_temp.forget_looks();
 select pg_temp.held(:'owner', 'gpu-beats', '1 hour');
-insert into public.workers (id, status, last_heartbeat) values ('gpu-beats', 'active', queue.now() - interval '1 hour');
+insert into public.workers (id, status, last_heartbeat) values ('gpu-beats', 'active', fairlane_core.now() - interval '1 hour');
 select pg_temp.held(:'owner', 'gpu-never-beat', '1 hour');
 select pg_temp.held(:'owner', 'api-worker-main', '1 hour', 'edit_image');
 select pg_temp.held(:'owner', 'laptop', '61 minutes') as own \gset
 select tests.with_token(:'owner') as own_token \gset
 update public.tasks set token_id = tests.token_id(:'own_token') where id = :'own';
 select pg_temp.held(:'owner', 'gpu-undelivered', '1 hour');
-insert into public.workers (id, status, last_heartbeat) values ('gpu-undelivered', 'active', queue.now());
+insert into public.workers (id, status, last_heartbeat) values ('gpu-undelivered', 'active', fairlane_core.now());
 select pg_temp.held(:'owner', 'gpu-long', '1 hour') as timed \gset
 update public.tasks set timeout = '30 minutes' where id = :'timed';
 select is(
@@ -76,7 +76,7 @@ select tests.step_clock('0.000001 seconds');
 select is(
   pg_temp.lost(), 'worker_silent worker_silent worker_silent worker_silent', 'Whoever stays silent is, a microsecond later'
 );
-update public.workers set last_heartbeat = queue.now();
+update public.workers set last_heartbeat = fairlane_core.now();
 select is(pg_temp.lost(), 'worker_silent worker_silent', 'The two that beat are not');
 select tests.step_clock('6 minutes');
 select ok(pg_temp.lost() like '%caller_silent%', 'An api worker has its own limit');
@@ -87,12 +87,12 @@ select ok(pg_temp.lost() like '%timed_out%', 'A timeout runs from the gap');
 select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 100) as owner \gset
 select pg_temp.forget_looks();
-insert into public.workers (id, status, last_heartbeat) values ('gpu-over', 'active', queue.now());
+insert into public.workers (id, status, last_heartbeat) values ('gpu-over', 'active', fairlane_core.now());
 select pg_temp.held(:'owner', 'gpu-over', '10 seconds');
 -- Past the trigger that would put its work back at once.
-set local queue.mode = 'rescues';
+set local fairlane_core.mode = 'rescues';
 update public.workers set status = 'terminated' where id = 'gpu-over';
-set local queue.mode = '';
+set local fairlane_core.mode = '';
 select pg_temp.look('12:00:00');
 select pg_temp.look('13:00:00');
 select is(pg_temp.lost(), 'worker_ended', 'Work of a terminated worker is lost also after a gap');
@@ -103,47 +103,47 @@ select tests.create_user(p_max_in_progress => 100) as owner \gset
 select pg_temp.forget_looks();
 select pg_temp.held(:'owner', 'gpu-dead', '1 second');
 select pg_temp.held(:'owner', 'gpu-alive', '1 second');
-insert into public.workers (id, status, last_heartbeat) values ('gpu-dead', 'active', queue.now()), ('gpu-alive', 'active', queue.now());
+insert into public.workers (id, status, last_heartbeat) values ('gpu-dead', 'active', fairlane_core.now()), ('gpu-alive', 'active', fairlane_core.now());
 select pg_temp.look('12:00:00');
 select tests.step_clock('-1 hour');
 select is(pg_temp.lost(), null, 'Before anybody has noticed, a time yet to come is no silence');
 select is(pg_temp.look('11:00:30'), 'measured anew', 'A step back is a gap, too');
 select is(pg_temp.lost(), null, 'At first nobody is lost for it');
 select tests.step_clock('100 seconds');
-update public.workers set last_heartbeat = queue.now() where id = 'gpu-alive';
+update public.workers set last_heartbeat = fairlane_core.now() where id = 'gpu-alive';
 select is(pg_temp.lost(), null, 'Nor within the limit');
 select tests.step_clock('1 second');
 select is(pg_temp.lost(), 'worker_silent', 'The dead one is then, an hour before its last beat comes round again');
-select is(queue.rescue()::jsonb, '{"put_back": 1, "workers_set_to_error": 1}', 'And is set to error');
+select is(fairlane_core.rescue()::jsonb, '{"requeue_lost": 1, "workers_set_to_error": 1}', 'And is set to error');
 select is(
   (select w.status from public.workers as w where w.id = 'gpu-alive'), 'active', 'The one that beats is left alone'
 );
 
 -- TEST: what counts as yet to come
-update queue.clock_watch set set_back_at = queue.now() - interval '5 minutes', set_back_until = queue.now() + interval '1 hour';
-select is(queue.seen_at(queue.now() + interval '10 seconds', queue.now()), queue.now() + interval '10 seconds', 'Ten seconds ahead is now');
+update fairlane_core.clock_watch set set_back_at = fairlane_core.now() - interval '5 minutes', set_back_until = fairlane_core.now() + interval '1 hour';
+select is(fairlane_core.seen_at(fairlane_core.now() + interval '10 seconds', fairlane_core.now()), fairlane_core.now() + interval '10 seconds', 'Ten seconds ahead is now');
 select is(
-  queue.seen_at(queue.now() + interval '10.000001 seconds', queue.now()), queue.now() - interval '5 minutes', 'More was given before the step back'
+  fairlane_core.seen_at(fairlane_core.now() + interval '10.000001 seconds', fairlane_core.now()), fairlane_core.now() - interval '5 minutes', 'More was given before the step back'
 );
-select is(queue.seen_at(queue.now() - interval '1 day', queue.now()), queue.now() - interval '1 day', 'The past stays');
-select is(queue.seen_at(null, queue.now()), null, 'Never stays never');
-update queue.clock_watch set set_back_until = queue.now();
+select is(fairlane_core.seen_at(fairlane_core.now() - interval '1 day', fairlane_core.now()), fairlane_core.now() - interval '1 day', 'The past stays');
+select is(fairlane_core.seen_at(null, fairlane_core.now()), null, 'Never stays never');
+update fairlane_core.clock_watch set set_back_until = fairlane_core.now();
 select is(
-  queue.seen_at(queue.now() + interval '1 hour', queue.now()), queue.now() + interval '1 hour', 'Once the clock has caught up, there is no such time'
+  fairlane_core.seen_at(fairlane_core.now() + interval '1 hour', fairlane_core.now()), fairlane_core.now() + interval '1 hour', 'Once the clock has caught up, there is no such time'
 );
 
 -- TEST: ahead and back between two looks
 select pg_temp.forget_looks();
-update public.workers set last_heartbeat = queue.now() + interval '1 hour' where id = 'gpu-alive';
+update public.workers set last_heartbeat = fairlane_core.now() + interval '1 hour' where id = 'gpu-alive';
 select pg_temp.look('12:00:00');
 select is(
-  queue.seen_at(queue.now() + interval '1 hour', queue.now()), queue.now(), 'A sign of a time yet to come says that the clock has gone back'
+  fairlane_core.seen_at(fairlane_core.now() + interval '1 hour', fairlane_core.now()), fairlane_core.now(), 'A sign of a time yet to come says that the clock has gone back'
 );
 
 -- TEST: each rescue looks
-update queue.clock_watch set looked_at = null;
-select queue.rescue();
-select isnt((select w.looked_at from queue.clock_watch as w), null, 'queue.rescue() looks at the clock');
+update fairlane_core.clock_watch set looked_at = null;
+select fairlane_core.rescue();
+select isnt((select w.looked_at from fairlane_core.clock_watch as w), null, 'fairlane_core.rescue() looks at the clock');
 
 select * from finish();
 rollback;

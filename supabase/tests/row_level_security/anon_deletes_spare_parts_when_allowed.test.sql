@@ -35,16 +35,16 @@ create function pg_temp.rights() returns bigint language sql as $$
   select
     (select count(*) from information_schema.column_privileges as c where c.table_name = 'tasks' and c.grantee = 'anon')
     + (select count(*) from pg_catalog.pg_policies as p where p.tablename = 'tasks' and 'anon' = any (p.roles))
-    + has_function_privilege('anon', 'queue.is_spare_part(uuid)', 'execute')::integer;
+    + has_function_privilege('anon', 'fairlane_core.is_spare_part(uuid)', 'execute')::integer;
 $$;
 
 -- TEST: closed as it ships, and by the first step of the switch alone
 select is(pg_temp.remove(:'spare'), 'refused', 'The anon key deletes nothing by default');
-select queue.allow_anon_reads(true);
+select fairlane_core.allow_anon_reads(true);
 select is(pg_temp.remove(:'spare'), 'refused', 'Nor while it only reads');
 
 -- TEST: open, for duplicates that were never started
-select queue.allow_anon_deletes(true);
+select fairlane_core.allow_anon_deletes(true);
 select is(pg_temp.remove(:'alone'), '0', 'allow_anon_deletes() leaves a child that is the only one of its part');
 select is(pg_temp.remove(:'former'), '0', 'and one that another has replaced');
 select is(pg_temp.remove(:'running'), '0', 'and one that runs');
@@ -57,19 +57,19 @@ select is(
 );
 select tests.authenticate_as('anon');
 select throws_ok($$ update public.tasks set status = 'Failed' $$, '42501', null, 'It changes nothing else');
-select throws_ok($$ select queue.allow_anon_deletes(true) $$, '42501', null, 'The anon key cannot turn the switch');
+select throws_ok($$ select fairlane_core.allow_anon_deletes(true) $$, '42501', null, 'The anon key cannot turn the switch');
 reset role;
 
 -- TEST: closed is closed, whichever way
-select queue.allow_anon_deletes(false);
+select fairlane_core.allow_anon_deletes(false);
 select is(
   (select count(*) from pg_catalog.pg_policies where tablename = 'tasks' and 'anon' = any (roles)), 1::bigint,
   'allow_anon_deletes(false) leaves the reads open'
 );
-select queue.allow_anon_deletes(true);
-select queue.allow_anon_reads(false);
+select fairlane_core.allow_anon_deletes(true);
+select fairlane_core.allow_anon_reads(false);
 select is(pg_temp.rights(), 0::bigint, 'allow_anon_reads(false) closes both');
-select queue.allow_anon_deletes(false);
+select fairlane_core.allow_anon_deletes(false);
 select is(pg_temp.rights(), 0::bigint, 'allow_anon_deletes(false) opens nothing');
 
 select * from finish();

@@ -37,7 +37,7 @@ $$;
 create function pg_temp.allow(p_is_allowed boolean) returns void language plpgsql as $$
 begin
   reset role;
-  perform queue.allow_anon_reads(p_is_allowed);
+  perform fairlane_core.allow_anon_reads(p_is_allowed);
   perform tests.authenticate_as('anon');
 end;
 $$;
@@ -61,9 +61,9 @@ select is(pg_temp.try('insert into public.tasks (task_type) values (''t'') retur
 select is(pg_temp.try('select count(*) from public.workers'), 'refused', 'Other tables stay closed');
 
 -- TEST: no API role has the switch
-select is(pg_temp.try('select queue.allow_anon_reads(true)'), 'refused', 'The anon key cannot open it');
+select is(pg_temp.try('select fairlane_core.allow_anon_reads(true)'), 'refused', 'The anon key cannot open it');
 select tests.authenticate_as('service_role');
-select is(pg_temp.try('select queue.allow_anon_reads(true)'), 'refused', 'The service key cannot open it');
+select is(pg_temp.try('select fairlane_core.allow_anon_reads(true)'), 'refused', 'The service key cannot open it');
 
 -- TEST: twice is once, and closed is closed
 select lives_ok('select pg_temp.allow(true)', 'allow_anon_reads() may be said again');

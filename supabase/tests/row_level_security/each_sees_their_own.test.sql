@@ -50,8 +50,8 @@ from owned as o;
 select is(pg_temp.try('select count(*) > 0 from public.task_types'), 'true', 'Who is signed in sees the task types');
 select is(pg_temp.try('select count(*) from public.workers'), 'refused', 'Who is signed in sees no workers');
 select is(pg_temp.try('select count(*) from public.system_logs'), 'refused', 'Who is signed in sees no logs');
-select is(pg_temp.try('select count(*) from queue.settings'), 'refused', 'Who is signed in sees no settings');
-select is(pg_temp.try('select count(*) from queue.user_slots'), 'refused', 'Who is signed in sees no derived state');
+select is(pg_temp.try('select count(*) from fairlane_core.settings'), 'refused', 'Who is signed in sees no settings');
+select is(pg_temp.try('select count(*) from fairlane_core.user_slots'), 'refused', 'Who is signed in sees no derived state');
 
 -- TEST: a token's hash is nobody's business, not even its owner's
 select tests.authenticate_as(:'owner');
@@ -71,9 +71,9 @@ select is(
 from owned as o;
 select is(pg_temp.try('select count(*) from public.workers'), '1', 'The service sees workers');
 select is(pg_temp.try('select count(*) > 0 from public.system_logs'), 'true', 'The service sees logs');
-select is(pg_temp.try('select count(*) from queue.settings'), '1', 'The service sees the settings');
-select is(pg_temp.try('select count(*) from queue.user_slots'), '2', 'The service sees the derived state');
-select is(pg_temp.try('update queue.settings set clock_offset = ''1 day'''), 'refused', 'The service does not move the clock');
+select is(pg_temp.try('select count(*) from fairlane_core.settings'), '1', 'The service sees the settings');
+select is(pg_temp.try('select count(*) from fairlane_core.user_slots'), '2', 'The service sees the derived state');
+select is(pg_temp.try('update fairlane_core.settings set clock_offset = ''1 day'''), 'refused', 'The service does not move the clock');
 
 select * from finish();
 rollback;

@@ -77,11 +77,11 @@ insert into write values
   ('user_api_tokens', 'update public.user_api_tokens set expires_at = null'),
   ('workers', 'insert into public.workers (id) values (''gpu-9'')'),
   ('system_logs', 'insert into public.system_logs (source_type, log_level, message) values (''worker'', ''INFO'', ''x'')'),
-  ('queue.settings', 'update queue.settings set default_task_limit = 100'),
-  ('queue.user_slots', 'update queue.user_slots set task_limit = 100'),
-  ('queue.user_lines', 'update queue.user_lines set turn_at = ''2000-01-01'''),
-  ('queue.blocked_tasks', 'delete from queue.blocked_tasks'),
-  ('queue.task_dependencies', 'delete from queue.task_dependencies');
+  ('fairlane_core.settings', 'update fairlane_core.settings set default_task_limit = 100'),
+  ('fairlane_core.user_slots', 'update fairlane_core.user_slots set task_limit = 100'),
+  ('fairlane_core.user_queues', 'update fairlane_core.user_queues set last_served_at = ''2000-01-01'''),
+  ('fairlane_core.blocked_tasks', 'delete from fairlane_core.blocked_tasks'),
+  ('fairlane_core.task_dependencies', 'delete from fairlane_core.task_dependencies');
 select is(pg_temp.try(w.statement), 'refused', 'The owner is refused: ' || split_part(w.statement, ' where', 1))
 from write as w
 order by w.table_name, w.statement;
@@ -98,7 +98,7 @@ select is(pg_temp.try(format('delete from public.projects where id = %L', :'proj
 select tests.authenticate_as('service_role');
 select is(pg_temp.try(w.statement), 'refused', 'The service is refused: ' || split_part(w.statement, ' (', 1))
 from write as w
-where w.table_name in ('task_events', 'queue.user_slots', 'queue.user_lines')
+where w.table_name in ('task_events', 'fairlane_core.user_slots', 'fairlane_core.user_queues')
 order by w.table_name, w.statement;
 
 -- TEST: who deletes a project deletes what is in it

@@ -6,7 +6,7 @@ select is_empty(
   $$
     select k.conrelid::regclass, k.conname
     from pg_catalog.pg_constraint as k
-    where k.connamespace in ('public'::regnamespace, 'queue'::regnamespace)
+    where k.connamespace in ('public'::regnamespace, 'fairlane_core'::regnamespace)
       and k.contype <> 't'
       and k.conname ~ '_(check|fkey|key|excl|not_null)\d*$'
   $$,

@@ -6,7 +6,7 @@ select is_empty(
   $$
     select c.oid::regclass
     from pg_catalog.pg_class as c
-    where c.relnamespace in ('public'::regnamespace, 'queue'::regnamespace)
+    where c.relnamespace in ('public'::regnamespace, 'fairlane_core'::regnamespace)
       and c.relkind in ('r', 'p', 'v', 'm', 'f')
       and coalesce(obj_description(c.oid, 'pg_class'), '') = ''
   $$,
@@ -26,7 +26,7 @@ select is_empty(
     select t.oid::regtype
     from pg_catalog.pg_type as t
       left join pg_catalog.pg_class as c on c.oid = t.typrelid
-    where t.typnamespace in ('public'::regnamespace, 'queue'::regnamespace)
+    where t.typnamespace in ('public'::regnamespace, 'fairlane_core'::regnamespace)
       and (t.typtype in ('e', 'd', 'r') or c.relkind = 'c')
       and coalesce(obj_description(t.oid, 'pg_type'), '') = ''
   $$,
@@ -36,7 +36,7 @@ select is_empty(
   $$
     select a.attname
     from pg_catalog.pg_attribute as a
-    where a.attrelid = 'queue.settings'::regclass
+    where a.attrelid = 'fairlane_core.settings'::regclass
       and a.attnum > 0
       and not a.attisdropped
       and coalesce(col_description(a.attrelid, a.attnum), '') = ''

@@ -7,7 +7,7 @@ select is_empty(
     select k.conrelid::regclass, k.conname
     from pg_catalog.pg_constraint as k
     where k.contype = 'f'
-      and k.connamespace in ('public'::regnamespace, 'queue'::regnamespace)
+      and k.connamespace in ('public'::regnamespace, 'fairlane_core'::regnamespace)
       and not exists (
         select
         from pg_catalog.pg_index as i

@@ -6,7 +6,7 @@ select is_empty(
   $$
     select p.pronamespace::regnamespace, p.proname, array_agg(p.oid::regprocedure)
     from pg_catalog.pg_proc as p
-    where p.pronamespace in ('public'::regnamespace, 'queue'::regnamespace)
+    where p.pronamespace in ('public'::regnamespace, 'fairlane_core'::regnamespace)
     group by p.pronamespace, p.proname
     having count(*) > 1
   $$,

@@ -6,7 +6,7 @@ select is_empty(
   $$
     select p.oid::regprocedure
     from pg_catalog.pg_proc as p
-    where p.pronamespace in ('public'::regnamespace, 'queue'::regnamespace)
+    where p.pronamespace in ('public'::regnamespace, 'fairlane_core'::regnamespace)
       and not coalesce(p.proconfig @> array['search_path=""'], false)
   $$,
   'Every function has set search_path = '''''

@@ -7,13 +7,13 @@ select is_empty(
   $$
     select p.oid::regprocedure
     from pg_catalog.pg_proc as p
-    where p.pronamespace = 'queue'::regnamespace
+    where p.pronamespace = 'fairlane_core'::regnamespace
       and p.prosecdef
       and not coalesce(p.proconfig::text like '%enable_seqscan%', false)
       and p.proname <> all (tests.refusing_functions())
       and p.proname not in (
         -- They look at no task, or leave that to a function that is listed itself.
-        'count_on', 'create_api_token', 'is_beating', 'note_refused_claim', 'reconcile', 'refuse_while_locked',
+        'advance_status_totals', 'create_api_token', 'is_beating', 'note_refused_claim', 'reconcile', 'refuse_while_locked',
         'revoke_api_token', 'run_job', 'update_worker_model', 'users_after_write',
         -- No index serves the change of a type or of a setting.
         'settings_after_update', 'task_types_after_write'

@@ -17,7 +17,7 @@ select is_empty(
   $$
     select c.oid::regclass
     from pg_catalog.pg_class as c
-    where c.relnamespace in ('public'::regnamespace, 'queue'::regnamespace)
+    where c.relnamespace in ('public'::regnamespace, 'fairlane_core'::regnamespace)
       and c.relkind in ('v', 'm')
       and not coalesce(c.reloptions && array['security_invoker=true', 'security_invoker=on'], false)
   $$,

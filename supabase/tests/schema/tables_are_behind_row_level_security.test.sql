@@ -6,7 +6,7 @@ select is_empty(
   $$
     select c.oid::regclass
     from pg_catalog.pg_class as c
-    where c.relnamespace in ('public'::regnamespace, 'queue'::regnamespace)
+    where c.relnamespace in ('public'::regnamespace, 'fairlane_core'::regnamespace)
       and c.relkind in ('r', 'p')
       and not c.relrowsecurity
   $$,
@@ -18,18 +18,18 @@ select is_empty(
   $$
     select p.schemaname, p.tablename, p.policyname
     from pg_catalog.pg_policies as p
-    where p.schemaname in ('public', 'queue')
+    where p.schemaname in ('public', 'fairlane_core')
       and 'public' = any (p.roles)
   $$,
   'Every policy names its role'
 );
 
--- TEST: tables of schema queue are reached through functions only
+-- TEST: tables of schema fairlane_core are reached through functions only
 select is_empty(
   $$
-    select p.tablename, p.policyname from pg_catalog.pg_policies as p where p.schemaname = 'queue'
+    select p.tablename, p.policyname from pg_catalog.pg_policies as p where p.schemaname = 'fairlane_core'
   $$,
-  'No policy opens a table of schema queue'
+  'No policy opens a table of schema fairlane_core'
 );
 
 select * from finish();

@@ -30,7 +30,7 @@ from pg_catalog.pg_class as c
     union all
     select o.oid, o.rolname from pg_catalog.pg_roles as o where o.rolname in ('anon', 'authenticated', 'service_role')
   ) as r (oid, role_name) on r.oid = a.grantee
-where c.relnamespace in ('public'::regnamespace, 'queue'::regnamespace)
+where c.relnamespace in ('public'::regnamespace, 'fairlane_core'::regnamespace)
 union all
 select
   o.rolname, t.attrelid::regclass::text, a.privilege_type,
@@ -39,7 +39,7 @@ from pg_catalog.pg_attribute as t
   join pg_catalog.pg_class as c on c.oid = t.attrelid
   cross join lateral aclexplode(t.attacl) as a
   join pg_catalog.pg_roles as o on o.oid = a.grantee
-where c.relnamespace in ('public'::regnamespace, 'queue'::regnamespace)
+where c.relnamespace in ('public'::regnamespace, 'fairlane_core'::regnamespace)
   and o.rolname in ('anon', 'authenticated', 'service_role')
 group by o.rolname, t.attrelid, a.privilege_type;
 
@@ -48,7 +48,7 @@ select is_empty(
   $$ select * from held_grant where role_name in ('public', 'anon') $$,
   'anon and public hold no right on any table, view or sequence'
 );
-select ok(not has_schema_privilege('anon', 'queue', 'usage'), 'anon cannot enter schema queue');
+select ok(not has_schema_privilege('anon', 'fairlane_core', 'usage'), 'anon cannot enter schema fairlane_core');
 
 -- TEST: signed-in users hold what is listed, no more and no less
 select set_eq(
@@ -61,9 +61,9 @@ select set_eq(
 select is_empty(
   $$
     select * from held_grant
-    where role_name = 'service_role' and table_name like 'queue.%' and privilege <> 'SELECT'
+    where role_name = 'service_role' and table_name like 'fairlane_core.%' and privilege <> 'SELECT'
   $$,
-  'service_role only reads tables of schema queue'
+  'service_role only reads tables of schema fairlane_core'
 );
 
 -- TEST: rights that row level security does not bind

@@ -6,19 +6,19 @@ create temporary table said as
   select p.oid::regprocedure::text as where_said, m[1] as verb, m[2] as name, m[3] as rest
   from pg_catalog.pg_proc as p
     cross join lateral regexp_matches(
-      p.prosrc, $$(set_config|current_setting)\(\s*'(queue\.\w+)'((?:[^()]|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))*)\)$$, 'g'
+      p.prosrc, $$(set_config|current_setting)\(\s*'(fairlane_core\.\w+)'((?:[^()]|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))*)\)$$, 'g'
     ) as m
-  where p.pronamespace in ('public'::regnamespace, 'queue'::regnamespace)
+  where p.pronamespace in ('public'::regnamespace, 'fairlane_core'::regnamespace)
   union all
   select t.tgname, m[1], m[2], ''
   from pg_catalog.pg_trigger as t
-    cross join lateral regexp_matches(pg_catalog.pg_get_triggerdef(t.oid), $$(current_setting)\('(queue\.\w+)'$$, 'g') as m
+    cross join lateral regexp_matches(pg_catalog.pg_get_triggerdef(t.oid), $$(current_setting)\('(fairlane_core\.\w+)'$$, 'g') as m
   where not t.tgisinternal;
 
 -- TEST: all of them stand on one page
 select is(
   (select array_agg(distinct s.name) from said as s),
-  array['queue.event', 'queue.mode', 'queue.noticed'],
+  array['fairlane_core.event', 'fairlane_core.mode', 'fairlane_core.noticed'],
   'Three session variables steer triggers: those of 20_rules/session_variables.sql'
 );
 

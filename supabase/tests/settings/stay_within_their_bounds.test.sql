@@ -1,12 +1,12 @@
 begin;
 select plan(27);
 
--- One step beyond each bound of queue.settings, and the rule that says so.
+-- One step beyond each bound of fairlane_core.settings, and the rule that says so.
 create function pg_temp.refused(p_change text, p_rule text) returns text language plpgsql as $$
 declare
   v_rule text;
 begin
-  execute 'update queue.settings set ' || p_change;
+  execute 'update fairlane_core.settings set ' || p_change;
   return fail('No setting: ' || p_change);
 exception when check_violation then
   get stacked diagnostics v_rule = constraint_name;
@@ -25,7 +25,7 @@ from (
     ('max_attempts = 0', 'max_attempts_is_positive'),
     ('stale_after = ''0''', 'stale_after_is_positive'),
     ('max_affinity_wait = ''-1 microsecond''', 'max_affinity_wait_is_not_negative'),
-    ('gpu_silence_limit = ''0''', 'gpu_silence_limit_is_positive'),
+    ('gpu_heartbeat_timeout = ''0''', 'gpu_heartbeat_timeout_is_positive'),
     ('max_text_length = 499', 'max_text_length_is_sane'),
     ('max_text_length = 1048577', 'max_text_length_is_sane'),
     ('retry_delay = ''-1 microsecond''', 'retry_delays_are_in_order'),
@@ -34,13 +34,13 @@ from (
     ('max_queued_per_user = -1', 'max_queued_per_user_is_not_negative'),
     ('max_logs_per_call = 0', 'max_logs_per_call_is_positive'),
     ('worker_start_limit = ''0''', 'worker_start_limit_is_positive'),
-    ('quiet_task_limit = ''0''', 'quiet_task_limit_is_positive'),
+    ('stuck_after = ''0''', 'stuck_after_is_positive'),
     ('max_failure_rate = -0.1', 'max_failure_rate_is_a_share'),
     ('max_failure_rate = 1.1', 'max_failure_rate_is_a_share'),
-    ('max_free_returns = -1', 'max_free_returns_is_not_negative'),
-    ('api_silence_limit = ''0''', 'silence_limits_are_positive'),
-    ('token_silence_limit = ''0''', 'silence_limits_are_positive'),
-    ('undelivered_limit = ''0''', 'silence_limits_are_positive'),
+    ('max_uncounted_releases = -1', 'max_uncounted_releases_is_not_negative'),
+    ('api_heartbeat_timeout = ''0''', 'heartbeat_timeouts_are_positive'),
+    ('token_heartbeat_timeout = ''0''', 'heartbeat_timeouts_are_positive'),
+    ('delivery_timeout = ''0''', 'heartbeat_timeouts_are_positive'),
     ('dependency_grace = ''0''', 'retentions_are_positive'),
     ('log_retention = ''0''', 'retentions_are_positive'),
     ('event_retention = ''0''', 'retentions_are_positive'),

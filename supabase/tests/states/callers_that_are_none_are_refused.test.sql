@@ -19,7 +19,7 @@ insert into called (is_for_the_service, call) values
   (true, 'requeue_tasks(''{}''::uuid[], p_caller => %L)'), (true, 'unknown_task_types(%L)'),
   (true, 'note_unused_fields(%L, ''x'', ''{}'')'), (true, 'keep_worker(''gpu-1'', p_caller => %L)');
 select tests.with_token(:'owner') as revoked \gset
-update public.user_api_tokens set revoked_at = queue.now() where id = tests.token_id(:'revoked');
+update public.user_api_tokens set revoked_at = fairlane_core.now() where id = tests.token_id(:'revoked');
 create temporary table caller (who jsonb, answer text, is_good boolean default false);
 insert into caller (who, answer) values
   ('{}', '403 FORBIDDEN'), ('{"kind": "robot"}', '403 FORBIDDEN'), ('{"kind": "user"}', '403 FORBIDDEN'),

@@ -77,7 +77,7 @@ begin
     holder := gen_random_uuid();
     update public.tasks as t
     set status = 'In Progress', worker_id = 'gpu-' || v_start, lease_token = holder, attempts = v_start,
-      claimed_at = queue.now(), generation_started_at = queue.now()
+      claimed_at = fairlane_core.now(), generation_started_at = fairlane_core.now()
     where t.id = task_in.id;
     if v_start = 1 then
       update public.tasks as t set status = 'Queued' where t.id = task_in.id;

@@ -4,10 +4,10 @@ select plan(9);
 -- SETUP
 select tests.empty_queue();
 delete from public.task_events;
-delete from queue.status_totals;
+delete from fairlane_core.status_totals;
 select tests.create_user(p_max_in_progress => 50) as owner \gset
 create function pg_temp.totals() returns text language sql as $$
-  select format('%s/%s/%s', queue.ended_total('Complete'), queue.ended_total('Failed'), queue.ended_total('Cancelled'));
+  select format('%s/%s/%s', fairlane_core.ended_total('Complete'), fairlane_core.ended_total('Failed'), fairlane_core.ended_total('Cancelled'));
 $$;
 
 -- TEST: what nobody has counted yet
@@ -16,10 +16,10 @@ select tests.create_task_in(s, :'owner') from unnest(array['Complete', 'Complete
 select is(pg_temp.totals(), '2/1/1', 'What has ended counts at once');
 
 -- TEST: counting on
-select is(queue.count_on()::jsonb, '{"Complete": 0, "Failed": 0, "Cancelled": 0}', 'The last minutes are left for the next time');
+select is(fairlane_core.advance_status_totals()::jsonb, '{"Complete": 0, "Failed": 0, "Cancelled": 0}', 'The last minutes are left for the next time');
 select tests.step_clock('3 minutes');
-select is(queue.count_on()::jsonb, '{"Complete": 2, "Failed": 1, "Cancelled": 1}', 'Then they are counted');
-select is(queue.count_on()::jsonb, '{"Complete": 2, "Failed": 1, "Cancelled": 1}', 'Once');
+select is(fairlane_core.advance_status_totals()::jsonb, '{"Complete": 2, "Failed": 1, "Cancelled": 1}', 'Then they are counted');
+select is(fairlane_core.advance_status_totals()::jsonb, '{"Complete": 2, "Failed": 1, "Cancelled": 1}', 'Once');
 select is(pg_temp.totals(), '2/1/1', 'Asking comes to the same');
 
 -- TEST: tasks that leave
@@ -28,7 +28,7 @@ delete from public.tasks where status = 'Failed';
 update public.tasks set status = 'Queued', requeue_count = requeue_count + 1 where status = 'Cancelled';
 select is(pg_temp.totals(), '3/0/0', 'Deleted and requeued tasks are counted out');
 select tests.step_clock('3 minutes');
-select queue.count_on();
+select fairlane_core.advance_status_totals();
 select is(pg_temp.totals(), '3/0/0', 'Also after counting on');
 select is(
   pg_temp.totals(),

@@ -10,14 +10,14 @@ from generate_series(1, 60) as n;
 select tests.create_task(o.id, t.task_type, p_age => case when o.n % 11 = 0 then interval '6 days' else '0' end)
 from owners as o, unnest('{clip,clip,edit_image,film_orchestrator}'::text[]) with ordinality as t (task_type, k)
 where (o.n + t.k) % 3 > 0;
-update public.tasks as t set available_at = queue.now() + interval '1 hour' from owners as o where o.id = t.user_id and o.n % 6 = 0;
+update public.tasks as t set available_at = fairlane_core.now() + interval '1 hour' from owners as o where o.id = t.user_id and o.n % 6 = 0;
 update public.tasks as t set run_type = 'local' from owners as o where o.id = t.user_id and o.n % 8 = 0 and t.task_type = 'clip';
 select tests.claim_many(9), tests.claim_many(5, 'api');
 
 -- What the sums say and what the users looked at one by one add up to.
 create function pg_temp.summed(p_pool text) returns integer[] language sql as $$
   select array[s.claimable, s.owners, s.active, s.active_orchestration, s.active_elsewhere, s.user_at_limit, s.no_credits, s.cloud_disabled]
-  from queue.load_summary(('service', null, null)::queue.caller, p_pool) as s;
+  from fairlane_core.load_summary(('service', null, null)::fairlane_core.caller, p_pool) as s;
 $$;
 create function pg_temp.one_by_one(p_pool text) returns integer[] language sql as $$
   select array[
@@ -25,8 +25,8 @@ create function pg_temp.one_by_one(p_pool text) returns integer[] language sql a
     sum(u.ready - u.claimable) filter (where coalesce(u.reason, 'user_at_limit') = 'user_at_limit'),
     sum(u.ready) filter (where u.reason = 'no_credits'), sum(u.ready) filter (where u.reason = 'cloud_disabled')
   ]::integer[]
-  from queue.user_load(
-    ('service', null, null)::queue.caller, p_pool, array(select o.id from owners as o), array(select t from queue.overtaken_by_time(null) as t)
+  from fairlane_core.user_load(
+    ('service', null, null)::fairlane_core.caller, p_pool, array(select o.id from owners as o), array(select t from fairlane_core.due_readiness_changes(null) as t)
   ) as u;
 $$;
 

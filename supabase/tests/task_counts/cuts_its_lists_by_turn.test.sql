@@ -5,7 +5,7 @@ select plan(12);
 select tests.empty_queue();
 create temporary table owners as select tests.create_user(p_max_in_progress => 2) as id, n from generate_series(1, 120) as n;
 select tests.create_task(o.id) from owners as o, generate_series(1, 3);
-update queue.user_lines as l set turn_at = queue.now() - o.n * interval '1 minute' from owners as o where o.id = l.user_id;
+update fairlane_core.user_queues as l set last_served_at = fairlane_core.now() - o.n * interval '1 minute' from owners as o where o.id = l.user_id;
 select id as first from owners where n = 120 \gset
 select id as last from owners where n = 1 \gset
 select tests.create_user(p_max_in_progress => 0) as full_user \gset

@@ -19,9 +19,9 @@ select is(pg_temp.reason(:'waits'), 'user_at_limit', 'And so says explain_task o
 select is(pg_temp.reason(:'part'), 'stale', 'And of the part');
 
 -- TEST: the sweep has written it down
-select queue.sweep();
+select fairlane_core.sweep();
 select results_eq(
-  format('select t.standing from public.tasks as t where t.id in (%L, %L)', :'waits', :'part'),
+  format('select t.readiness from public.tasks as t where t.id in (%L, %L)', :'waits', :'part'),
   $$ values ('stale'), ('stale') $$, 'Both are stored as stale'
 );
 select is(tests.counts() -> 'blocked', '{"stale": 1, "user_at_limit": 1}', 'Counts say the same');
@@ -30,10 +30,10 @@ select is(tests.claim('gpu-1'), null, 'A claim gets neither');
 
 -- TEST: no list has the name of its type, which has no row: it is enqueued with an old date, as an import does
 select tests.create_task(:'ana', 'unheard_of_orchestrator') as imported \gset
-update public.tasks set created_at = queue.now() - interval '8 days' where id = :'imported';
-select queue.ask_standing_again(array[:'imported'::uuid]);
-select is((select t.standing from public.tasks as t where t.id = :'imported'), 'stale', 'It is stored as stale');
-select is_empty($$ select from queue.unknown_types where name = 'unheard_of_orchestrator' $$, 'No sweep has noted its type');
+update public.tasks set created_at = fairlane_core.now() - interval '8 days' where id = :'imported';
+select fairlane_core.recompute_readiness(array[:'imported'::uuid]);
+select is((select t.readiness from public.tasks as t where t.id = :'imported'), 'stale', 'It is stored as stale');
+select is_empty($$ select from fairlane_core.unknown_types where name = 'unheard_of_orchestrator' $$, 'No sweep has noted its type');
 select is(pg_temp.reason(:'imported'), 'user_at_limit', 'It waits for a place, explain_task says');
 select is(tests.counts() -> 'blocked', '{"stale": 1, "user_at_limit": 2}', 'And so do counts');
 select is(

@@ -19,7 +19,7 @@ select tests.create_task(:'owner', 'retired') from generate_series(1, 2);
 insert into expected values ('type_inactive', 2);
 
 select tests.create_task(:'owner') as not_yet \gset
-update public.tasks set available_at = queue.now() + interval '1 day' where id = :'not_yet';
+update public.tasks set available_at = fairlane_core.now() + interval '1 day' where id = :'not_yet';
 insert into expected values ('not_yet', 1);
 
 select tests.create_task(:'owner', p_dependant_on => :'not_yet') from generate_series(1, 2);

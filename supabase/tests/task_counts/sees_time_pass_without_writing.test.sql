@@ -6,10 +6,10 @@ select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 100) as owner \gset
 select tests.create_task(:'owner', p_age => '6 days') as ages \gset
 select tests.create_task(:'owner', p_priority => 1) as due \gset
-update public.tasks set available_at = queue.now() + interval '1 hour' where id = :'due';
+update public.tasks set available_at = fairlane_core.now() + interval '1 hour' where id = :'due';
 select tests.create_task(:'owner') as parent_task \gset
 select tests.create_task(:'owner', p_dependant_on => :'parent_task') as due_but_waiting \gset
-update public.tasks set available_at = queue.now() + interval '1 hour' where id = :'due_but_waiting';
+update public.tasks set available_at = fairlane_core.now() + interval '1 hour' where id = :'due_but_waiting';
 create function pg_temp.explained() returns integer language sql as $$
   select tests.claimable() + coalesce(sum(b.value::integer), 0)::integer from jsonb_each_text(tests.counts() -> 'blocked') as b;
 $$;
@@ -35,7 +35,7 @@ select ok(
 -- TEST: a local task that is due is its owner's to see
 select tests.with_token(:'owner') as token \gset
 select tests.create_task(:'owner', p_priority => 2) as due_local \gset
-update public.tasks set run_type = 'local', available_at = queue.now() + interval '1 second' where id = :'due_local';
+update public.tasks set run_type = 'local', available_at = fairlane_core.now() + interval '1 second' where id = :'due_local';
 select tests.step_clock('1 second');
 create function pg_temp.lists(p_task_id uuid, p_caller jsonb) returns boolean language sql as $$
   select tests.counts('gpu', true, p_caller) -> 'queued_tasks' @> jsonb_build_array(jsonb_build_object('task_id', p_task_id));

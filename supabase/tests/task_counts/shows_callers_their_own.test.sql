@@ -62,7 +62,7 @@ select results_eq(
   ), array[3], 'To a token as well, which needs no credits'
 );
 select is(tests.claimable(), 1, 'The service counts only the other user''s');
-update public.tasks set created_at = queue.now() - interval '8 days' where id = :'ana_local';
+update public.tasks set created_at = fairlane_core.now() - interval '8 days' where id = :'ana_local';
 select is(
   tests.counts('gpu', true, :'token') -> 'blocked', '{"dependency_pending": 1, "stale": 1}',
   'A token is not told of credits, which it does not need'

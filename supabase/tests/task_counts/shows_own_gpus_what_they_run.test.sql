@@ -74,7 +74,7 @@ select is(tests.counts('gpu', true, :'token') #>> '{totals,queued_only}', '2', '
 -- TEST: each queued task is claimable or under one reason
 select tests.create_task(:'ana', 'draw_image', p_dependant_on => :'image');
 select tests.create_task(:'ana', 'draw_image') as later \gset
-update public.tasks set available_at = queue.now() + interval '1 hour' where id = :'later';
+update public.tasks set available_at = fairlane_core.now() + interval '1 hour' where id = :'later';
 select tests.create_task(:'ana', 'draw_image') from generate_series(1, 2);
 select is(
   tests.counts('gpu', true, :'token') -> 'blocked', '{"dependency_pending": 1, "not_yet": 1, "user_at_limit": 2}', 'What waits is told by its reason'
@@ -84,12 +84,12 @@ select tests.step_clock('2 hours');
 select is(
   tests.counts('gpu', true, :'token') -> 'blocked', '{"dependency_pending": 1, "user_at_limit": 3}', 'What is due counts before anybody releases it'
 );
-update queue.settings set paused_pools = '{api}';
+update fairlane_core.settings set paused_pools = '{api}';
 select is(
   tests.counts('gpu', true, :'token') -> 'blocked', '{"dependency_pending": 1, "pool_paused": 4}', 'So does what a pause holds back'
 );
 select is(tests.claimable('gpu', :'token'), 1, 'The part is left');
-update queue.settings set paused_pools = '{}';
+update fairlane_core.settings set paused_pools = '{}';
 update public.task_types set is_active = false where name = 'draw_image';
 select is(
   tests.counts('gpu', true, :'token') -> 'blocked', '{"type_inactive": 5}', 'And a type that is switched off'
@@ -100,7 +100,7 @@ select is(
   tests.counts('gpu', true, :'token') -> 'blocked', '{"dependency_pending": 1, "stale": 5}', 'And what has grown stale, before anybody sets it aside'
 );
 select is(tests.claimable('gpu', :'token'), 0, 'Nothing is claimable then');
-select queue.sweep();
+select fairlane_core.sweep();
 select is(
   tests.counts('gpu', true, :'token') -> 'blocked', '{"dependency_pending": 1, "stale": 5}', 'And after the sweep the same'
 );

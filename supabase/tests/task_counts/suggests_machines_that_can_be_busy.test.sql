@@ -5,7 +5,7 @@ select plan(18);
 select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 5) as owner \gset
 insert into public.workers (id, instance_type, status, last_heartbeat)
-select 'gpu-' || n, 'gpu', 'active', queue.now() from generate_series(1, 5) as n;
+select 'gpu-' || n, 'gpu', 'active', fairlane_core.now() from generate_series(1, 5) as n;
 create function pg_temp.suggested(p_pool text default 'gpu') returns integer language sql as $$
   select (public.task_counts(tests.service(), p_pool)::jsonb ->> 'suggested_workers')::integer;
 $$;
@@ -24,23 +24,23 @@ select is(pg_temp.suggested(), 8, 'Tasks that take a slot could run beside them'
 
 -- TEST: one that waits for its children keeps no machine
 select t.id as waiting from public.tasks as t where t.worker_id = 'gpu-1' \gset
-select tests.create_task(:'owner', p_params => jsonb_build_object(queue.parent_key(), :'waiting')) as child \gset
+select tests.create_task(:'owner', p_params => jsonb_build_object(fairlane_core.parent_key(), :'waiting')) as child \gset
 select is(pg_temp.suggested(), 9, 'The child could run while its orchestrator enqueues');
 delete from public.tasks as t where t.status = 'Queued' and t.task_type = 'film_orchestrator';
 select is(pg_temp.suggested(), 9, 'That the rest is gone changes nothing');
-select queue.note_enqueued(:'waiting');
+select fairlane_core.note_enqueued(:'waiting');
 select is(pg_temp.suggested(), 8, 'Then it waits, and its machine is free for the child');
 
 -- TEST: orchestrators of both pools, one kind of which only waits
 insert into public.task_types (name, category, run_type) values ('api_orchestrator', 'orchestration', 'api');
-update queue.settings set api_tasks_per_worker = 1;
+update fairlane_core.settings set api_tasks_per_worker = 1;
 update public.users set max_orchestrating = 20 where id = :'owner';
 select is(pg_temp.suggested('api'), 0, 'In the other pool nothing runs');
 select tests.create_task_in('In Progress', :'owner', 'api_orchestrator', 'api-1') as elsewhere \gset
 select is(pg_temp.suggested('api'), 1, 'There one runs now');
 select is(pg_temp.suggested('gpu'), 8, 'Which changes nothing here');
-select tests.create_task(:'owner', p_params => jsonb_build_object(queue.parent_key(), :'elsewhere')) as other_child \gset
-select queue.note_enqueued(:'elsewhere');
+select tests.create_task(:'owner', p_params => jsonb_build_object(fairlane_core.parent_key(), :'elsewhere')) as other_child \gset
+select fairlane_core.note_enqueued(:'elsewhere');
 select is(pg_temp.suggested('api'), 0, 'It waits');
 select is(pg_temp.suggested('gpu'), 9, 'And its child could run here, with the last free slot');
 
@@ -58,7 +58,7 @@ update public.workers set status = 'terminated' where id in ('gpu-1', 'gpu-2');
 select is(pg_temp.suggested('gpu'), 7, 'Machines that are gone are not counted');
 
 -- TEST: what one worker holds
-update queue.settings set gpu_tasks_per_worker = 4;
+update fairlane_core.settings set gpu_tasks_per_worker = 4;
 select is(pg_temp.suggested('gpu'), 2, 'Seven things to do need two workers of four');
 
 select * from finish();

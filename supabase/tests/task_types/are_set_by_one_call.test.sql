@@ -46,7 +46,7 @@ select is(pg_temp.set_type(repeat('x', 201)), '400 INVALID_ARGUMENT', 'And one t
 select is(
   tests.answer(format('public.set_task_type(''sharpen'', ''{}'', %L)', tests.signed_in(:'owner'))), '403 FORBIDDEN', 'A user sets no types'
 );
-select is((select queue.type_as_json(y) ->> 'pool' from public.task_types as y where y.name = 'sharpen'), 'gpu', 'It is as it was');
+select is((select fairlane_core.type_as_json(y) ->> 'pool' from public.task_types as y where y.name = 'sharpen'), 'gpu', 'It is as it was');
 
 -- TEST: what waits follows, what runs when it goes back; that it is orchestration holds at once
 select tests.create_task(:'owner', 'dub') as waiting \gset

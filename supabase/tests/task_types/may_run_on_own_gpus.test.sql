@@ -40,7 +40,7 @@ select is(tests.claim('mac', 'gpu', null, :'token'), :'waiting', 'And a machine 
 select pg_temp.set_type('sharpen', '{"pool": "gpu"}');
 select is((tests.task(:'waiting')).runs_on_own_gpu, true, 'While it runs it stays what it was handed out as, also when its type goes to the pool gpu');
 select is(tests.claim('mac', 'gpu', null, :'token'), :'waiting', 'And its machine gets it back');
-select pg_temp.set_type('sharpen', jsonb_build_object('pool', (queue.pools())[3])::text);
+select pg_temp.set_type('sharpen', jsonb_build_object('pool', (fairlane_core.pools())[3])::text);
 select is((tests.task(:'waiting')).runs_on_own_gpu, true, 'Or to a third pool');
 update public.tasks set status = 'Queued', error_message = 'Reset - of a test' where id = :'waiting';
 select is((tests.task(:'waiting')).runs_on_own_gpu, true, 'Put back it is marked as its type is');
@@ -58,10 +58,10 @@ select tests.create_task(:'owner', 'sharpen') from generate_series(1, 150);
 select is(
   pg_temp.set_type('sharpen', '{"runs_on_own_gpu": true}')::jsonb ->> 'is_settled', 'false', 'Of a type with many tasks these follow later'
 );
-select is((select count(*) from public.tasks as t where t.runs_on_own_gpu and t.standing = 'ready'), 0::bigint, 'None has followed');
+select is((select count(*) from public.tasks as t where t.runs_on_own_gpu and t.readiness = 'ready'), 0::bigint, 'None has followed');
 select isnt(tests.claim('mac-2', 'gpu', null, :'token'), null, 'A claim that finds nothing does a piece of it, and gets one');
-select queue.settle_deferred(1000, false);
-select is((select count(*) from public.tasks as t where t.runs_on_own_gpu and t.standing = 'ready'), 149::bigint, 'In the end all have');
+select fairlane_core.settle_deferred(1000, false);
+select is((select count(*) from public.tasks as t where t.runs_on_own_gpu and t.readiness = 'ready'), 149::bigint, 'In the end all have');
 select pg_temp.set_type('sharpen', '{"is_active": false, "runs_on_own_gpu": false}');
 select is(tests.claimable('gpu', :'token'), 0, 'Switched off, none is counted as claimable, before any has followed');
 select is(tests.claim('mac-3', 'gpu', null, :'token'), null, 'And none is handed out');

@@ -4,9 +4,9 @@ select plan(22);
 -- SETUP
 select tests.empty_queue();
 -- Keeps the scheduled sweep out until the end of the test.
-lock table queue.minute_samples in share row exclusive mode;
-delete from queue.minute_samples;
-delete from queue.unknown_types;
+lock table fairlane_core.minute_samples in share row exclusive mode;
+delete from fairlane_core.minute_samples;
+delete from fairlane_core.unknown_types;
 select tests.create_user(p_max_in_progress => 10) as owner \gset
 create function pg_temp.list() returns jsonb language sql as $$
   select tests.answer('public.unknown_task_types()')::jsonb -> 'types';
@@ -18,7 +18,7 @@ $$;
 create function pg_temp.sweep() returns void language plpgsql as $$
 begin
   perform tests.step_clock('1 minute');
-  perform queue.sweep();
+  perform fairlane_core.sweep();
 end;
 $$;
 
@@ -31,8 +31,8 @@ select is(pg_temp.warnings(), '', 'health has nothing to warn of');
 -- TEST: seen
 select tests.create_task(:'owner', 'sharpen') from generate_series(1, 3);
 select tests.create_task(:'owner', 'opera_orchestrator');
-select queue.now() as enqueued_at \gset
-select is((select count(*)::integer from queue.unknown_types), 0, 'Enqueuing writes nothing of it');
+select fairlane_core.now() as enqueued_at \gset
+select is((select count(*)::integer from fairlane_core.unknown_types), 0, 'Enqueuing writes nothing of it');
 select pg_temp.sweep(), pg_temp.sweep();
 select is(
   (select jsonb_object_agg(l ->> 'name', jsonb_build_array(l -> 'task_count', l #> '{taken_for,pool}', l #> '{taken_for,category}', l #> '{taken_for,creates_generation}')) from jsonb_array_elements(pg_temp.list()) as l),
@@ -51,16 +51,16 @@ select matches(
 select pg_temp.sweep(), pg_temp.sweep();
 select tests.create_task(:'owner', 'sharpen') from generate_series(1, 2);
 select pg_temp.sweep(), pg_temp.sweep(), pg_temp.sweep();
-select is((select u.task_count::integer from queue.unknown_types as u where u.name = 'sharpen'), 5, 'What comes later is added, once');
-select queue.note_unknown_types(queue.now() + interval '1 minute');
-select is((select u.task_count::integer from queue.unknown_types as u where u.name = 'sharpen'), 5, 'A second look adds nothing');
+select is((select u.task_count::integer from fairlane_core.unknown_types as u where u.name = 'sharpen'), 5, 'What comes later is added, once');
+select fairlane_core.note_unknown_types(fairlane_core.now() + interval '1 minute');
+select is((select u.task_count::integer from fairlane_core.unknown_types as u where u.name = 'sharpen'), 5, 'A second look adds nothing');
 
 -- TEST: said what it is
 select tests.answer('public.set_task_type(''sharpen'', ''{"pool": "api"}'')');
 select is(pg_temp.list() #>> '{0,name}', 'opera_orchestrator', 'A type that has a row is gone at once');
 select is(jsonb_array_length(pg_temp.list()), 1, 'The other stays');
 select pg_temp.sweep();
-select is((select count(*)::integer from queue.unknown_types), 1, 'And is forgotten by the next sweep');
+select is((select count(*)::integer from fairlane_core.unknown_types), 1, 'And is forgotten by the next sweep');
 
 -- TEST: for a week
 select tests.step_clock('6 days 23 hours');
@@ -75,29 +75,29 @@ select tests.create_task(:'owner', 'enqueued_in_a_gap') from generate_series(1, 
 select tests.step_clock('30 minutes');
 select pg_temp.sweep(), pg_temp.sweep();
 select results_eq(
-  $$ select u.name, u.task_count from queue.unknown_types as u where u.name like '%gap' $$, $$ values ('enqueued_in_a_gap', 2::bigint) $$,
+  $$ select u.name, u.task_count from fairlane_core.unknown_types as u where u.name like '%gap' $$, $$ values ('enqueued_in_a_gap', 2::bigint) $$,
   'After half an hour without a sweep they are listed all the same, once'
 );
 select tests.create_task(:'owner', 'enqueued_in_a_long_gap');
 select tests.step_clock('3 days');
 select pg_temp.sweep(), pg_temp.sweep();
-select ok(exists (select from queue.unknown_types as u where u.name = 'enqueued_in_a_long_gap'), 'And after days, when all samples are old');
+select ok(exists (select from fairlane_core.unknown_types as u where u.name = 'enqueued_in_a_long_gap'), 'And after days, when all samples are old');
 select tests.create_task(:'owner', 'enqueued_before_a_storm') as id \gset
 insert into public.task_events (task_id, user_id, at, from_status, to_status, attempt, actor)
-select :'id', :'owner', queue.now(), 'Queued', 'Queued', 0, 'test' from generate_series(1, 100000);
+select :'id', :'owner', fairlane_core.now(), 'Queued', 'Queued', 0, 'test' from generate_series(1, 100000);
 select pg_temp.sweep(), pg_temp.sweep();
-select ok(not exists (select from queue.unknown_types as u where u.name = 'enqueued_before_a_storm'), 'Of a gap no more than the newest hundred thousand rows are read');
+select ok(not exists (select from fairlane_core.unknown_types as u where u.name = 'enqueued_before_a_storm'), 'Of a gap no more than the newest hundred thousand rows are read');
 
 -- TEST: names that users make up
-delete from queue.minute_samples;
-delete from queue.unknown_types;
+delete from fairlane_core.minute_samples;
+delete from fairlane_core.unknown_types;
 update public.users set max_in_progress = 5000 where id = :'owner';
 select tests.create_task(:'owner', 'made_up_' || n) from generate_series(1, 1010) as n;
 select tests.create_task(:'owner', 'made_up_7');
 select tests.step_clock('1 minute');
-select queue.note_unknown_types(queue.now());
-select is((select count(*)::integer from queue.unknown_types), 1000, 'No more than a thousand are kept');
-select ok(exists (select from queue.unknown_types where name = 'made_up_7'), 'The most frequent among them');
+select fairlane_core.note_unknown_types(fairlane_core.now());
+select is((select count(*)::integer from fairlane_core.unknown_types), 1000, 'No more than a thousand are kept');
+select ok(exists (select from fairlane_core.unknown_types where name = 'made_up_7'), 'The most frequent among them');
 select is(tests.answer(format('public.unknown_task_types(%L)', tests.signed_in(:'owner'))), '403 FORBIDDEN', 'The list is for the service');
 
 select * from finish();

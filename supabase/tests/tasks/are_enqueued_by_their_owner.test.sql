@@ -36,7 +36,7 @@ select pg_temp.refuses_column(c.name, c.value, :'project')
 from (values
   ('status', 'Complete'), ('user_id', :'owner'), ('worker_id', 'gpu-1'), ('attempts', '7'), ('output_location', 'x'),
   ('lease_token', :'owner'), ('claim_id', 'c'), ('token_id', :'owner'), ('requeue_count', '1'),
-  ('pool', 'api'), ('takes_slot', 'false'), ('standing', 'ready'), ('generation_created', 'true'), ('result_data', '{}'),
+  ('pool', 'api'), ('takes_slot', 'false'), ('readiness', 'ready'), ('generation_created', 'true'), ('result_data', '{}'),
   ('error_message', 'x'), ('max_attempts', '99'), ('timeout', '1 day')
 ) as c (name, value);
 
@@ -44,7 +44,7 @@ from (values
 insert into public.tasks (task_type, project_id, created_at) values ('clip', :'project', '2020-01-01') returning id as old \gset
 select is((tests.task(:'old')).created_at, queue_now.at, 'A time of creation that a client sends is replaced by the queue''s')
 from (select now() as at) as queue_now;
-select is((tests.task(:'old')).standing, 'ready', 'So it is not stale either');
+select is((tests.task(:'old')).readiness, 'ready', 'So it is not stale either');
 
 -- TEST: afterwards the task is the queue's; the owner cancels it through the function
 select throws_ok(
@@ -67,7 +67,7 @@ select tests.authenticate_as(:'owner');
 insert into public.tasks (task_type, project_id, dependant_on) values ('test', :'project', :'strangers_task') returning id as spy \gset
 select tests.clear_authentication();
 update public.tasks set status = 'Cancelled' where id = :'strangers_task';
-select is((tests.task(:'spy')).standing, 'dependency_lost', 'Depending on a stranger''s task tells nothing about it');
+select is((tests.task(:'spy')).readiness, 'dependency_lost', 'Depending on a stranger''s task tells nothing about it');
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');
 
 select * from finish();

@@ -15,7 +15,7 @@ select is((tests.task(:'task')).user_id, :'owner', 'Its owner is the project''s 
 select is((tests.task(:'task')).run_type, 'cloud', 'It runs in the cloud');
 select is((tests.task(:'task')).params, '{}', 'Its params are an object');
 select is((tests.task(:'task')).attempts, 0, 'It was never started');
-select is((tests.task(:'task')).standing, 'ready', 'It is ready');
+select is((tests.task(:'task')).readiness, 'ready', 'It is ready');
 select is((tests.task(:'task')).pool, 'gpu', 'It knows its pool');
 select is((tests.task(:'task')).updated_at, (tests.task(:'task')).created_at, 'It was updated when it was created');
 

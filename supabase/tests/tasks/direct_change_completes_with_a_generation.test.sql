@@ -5,7 +5,7 @@ select plan(11);
 select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 100) as owner \gset
 select tests.create_task_in('In Progress', :'owner') as task \gset
-select tests.create_task(:'owner', p_dependant_on => :'task') as dependant \gset
+select tests.create_task(:'owner', p_dependant_on => :'task') as dependent \gset
 select tests.authenticate_as('service_role');
 
 -- TEST: Complete by PATCH is a completion like any other
@@ -13,7 +13,7 @@ update public.tasks set status = 'Complete', output_location = 'https://files/a.
 select is((select g.location from public.generations as g where g.task_id = :'task'), 'https://files/a.mp4', 'Its generation is recorded');
 select ok((tests.task(:'task')).generation_created, 'The task says so');
 select isnt((tests.task(:'task')).generation_processed_at, null, 'It says when it was completed');
-select is((tests.task(:'dependant')).standing, 'ready', 'What waited for it is ready');
+select is((tests.task(:'dependent')).readiness, 'ready', 'What waited for it is ready');
 
 -- TEST: twice is once
 update public.tasks set status = 'Complete', output_location = 'https://files/b.mp4' where id = :'task';

@@ -16,7 +16,7 @@ insert into cell values
   ('Cancelled', 'Queued', null), ('Cancelled', 'In Progress', null), ('Cancelled', 'Complete', null), ('Cancelled', 'Failed', null);
 alter table cell add column task_id uuid;
 update cell set task_id = tests.create_task_in(state, :'owner');
-update public.tasks set generation_started_at = queue.now() - interval '10 minutes' where status = 'In Progress';
+update public.tasks set generation_started_at = fairlane_core.now() - interval '10 minutes' where status = 'In Progress';
 create temporary table before as select * from public.tasks;
 grant select on cell to service_role;
 

@@ -38,7 +38,7 @@ select isnt(
 );
 
 -- TEST: long texts
-update queue.settings set max_text_length = 1000;
+update fairlane_core.settings set max_text_length = 1000;
 select repeat('x', 999) || 'yz' as long \gset
 select t.id as task from pg_temp.fail(:'owner', format('error_message = %L', :'long')) as t \gset
 select cmp_ok(length((tests.task(:'task')).error_message), '<', 1100, 'A long reason is cut');

@@ -7,7 +7,7 @@ select tests.create_user(p_max_in_progress => 100) as owner \gset
 select tests.create_task_in('In Progress', :'owner') as task \gset
 select lease_token as lease from public.tasks where id = :'task' \gset
 select tests.step_clock('1 minute');
-select queue.now() as now \gset
+select fairlane_core.now() as now \gset
 select tests.authenticate_as('service_role');
 update public.tasks
 set status = 'Queued', worker_id = null, generation_started_at = null, generation_processed_at = null,
@@ -19,7 +19,7 @@ select is((tests.task(:'task')).status, 'Queued', 'A reset puts the task back');
 select is((tests.task(:'task')).lease_token, null, 'Its lease is void');
 select is((tests.task(:'task')).worker_id, null, 'It has no worker');
 select is((tests.task(:'task')).generation_started_at, null, 'Nothing is billed');
-select is((tests.task(:'task')).standing, 'ready', 'It is ready');
+select is((tests.task(:'task')).readiness, 'ready', 'It is ready');
 select is((tests.task(:'task')).attempts, 1, 'The start that was lost stays counted');
 select is((tests.task(:'task')).error_message, 'Reset - orphaned from failed worker', 'The reason is on the task');
 select is((tests.task(:'task')).updated_at, :'now'::timestamptz, 'The task has changed now, whatever time a client sends');

@@ -60,7 +60,7 @@ select is(
   (pg_temp.reset(tests.create_task_in('In Progress', :'owner', 'tough', p_attempts => 4), 'Reset')).status, 'Queued',
   'A type may allow more than three'
 );
-update queue.settings set max_attempts = 2;
+update fairlane_core.settings set max_attempts = 2;
 select is(
   (pg_temp.reset(tests.create_task_in('In Progress', :'owner', p_attempts => 2), 'Reset')).status, 'Failed', 'The default is a setting'
 );

@@ -105,18 +105,18 @@ select ok(
   'Of a long one both ends are kept'
 );
 select is(
-  length(queue.log_metadata(('{"a": [1e131071' || repeat(', 1e131071', 299) || ']}')::json)::text) < 5000, true,
+  length(fairlane_core.log_metadata(('{"a": [1e131071' || repeat(', 1e131071', 299) || ']}')::json)::text) < 5000, true,
   'Metadata of a log line stay as short as they were sent'
 );
 
 -- TEST: nothing is written to be measured: what is out of all bounds is told from its places
-select is(queue.number_length(n.number), length(n.number::text), format('%s is as long as that', left(n.what, 20)))
+select is(fairlane_core.number_length(n.number), length(n.number::text), format('%s is as long as that', left(n.what, 20)))
 from (
   values
     ('0', 0::numeric), ('-17', -17), ('0.050', 0.050), ('1e399', 1e399), ('-1e398', -1e398), ('1e-397', 1e-397)
 ) as n (what, number);
 select ok(
-  bool_and(queue.number_length(n.number) between length(n.number::text) / 5 and length(n.number::text)),
+  bool_and(fairlane_core.number_length(n.number) between length(n.number::text) / 5 and length(n.number::text)),
   'Of longer ones it says at least a fifth, and never more than they are'
 )
 from (

@@ -59,7 +59,7 @@ select tests.clear_authentication();
 
 -- TEST: what a row has from before it keeps, and it can be ended and explained
 alter table public.tasks disable trigger tasks_before_insert;
-insert into public.tasks (project_id, user_id, task_type, priority, available_at, max_attempts, pool, takes_slot, standing)
+insert into public.tasks (project_id, user_id, task_type, priority, available_at, max_attempts, pool, takes_slot, readiness)
 values (:'project', :'owner', repeat('x', 300), -2147483648, '1970-01-01', 2147483647, 'gpu', true, 'ready')
 returning id as old \gset
 alter table public.tasks enable trigger tasks_before_insert;
@@ -87,8 +87,8 @@ select is(
   pg_temp.write('insert into public.task_types (name, timeout) values (''endless'', ''178000000 years'')'), 'out of bounds',
   'No type runs for more than 30 days'
 );
-select is(pg_temp.write('update queue.settings set max_attempts = 1001'), 'out of bounds', 'Nor do the settings say so');
-select is(pg_temp.write('update queue.settings set stale_after = ''5000 years'''), 'out of bounds', 'No setting leads out of the calendar');
+select is(pg_temp.write('update fairlane_core.settings set max_attempts = 1001'), 'out of bounds', 'Nor do the settings say so');
+select is(pg_temp.write('update fairlane_core.settings set stale_after = ''5000 years'''), 'out of bounds', 'No setting leads out of the calendar');
 
 -- TEST: a requeue grants starts beyond that
 select tests.create_task_in('Failed', :'owner') as dead \gset

@@ -6,7 +6,7 @@ select tests.empty_queue();
 delete from public.workers;
 select tests.create_user(p_max_in_progress => 100) as owner \gset
 insert into public.workers (id, status, last_heartbeat) values
-  ('gpu-old', 'active', queue.now()), ('gpu-new', 'active', queue.now()), ('token-worker', 'active', queue.now());
+  ('gpu-old', 'active', fairlane_core.now()), ('gpu-new', 'active', fairlane_core.now()), ('token-worker', 'active', fairlane_core.now());
 create function pg_temp.passed_on(p_owner uuid, p_from text default 'gpu-old') returns uuid language plpgsql as $$
 declare
   v_task_id uuid := tests.create_task(p_owner, 'clip');
@@ -20,7 +20,7 @@ begin
 end;
 $$;
 create function pg_temp.may_be_anothers(p_task_id uuid, p_attempts integer default null) returns boolean language sql as $$
-  select queue.has_live_former_holder(tests.task(p_task_id), p_attempts);
+  select fairlane_core.has_live_former_holder(tests.task(p_task_id), p_attempts);
 $$;
 
 -- TEST: who may speak
@@ -39,9 +39,9 @@ select tests.claim('gpu-old');
 select ok(not pg_temp.may_be_anothers(:'task'), 'Who runs one task at a time and has another has left the first');
 update public.tasks set status = 'Queued', error_message = 'Reset - by hand' where id = :'other';
 select ok(not pg_temp.may_be_anothers(:'task'), 'Also when that one was taken from it again');
-update queue.settings set gpu_tasks_per_worker = 2;
+update fairlane_core.settings set gpu_tasks_per_worker = 2;
 select ok(pg_temp.may_be_anothers(:'task'), 'Who runs more at a time may be at work on either');
-update queue.settings set gpu_tasks_per_worker = 1;
+update fairlane_core.settings set gpu_tasks_per_worker = 1;
 select pg_temp.passed_on(:'owner', 'token-worker') as task \gset
 select tests.create_task(:'owner', 'clip');
 select tests.claim('token-worker');
@@ -49,7 +49,7 @@ select ok(pg_temp.may_be_anothers(:'task'), 'So may the others under a name that
 
 -- TEST: what is not applied
 select pg_temp.passed_on(:'owner') as task \gset
-update public.workers set last_heartbeat = queue.now();
+update public.workers set last_heartbeat = fairlane_core.now();
 select is((tests.task(:'task')).delivered_at, null, 'A task that nobody has named');
 select is(
   public.update_task_status(tests.service(), :'task', 'Failed', 'boom') ->> 'changed', 'false', 'A failure that may be another''s is not applied'
@@ -72,7 +72,7 @@ select public.update_task_status(tests.service(), :'task', 'Failed', 'the real r
 select public.claim_next_task(tests.service(), 'gpu-new', 'gpu', p_claim_id => 'c-1');
 select is((tests.task(:'task')).error_message, 'the real reason, again', 'So has that of a claim that is repeated');
 select pg_temp.passed_on(:'owner') as task \gset
-update public.tasks set max_attempts = 2, delivered_at = queue.now() where id = :'task';
+update public.tasks set max_attempts = 2, delivered_at = fairlane_core.now() where id = :'task';
 select tests.claim('gpu-new');
 select matches((tests.task(:'task')).error_message, 'claimed again without finishing it', 'Where nothing was told, the end says that');
 

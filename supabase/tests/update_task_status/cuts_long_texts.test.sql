@@ -4,7 +4,7 @@ select plan(10);
 -- SETUP: texts up to a thousand characters are kept whole
 select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 100) as owner \gset
-update queue.settings set max_text_length = 1000;
+update fairlane_core.settings set max_text_length = 1000;
 select repeat('é', 1000) as fits, repeat('é', 999) || 'ab' as too_long \gset
 create function pg_temp.last_event(p_task_id uuid) returns public.task_events language sql as $$
   select e.* from public.task_events as e where e.task_id = p_task_id order by e.id desc limit 1;

@@ -4,13 +4,13 @@ select plan(13);
 -- SETUP
 select tests.empty_queue();
 select tests.create_user() as owner \gset
-update queue.settings set max_free_returns = 3, retry_delay = '10 seconds', max_retry_delay = '15 seconds';
+update fairlane_core.settings set max_uncounted_releases = 3, retry_delay = '10 seconds', max_retry_delay = '15 seconds';
 select tests.create_task(:'owner') as task \gset
 create function pg_temp.start_and_hand_back(p_task_id uuid) returns text language plpgsql as $$
 begin
   perform tests.claim('gpu-1');
   perform public.update_task_status(tests.service(), p_task_id, 'Queued');
-  return (select concat_ws(' ', t.status, t.attempts, t.standing) from public.tasks as t where t.id = p_task_id);
+  return (select concat_ws(' ', t.status, t.attempts, t.readiness) from public.tasks as t where t.id = p_task_id);
 end;
 $$;
 
@@ -22,7 +22,7 @@ select is(pg_temp.start_and_hand_back(:'task'), 'Queued 0 not_yet', 'The second 
 select is(tests.claim('gpu-2'), null, 'So nobody gets it for now');
 select tests.step_clock('11 seconds');
 select is(pg_temp.start_and_hand_back(:'task'), 'Queued 0 not_yet', 'Then it is handed out again, still without a start');
-select cmp_ok((tests.task(:'task')).available_at, '>', queue.now() + interval '11 seconds', 'And waits longer');
+select cmp_ok((tests.task(:'task')).available_at, '>', fairlane_core.now() + interval '11 seconds', 'And waits longer');
 
 -- TEST: nor for ever
 select tests.step_clock('16 seconds');
@@ -50,18 +50,18 @@ select is(pg_temp.start_and_hand_back(:'task'), 'Queued 3 ready', 'A requeued ta
 delete from public.tasks where id = :'task';
 
 -- TEST: what never reached its worker
-update queue.settings set max_free_returns = 1;
+update fairlane_core.settings set max_uncounted_releases = 1;
 select tests.create_task(:'owner') as lost \gset
 select tests.claim('gpu-3');
 select tests.beat('gpu-3');
 select tests.step_clock('16 minutes');
 select tests.beat('gpu-3');
-select queue.rescue();
+select fairlane_core.rescue();
 select is((tests.task(:'lost')).attempts, 0, 'A task that did not arrive gets its start back, too');
 select tests.claim('gpu-3');
 select tests.step_clock('16 minutes');
 select tests.beat('gpu-3');
-select queue.rescue();
+select fairlane_core.rescue();
 select is((tests.task(:'lost')).attempts, 1, 'As often');
 
 select * from finish();

@@ -5,7 +5,7 @@ select plan(15);
 select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 100) as owner \gset
 insert into public.workers (id, status, last_heartbeat) values
-  ('gpu-old', 'active', queue.now()), ('gpu-new', 'active', queue.now());
+  ('gpu-old', 'active', fairlane_core.now()), ('gpu-new', 'active', fairlane_core.now());
 create function pg_temp.passed_on(p_owner uuid, p_from text, p_to text) returns uuid language plpgsql as $$
 declare
   v_task_id uuid := tests.create_task_in('In Progress', p_owner, p_worker_id => p_from);
@@ -14,7 +14,7 @@ begin
   if tests.claim(p_to) <> v_task_id then
     raise exception 'Setup: the wrong task was claimed';
   end if;
-  update public.workers set last_heartbeat = queue.now();
+  update public.workers set last_heartbeat = fairlane_core.now();
   return v_task_id;
 end;
 $$;
@@ -41,9 +41,9 @@ select is(
 
 -- TEST: silent for as long as a worker may be, to the microsecond
 select pg_temp.passed_on(:'owner', 'gpu-old', 'gpu-other') as task \gset
-update public.workers set last_heartbeat = queue.now() - interval '99.999999 seconds';
+update public.workers set last_heartbeat = fairlane_core.now() - interval '99.999999 seconds';
 select is(pg_temp.fail(:'task'), 'In Progress false', 'A beat of less than 100 seconds ago is a sign of life');
-update public.workers set last_heartbeat = queue.now() - interval '100 seconds';
+update public.workers set last_heartbeat = fairlane_core.now() - interval '100 seconds';
 select is(pg_temp.fail(:'task'), 'Failed true', 'One of 100 seconds ago is not');
 
 -- TEST: a former holder that never beat, or that nobody knows, does not speak
@@ -55,7 +55,7 @@ select is(pg_temp.fail(:'task'), 'Failed true', 'A former holder that the table 
 
 -- TEST: the beats of the present holder and of others mean nothing
 select tests.create_task_in('In Progress', :'owner', p_worker_id => 'gpu-new') as task \gset
-update public.workers set last_heartbeat = queue.now();
+update public.workers set last_heartbeat = fairlane_core.now();
 select is(pg_temp.fail(:'task'), 'Failed true', 'The only holder''s failure counts');
 select pg_temp.passed_on(:'owner', 'gpu-other4', 'gpu-other5') as task \gset
 select is(pg_temp.fail(:'task'), 'Failed true', 'Workers that never had the task do not matter');

@@ -17,7 +17,7 @@ select is((tests.task(:'task')).lease_token, :'lease', 'Under the same lease');
 select is((tests.task(:'task')).attempts, 1, 'At the same attempt');
 select is((tests.task(:'task')).worker_id, 'gpu-1', 'With the same worker');
 select is((tests.task(:'task')).generation_started_at, :'started_at', 'The billed part does not begin again');
-select is((tests.task(:'task')).updated_at, queue.now(), 'The task shows a sign of life');
+select is((tests.task(:'task')).updated_at, fairlane_core.now(), 'The task shows a sign of life');
 select is(:'reply'::jsonb ->> 'public_url', null, 'Progress is not answered as if it were a result');
 select public.update_task_status(tests.service(), :'task', 'In Progress', '[IDEMPOTENT] 3 tasks');
 select is((tests.task(:'task')).output_location, '[IDEMPOTENT] 3 tasks', 'A second text replaces the first');
@@ -27,7 +27,7 @@ select is((tests.task(:'task')).output_location, '[IDEMPOTENT] 3 tasks', 'No tex
 -- TEST: the start of the billed part
 select tests.step_clock('1 minute');
 select public.update_task_status(tests.service(), :'task', 'In Progress', p_reset_generation_started_at => true);
-select is((tests.task(:'task')).generation_started_at, queue.now(), 'reset_generation_started_at begins the billed part now');
+select is((tests.task(:'task')).generation_started_at, fairlane_core.now(), 'reset_generation_started_at begins the billed part now');
 
 -- TEST: a report is proof that the worker has the task
 select isnt((tests.task(:'task')).delivered_at, null, 'A report delivers the task');

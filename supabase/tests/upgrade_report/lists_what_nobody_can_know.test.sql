@@ -15,8 +15,8 @@ select tests.create_task(:'owner', p_age => '7 seconds') as no_age \gset
 alter table public.tasks disable trigger user;
 update public.tasks set run_type = null where id <> :'fine';
 update public.tasks set user_id = null where id = :'no_owner';
-update public.tasks set status = 'Failed', standing = null where id = :'no_reason';
-update public.tasks set status = 'Complete', standing = null where id in (:'no_generation', :'finished', :'no_age');
+update public.tasks set status = 'Failed', readiness = null where id = :'no_reason';
+update public.tasks set status = 'Complete', readiness = null where id in (:'no_generation', :'finished', :'no_age');
 update public.tasks set generation_processed_at = created_at + interval '1 second' where id = :'finished';
 update public.tasks set generation_processed_at = created_at - interval '1 second' where id = :'no_age';
 update public.tasks set status = 'Paused' where id = :'unknown_status';
@@ -25,7 +25,7 @@ insert into public.generations (task_id, user_id) values (:'finished', :'owner')
 
 -- TEST: each problem, oldest first
 select results_eq(
-  'select r.task_id, r.problem from queue.upgrade_report() as r',
+  'select r.task_id, r.problem from fairlane_core.upgrade_report() as r',
   format(
     'values (%L::uuid, %L), (%L, %L), (%L, %L), (%L, %L), (%L, %L), (%L, %L)',
     :'no_age', 'no_age', :'unknown_status', 'unknown_status', :'no_generation', 'no_generation', :'no_reason', 'no_reason',
@@ -33,28 +33,28 @@ select results_eq(
   ),
   'Lists what could not be found out, and nothing else'
 );
-select is((select count(*)::integer from queue.upgrade_report() as r where r.what_to_do is null), 0, 'And what to do with each');
+select is((select count(*)::integer from fairlane_core.upgrade_report() as r where r.what_to_do is null), 0, 'And what to do with each');
 
 -- TEST: what it says to do helps
 update public.tasks set run_type = 'cloud' where id = :'no_run_type';
-select is((tests.task(:'no_run_type')).standing, 'ready', 'With a run type a task may run');
+select is((tests.task(:'no_run_type')).readiness, 'ready', 'With a run type a task may run');
 update public.tasks as t
 set project_id = p.id, user_id = p.user_id
 from public.projects as p
 where p.user_id = :'owner' and t.id = :'no_owner';
-select is((tests.task(:'no_owner')).standing, 'no_run_type', 'With an owner it only lacks the run type');
+select is((tests.task(:'no_owner')).readiness, 'no_run_type', 'With an owner it only lacks the run type');
 update public.tasks set run_type = 'cloud' where id = :'no_owner';
-select is((tests.task(:'no_owner')).standing, 'ready', 'With both it may run');
+select is((tests.task(:'no_owner')).readiness, 'ready', 'With both it may run');
 select is((public.repair_generations(1000, false)::jsonb ->> 'missing')::integer, 1, 'A missing record is made');
 select results_eq(
-  'select r.problem from queue.upgrade_report() as r', array['no_age', 'unknown_status', 'no_reason'], 'What is left nobody can mend'
+  'select r.problem from fairlane_core.upgrade_report() as r', array['no_age', 'unknown_status', 'no_reason'], 'What is left nobody can mend'
 );
 
 -- TEST: it is for operators
 set local role service_role;
-select throws_ok('select * from queue.upgrade_report()', '42501', null, 'Not for service keys');
+select throws_ok('select * from fairlane_core.upgrade_report()', '42501', null, 'Not for service keys');
 set local role authenticated;
-select throws_ok('select * from queue.upgrade_report()', '42501', null, 'Nor for users');
+select throws_ok('select * from fairlane_core.upgrade_report()', '42501', null, 'Nor for users');
 
 select * from finish();
 rollback;

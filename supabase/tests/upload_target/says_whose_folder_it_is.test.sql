@@ -56,8 +56,8 @@ select is(
 select tests.create_task_in('In Progress', :'owner') as fresh \gset
 select is((tests.task(:'fresh')).reported_at, null, 'Nobody has named the task yet');
 select public.upload_target(tests.service(), :'fresh') is not null as asked \gset
-select is((tests.task(:'fresh')).delivered_at, queue.now(), 'Then it was delivered');
-select is((tests.task(:'fresh')).reported_at, queue.now(), 'and reported on');
+select is((tests.task(:'fresh')).delivered_at, fairlane_core.now(), 'Then it was delivered');
+select is((tests.task(:'fresh')).reported_at, fairlane_core.now(), 'and reported on');
 select is((tests.task(:'fresh')).status, 'In Progress', 'and is otherwise as it was');
 
 -- TEST: owners reach their own tasks, strangers none

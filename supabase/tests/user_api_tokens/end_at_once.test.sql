@@ -40,7 +40,7 @@ select is(
 select isnt(pg_temp.counts(:'other_token'), '403 UNKNOWN_TOKEN', 'The owner''s other token goes on');
 
 -- TEST: expiry, to the microsecond
-select tests.with_token(:'owner', queue.now() + interval '1 hour') as brief \gset
+select tests.with_token(:'owner', fairlane_core.now() + interval '1 hour') as brief \gset
 select tests.step_clock('59 minutes 59.999999 seconds');
 select isnt(pg_temp.counts(:'brief'), '403 UNKNOWN_TOKEN', 'A token is accepted until it expires');
 select tests.step_clock('1 microsecond');

@@ -14,7 +14,7 @@ select tests.claim('mac', 'gpu', null, :'token');
 select tests.claim('mac-2', 'gpu', null, :'token');
 select tests.claim('mac', 'gpu', null, :'other_token');
 select tests.claim('gpu-1');
-update public.tasks set delivered_at = queue.now(), reported_at = queue.now(), output_location = 'step 16/20' where id = :'first';
+update public.tasks set delivered_at = fairlane_core.now(), reported_at = fairlane_core.now(), output_location = 'step 16/20' where id = :'first';
 select tests.token_id(:'token') as token_id \gset
 
 -- TEST: at once, when the owner takes the token back
@@ -31,7 +31,7 @@ select is((tests.task(:'fleets')).status, 'In Progress', 'What the fleet runs go
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');
 
 -- TEST: within a minute, when it expires or is deleted
-select tests.with_token(:'ana', queue.now() + interval '1 hour') as brief \gset
+select tests.with_token(:'ana', fairlane_core.now() + interval '1 hour') as brief \gset
 select tests.create_task(:'ana') as hours_task \gset
 update public.users set max_in_progress = 20 where id = :'ana';
 update public.tasks set priority = 9 where id = :'hours_task';
@@ -40,15 +40,15 @@ select is(
   tests.answer(format('public.explain_task(%L, %L) ->> ''remedy''', tests.service(), :'hours_task')), 'Nothing: it is running',
   'explain_task() says that it runs'
 );
-update public.user_api_tokens set expires_at = queue.now() where id = tests.token_id(:'brief');
+update public.user_api_tokens set expires_at = fairlane_core.now() where id = tests.token_id(:'brief');
 select matches(
   tests.answer(format('public.explain_task(%L, %L) ->> ''remedy''', tests.service(), :'hours_task')), 'revoked or has expired',
   'And not that it runs once the token has expired'
 );
-select queue.rescue();
+select fairlane_core.rescue();
 select is((tests.task(:'hours_task')).status, 'Queued', 'The rescue puts it back');
 delete from public.user_api_tokens where id = tests.token_id(:'other_token');
-select queue.rescue();
+select fairlane_core.rescue();
 select is((tests.task(:'others')).status, 'Queued', 'And what a deleted token held');
 select is((tests.task(:'others')).attempts, 0, 'Without counting the start');
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');

@@ -4,19 +4,19 @@ select plan(7);
 -- SETUP
 select tests.empty_queue();
 delete from public.task_events;
-delete from queue.status_totals;
+delete from fairlane_core.status_totals;
 select tests.create_user(p_max_in_progress => 50) as owner \gset
 select tests.create_task_in(s, :'owner') from unnest(array['Queued', 'Queued', 'In Progress', 'Complete', 'Failed', 'Cancelled']) as s;
 select tests.create_task(:'owner', p_dependant_on => gen_random_uuid());
 insert into public.workers (id, instance_type, status, last_heartbeat, created_at, metadata)
 values
-  ('a', 'gpu', 'active', queue.now(), queue.now(), '{"vram_total_mb": 24564, "vram_used_mb": 812, "vram_timestamp": 1}'),
-  ('b', 'gpu', 'active', queue.now() - interval '101 s', queue.now() - interval '1 hour', '{}'),
-  ('c', 'external', 'spawning', null, queue.now(), '{}'),
-  ('d', 'gpu', 'inactive', null, queue.now(), '{}'),
-  ('e', 'gpu', 'terminated', null, queue.now(), '{}');
+  ('a', 'gpu', 'active', fairlane_core.now(), fairlane_core.now(), '{"vram_total_mb": 24564, "vram_used_mb": 812, "vram_timestamp": 1}'),
+  ('b', 'gpu', 'active', fairlane_core.now() - interval '101 s', fairlane_core.now() - interval '1 hour', '{}'),
+  ('c', 'external', 'spawning', null, fairlane_core.now(), '{}'),
+  ('d', 'gpu', 'inactive', null, fairlane_core.now(), '{}'),
+  ('e', 'gpu', 'terminated', null, fairlane_core.now(), '{}');
 select tests.create_task_in('In Progress', :'owner', 'clip', 'a') as running \gset
-update public.tasks set claimed_at = queue.now() - interval '1 minute' where id = :'running';
+update public.tasks set claimed_at = fairlane_core.now() - interval '1 minute' where id = :'running';
 
 -- TEST: the row of numbers, as the role that reads it
 select tests.authenticate_as('service_role');

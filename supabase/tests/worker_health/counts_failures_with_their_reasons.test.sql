@@ -5,7 +5,7 @@ select plan(17);
 select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 50) as owner \gset
 insert into public.workers (id, instance_type, status, created_at)
-select 'gpu-' || i, 'gpu', 'active', queue.now() from generate_series(1, 6) as i;
+select 'gpu-' || i, 'gpu', 'active', fairlane_core.now() from generate_series(1, 6) as i;
 select array_agg(tests.create_task_in('In Progress', :'owner', 'clip', 'gpu-' || i) order by i) as tasks
 from generate_series(1, 6) as i \gset
 create function pg_temp.health(p_minutes numeric default 30) returns jsonb language plpgsql as $$
@@ -49,7 +49,7 @@ from jsonb_path_query(pg_temp.health(), '$.failures.failed_workers[*]') as w
   cross join jsonb_array_elements(w -> 'tasks') as t;
 select results_eq(
   'select worker_id, outcome from taken_down order by worker_id',
-  $$ values ('gpu-1', 'put_back'), ('gpu-2', 'failed'), ('gpu-3', 'put_back'), ('gpu-4', 'put_back') $$,
+  $$ values ('gpu-1', 'requeue_lost'), ('gpu-2', 'failed'), ('gpu-3', 'requeue_lost'), ('gpu-4', 'requeue_lost') $$,
   'Each failed worker comes with the tasks it took down'
 );
 select is((select task_id from taken_down where worker_id = 'gpu-1'), ((:'tasks'::uuid[])[1])::text, 'By their ids');
@@ -58,11 +58,11 @@ select is((select task_id from taken_down where worker_id = 'gpu-1'), ((:'tasks'
 select is(pg_temp.health() #>> '{spawning,code}', 'WORKERS_FAIL', 'While most fail, renting more makes no sense');
 select is(pg_temp.health() #> '{spawning,makes_sense}', 'false', 'And that is said');
 select matches(pg_temp.health() #>> '{spawning,message}', '4 of 6 workers failed .* Stale heartbeat', 'With the reason');
-update queue.settings set max_failure_rate = 1;
+update fairlane_core.settings set max_failure_rate = 1;
 select is(pg_temp.health() #>> '{spawning,code}', 'MORE_WORK_THAN_WORKERS', 'The bound is a setting');
-insert into public.workers (id, status, last_heartbeat, created_at) select 'gpu-' || i, 'active', queue.now(), queue.now() from generate_series(7, 9) as i;
+insert into public.workers (id, status, last_heartbeat, created_at) select 'gpu-' || i, 'active', fairlane_core.now(), fairlane_core.now() from generate_series(7, 9) as i;
 select is(pg_temp.health() #>> '{spawning,code}', 'ENOUGH_WORKERS', 'A free worker for each task is enough');
-update public.tasks set status = 'Cancelled' where standing = 'ready';
+update public.tasks set status = 'Cancelled' where readiness = 'ready';
 select is(pg_temp.health() #>> '{spawning,code}', 'NOTHING_CLAIMABLE', 'Without work nothing needs to be rented');
 
 -- TEST: the window

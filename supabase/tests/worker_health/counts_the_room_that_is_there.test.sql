@@ -19,7 +19,7 @@ create function pg_temp.suggested() returns integer language sql as $$
 $$;
 create function pg_temp.rent(p_worker_id text, p_status text default 'active', p_type text default 'gpu') returns void language sql as $$
   insert into public.workers (id, instance_type, status, last_heartbeat)
-  values (p_worker_id, p_type, p_status, case p_status when 'active' then queue.now() end);
+  values (p_worker_id, p_type, p_status, case p_status when 'active' then fairlane_core.now() end);
 $$;
 
 -- TEST: nobody, nothing
@@ -47,20 +47,20 @@ select is(pg_temp.spawning(), 'NOTHING_CLAIMABLE 0', 'And nobody else');
 -- TEST: an orchestrator that waits for its children keeps nobody busy
 select tests.create_task_in('In Progress', :'owner', 'film_orchestrator', 'gpu-3') as waiting \gset
 select pg_temp.rent('gpu-3');
-select tests.create_task(:'owner', p_params => jsonb_build_object(queue.parent_key(), :'waiting')) as child \gset
+select tests.create_task(:'owner', p_params => jsonb_build_object(fairlane_core.parent_key(), :'waiting')) as child \gset
 select is(pg_temp.spawning(), 'MORE_WORK_THAN_WORKERS 0', 'While it enqueues, its worker is busy');
-select queue.note_enqueued(:'waiting');
+select fairlane_core.note_enqueued(:'waiting');
 select is(pg_temp.spawning(), 'ENOUGH_WORKERS 1', 'Then its worker is free for the child');
 select is(pg_temp.suggested(), 2, 'As the suggestion has it: one for each task that runs or could');
 
 -- TEST: workers that run several
-update queue.settings set gpu_tasks_per_worker = 4;
+update fairlane_core.settings set gpu_tasks_per_worker = 4;
 select tests.create_task(:'owner') from generate_series(1, 5);
 select is(pg_temp.suggested(), 2, 'Seven tasks need two workers of four');
 select is(pg_temp.spawning(), 'ENOUGH_WORKERS 2', 'Two with three and four places are enough for six');
 select tests.create_task(:'owner') from generate_series(1, 2);
 select is(pg_temp.spawning(), 'MORE_WORK_THAN_WORKERS 2', 'Not for eight');
-update queue.settings set gpu_tasks_per_worker = null;
+update fairlane_core.settings set gpu_tasks_per_worker = null;
 select is(pg_temp.suggested(), null, 'Without a bound nobody knows how many');
 select is(pg_temp.spawning(), 'ENOUGH_WORKERS 2', 'One that is there takes them all');
 

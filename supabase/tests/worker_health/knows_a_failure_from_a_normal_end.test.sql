@@ -6,7 +6,7 @@ select tests.empty_queue();
 delete from public.workers;
 select tests.create_user(p_max_in_progress => 50) as owner \gset
 insert into public.workers (id, instance_type, status, created_at, last_heartbeat)
-select w.id, w.type, 'active', queue.now() - w.age, queue.now() - w.silence
+select w.id, w.type, 'active', fairlane_core.now() - w.age, fairlane_core.now() - w.silence
 from (values
   ('idle-1', 'gpu', interval '1 hour', interval '5 s'), ('idle-2', 'gpu', interval '1 hour', interval '5 s'),
   ('idle-3', 'gpu', interval '1 hour', interval '5 s'), ('surplus', 'gpu', interval '1 hour', interval '5 s'),
@@ -21,8 +21,8 @@ from (values
 select tests.create_task(:'owner') from generate_series(1, 4);
 select tests.create_task_in('In Progress', :'owner', 'clip', 'busy');
 select tests.create_task_in('In Progress', :'owner', 'film_orchestrator', 'conductor') as waiting \gset
-select tests.create_task(:'owner', 'clip', p_params => jsonb_build_object(queue.parent_key(), :'waiting'));
-select queue.note_enqueued(:'waiting');
+select tests.create_task(:'owner', 'clip', p_params => jsonb_build_object(fairlane_core.parent_key(), :'waiting'));
+select fairlane_core.note_enqueued(:'waiting');
 create function pg_temp.patch(p_id text, p_status text, p_more jsonb default '{}') returns void language plpgsql as $$
 begin
   set local role service_role;
@@ -49,7 +49,7 @@ select pg_temp.patch('idle-' || i, 'terminated', '{"error_reason": "Idle timeout
 select pg_temp.patch('surplus', 'terminated', '{"termination_reason": "over capacity"}');
 select pg_temp.patch('unsuited', 'error', '{"error_reason": "Idle timeout (320s) with no work available", "orchestrator_status": "error"}');
 select pg_temp.patch('sent-away', 'terminating');
-update public.workers set last_heartbeat = queue.now() - interval '5 minutes' where id = 'sent-away';
+update public.workers set last_heartbeat = fairlane_core.now() - interval '5 minutes' where id = 'sent-away';
 select pg_temp.patch('sent-away', 'terminated');
 select pg_temp.patch('starting', 'terminated', '{"error_reason": "over capacity"}');
 select pg_temp.patch('conductor', 'terminated', '{"error_reason": "Idle timeout (320s) with no work available"}');
@@ -91,14 +91,14 @@ select matches(pg_temp.failures(), 'crashing', 'Cleaning up after a failure does
 select is(pg_temp.health() #> '{failures,workers_failed}', '7', 'They are counted');
 insert into public.workers (id, status) values ('came-in-error', 'error');
 select matches(pg_temp.failures(), 'came-in-error', 'A worker whose row comes in error is one');
-insert into public.workers (id, status, last_heartbeat) values ('came-ended', 'terminated', queue.now());
+insert into public.workers (id, status, last_heartbeat) values ('came-ended', 'terminated', fairlane_core.now());
 select doesnt_match(pg_temp.failures(), 'came-ended', 'One whose row comes terminated is none');
 select tests.beat('crashing');
 select is((select w.failed_at from public.workers as w where w.id = 'sent-away'), null, 'Who was sent away in time has not fallen silent');
 
 -- TEST: the word that orchestrators keep for the status
 select pg_temp.patch('idle-1', 'active', '{"orchestrator_status": "spawning"}');
-select ok(queue.mark_reaped('idle-1', 'No beat for 100 s'), 'The reaper sets a worker aside');
+select ok(fairlane_core.mark_reaped('idle-1', 'No beat for 100 s'), 'The reaper sets a worker aside');
 select is((tests.worker('idle-1')).metadata ->> 'orchestrator_status', 'error', 'Its end is mirrored there');
 select tests.beat('idle-1');
 select is((tests.worker('idle-1')).metadata ->> 'orchestrator_status', 'active', 'So is its return');

@@ -6,7 +6,7 @@ select tests.empty_queue();
 delete from public.system_logs;
 select tests.create_user(p_max_in_progress => 50) as owner \gset
 insert into public.workers (id, instance_type, status, created_at, last_heartbeat)
-select w.id, 'gpu', w.status, queue.now() - w.age, queue.now() - w.silence
+select w.id, 'gpu', w.status, fairlane_core.now() - w.age, fairlane_core.now() - w.silence
 from (values
   ('healthy', 'active', interval '1 hour', interval '10 s'),
   ('newcomer', 'active', interval '30 s', interval '10 s'),
@@ -22,19 +22,19 @@ from (values
   ('gone', 'terminated', interval '1 hour', interval '10 s')
 ) as w (id, status, age, silence);
 insert into public.system_logs ("timestamp", source_type, log_level, message, worker_id)
-select queue.now() - interval '1 minute', 'worker', 'INFO', 'polling', w
+select fairlane_core.now() - interval '1 minute', 'worker', 'INFO', 'polling', w
 from unnest(array['healthy', 'newcomer', 'idle', 'stuck', 'conductor']) as w;
 insert into public.system_logs ("timestamp", source_type, log_level, message, worker_id)
-values (queue.now(), 'orchestrator_gpu', 'INFO', 'is it alive?', 'silent');
+values (fairlane_core.now(), 'orchestrator_gpu', 'INFO', 'is it alive?', 'silent');
 select tests.create_task_in('Complete', :'owner', 'clip', w) from unnest(array['healthy', 'silent']) as w;
 select tests.create_task_in('In Progress', :'owner', 'clip', 'stuck') as stuck \gset
 select tests.create_task_in('In Progress', :'owner', 'film_orchestrator', 'conductor') as conducted \gset
 select tests.create_task_in('In Progress', :'owner', 'clip', 'mute-with-work') as unheard \gset
-update public.tasks set claimed_at = queue.now() - interval '21 minutes', generation_started_at = queue.now() - interval '21 minutes'
+update public.tasks set claimed_at = fairlane_core.now() - interval '21 minutes', generation_started_at = fairlane_core.now() - interval '21 minutes'
 where id in (:'stuck', :'conducted');
-update public.tasks set claimed_at = queue.now() - interval '101 s', generation_started_at = queue.now() - interval '101 s' where id = :'unheard';
+update public.tasks set claimed_at = fairlane_core.now() - interval '101 s', generation_started_at = fairlane_core.now() - interval '101 s' where id = :'unheard';
 create function pg_temp.health(p_worker_id text) returns text language sql as $$
-  select s.health from queue.worker_states(interval '30 minutes') as s where s.worker_id = p_worker_id;
+  select s.health from fairlane_core.worker_states(interval '30 minutes') as s where s.worker_id = p_worker_id;
 $$;
 
 -- TEST: with nothing to do
@@ -59,7 +59,7 @@ select tests.create_task_in('In Progress', :'owner', 'clip', 'idle') as handed_b
 select public.update_task_status(tests.service(), :'handed_back', 'Queued');
 select is(pg_temp.health('idle'), 'healthy', 'So is one that gave back all it had');
 insert into public.workers (id, instance_type, status, created_at, last_heartbeat)
-values ('api-worker-main', 'api', 'active', queue.now() - interval '1 hour', queue.now() - interval '1 hour');
+values ('api-worker-main', 'api', 'active', fairlane_core.now() - interval '1 hour', fairlane_core.now() - interval '1 hour');
 select is(pg_temp.health('api-worker-main'), 'healthy', 'Of an api worker no beats are expected');
 
 -- TEST: a word about the task

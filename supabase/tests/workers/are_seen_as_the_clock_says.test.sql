@@ -6,11 +6,11 @@ select tests.empty_queue();
 delete from public.workers;
 select tests.step_clock('1 day');
 select tests.create_user(p_max_in_progress => 50) as owner \gset
-update queue.clock_watch
-set set_back_at = queue.now() - interval '5 minutes', set_back_until = queue.now() + interval '55 minutes', trusted_since = '-infinity';
+update fairlane_core.clock_watch
+set set_back_at = fairlane_core.now() - interval '5 minutes', set_back_until = fairlane_core.now() + interval '55 minutes', trusted_since = '-infinity';
 insert into public.workers (id, status, last_heartbeat, kept_at) values
-  ('gpu-dead', 'active', queue.now() + interval '50 minutes', queue.now() - interval '2 hours'),
-  ('gpu-alive', 'active', queue.now(), queue.now() - interval '2 hours');
+  ('gpu-dead', 'active', fairlane_core.now() + interval '50 minutes', fairlane_core.now() - interval '2 hours'),
+  ('gpu-alive', 'active', fairlane_core.now(), fairlane_core.now() - interval '2 hours');
 insert into public.workers (id, instance_type, status) values ('api-quiet', 'api', 'active');
 create function pg_temp.set_aside(p_worker_id text) returns text language plpgsql as $$
 declare
@@ -24,17 +24,17 @@ end;
 $$;
 
 -- TEST: who beats
-select ok(queue.is_beating(queue.now() - interval '99.999999 seconds'), 'Whose last beat is younger than the limit does');
-select ok(not queue.is_beating(queue.now() - interval '100 seconds'), 'No longer');
-select ok(not queue.is_beating(queue.now() + interval '50 minutes'), 'A beat of a time yet to come was given before the clock went back');
-select ok(not queue.is_beating(null), 'Who never beat does not');
+select ok(fairlane_core.is_beating(fairlane_core.now() - interval '99.999999 seconds'), 'Whose last beat is younger than the limit does');
+select ok(not fairlane_core.is_beating(fairlane_core.now() - interval '100 seconds'), 'No longer');
+select ok(not fairlane_core.is_beating(fairlane_core.now() + interval '50 minutes'), 'A beat of a time yet to come was given before the clock went back');
+select ok(not fairlane_core.is_beating(null), 'Who never beat does not');
 
 -- TEST: warnings and states
 select is(
-  (select jsonb_object_agg(s.worker_id, s.health) from queue.worker_states('10 minutes') as s where s.worker_id like 'gpu%'),
+  (select jsonb_object_agg(s.worker_id, s.health) from fairlane_core.worker_states('10 minutes') as s where s.worker_id like 'gpu%'),
   '{"gpu-dead": "stale", "gpu-alive": "silent"}', 'A worker that is dead is shown as one'
 );
-select is((select f.stale_workers from queue.fleet_summary() as f), 2::bigint, 'And counted, with the api worker that never beats');
+select is((select f.stale_workers from fairlane_core.fleet_summary() as f), 2::bigint, 'And counted, with the api worker that never beats');
 
 -- TEST: a worker that is kept is kept while it beats
 select is(pg_temp.set_aside('gpu-alive'), 'active', 'One that beats stays');
@@ -42,8 +42,8 @@ select is(pg_temp.set_aside('gpu-dead'), 'error', 'One that has died does not, a
 
 -- TEST: an api worker lives by its calls
 select tests.create_task_in('In Progress', :'owner', 'edit_image', 'api-quiet') as called \gset
-update public.tasks set claimed_at = queue.now() + interval '50 minutes', reported_at = null where id = :'called';
-update queue.clock_watch set set_back_at = queue.now() - interval '30 minutes';
+update public.tasks set claimed_at = fairlane_core.now() + interval '50 minutes', reported_at = null where id = :'called';
+update fairlane_core.clock_watch set set_back_at = fairlane_core.now() - interval '30 minutes';
 select is(pg_temp.set_aside('api-quiet'), 'error', 'One whose last call was before the clock went back is not believed to be there');
 
 select * from finish();

@@ -6,7 +6,7 @@ select tests.empty_queue();
 delete from public.workers;
 select tests.create_user() as owner \gset
 insert into public.workers (id, status, last_heartbeat, metadata)
-select w, 'active', queue.now(), '{"machine": "pod-1"}' from unnest(array['gpu-1', 'gpu-2']) as w;
+select w, 'active', fairlane_core.now(), '{"machine": "pod-1"}' from unnest(array['gpu-1', 'gpu-2']) as w;
 create function pg_temp.crash(p_worker_id text) returns void language sql as $$
   select tests.beat(p_worker_id, '[]', '{"status_param": "crashed"}');
 $$;
@@ -20,7 +20,7 @@ select ok(
   (tests.worker('gpu-1')).metadata ? 'last_error_reason' and not (tests.worker('gpu-1')).metadata ? 'error_reason',
   'What was wrong is over'
 );
-select queue.rescue();
+select fairlane_core.rescue();
 select is((select t.status from public.tasks as t where t.id = :'task'), 'In Progress', 'The rescue leaves it its work');
 select pg_temp.crash('gpu-1');
 select is((select row(t.status, t.attempts)::text from public.tasks as t where t.id = :'task'), '(Queued,1)', 'A second crash is one');

@@ -6,12 +6,12 @@ select tests.empty_queue();
 delete from public.workers;
 select tests.create_user(p_max_in_progress => 50) as owner \gset
 insert into public.workers (id, status, last_heartbeat, metadata)
-select w, 'active', queue.now(), '{"orchestrator_status": "active"}' from unnest(array['gpu-1', 'gpu-2', 'gpu-3', 'gpu-4']) as w;
-insert into public.workers (id, status, last_heartbeat) values ('token-worker', 'active', queue.now());
+select w, 'active', fairlane_core.now(), '{"orchestrator_status": "active"}' from unnest(array['gpu-1', 'gpu-2', 'gpu-3', 'gpu-4']) as w;
+insert into public.workers (id, status, last_heartbeat) values ('token-worker', 'active', fairlane_core.now());
 select tests.create_task_in('In Progress', :'owner', 'clip', 'gpu-1') as held \gset
 select tests.create_task_in('In Progress', :'owner', 'film_orchestrator', 'gpu-1') as waiting \gset
-select tests.create_task(:'owner', 'clip', p_params => jsonb_build_object(queue.parent_key(), :'waiting')) as child \gset
-select queue.note_enqueued(:'waiting');
+select tests.create_task(:'owner', 'clip', p_params => jsonb_build_object(fairlane_core.parent_key(), :'waiting')) as child \gset
+select fairlane_core.note_enqueued(:'waiting');
 select tests.create_task_in('In Progress', :'owner', 'clip', 'token-worker') as of_many \gset
 create function pg_temp.leave(p_worker_id text, p_status text default 'terminated') returns text language plpgsql as $$
 begin
@@ -83,7 +83,7 @@ select throws_ok(
   $$ set local role service_role; update public.workers set goodbye_at = now() $$, '42501', null, 'No API role can say goodbye for a worker'
 );
 reset role;
-select is_empty('select * from queue.drift()', 'Nothing has drifted');
+select is_empty('select * from fairlane_core.drift()', 'Nothing has drifted');
 
 select * from finish();
 rollback;

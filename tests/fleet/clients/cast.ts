@@ -42,7 +42,7 @@ export async function castOf(
   for (const one of theirs) cast.set(one, await setScene(one, holds));
   // They have been there for a while.
   await admin()`
-    update public.workers set created_at = queue.now() - interval '1 hour'
+    update public.workers set created_at = fairlane_core.now() - interval '1 hour'
   `;
   return cast;
 }

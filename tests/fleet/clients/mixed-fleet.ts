@@ -35,7 +35,7 @@ export class MixedFleet extends Machines {
       await runJob("rescue");
       await runJob("settle");
       await afterRound();
-      const now = await standing();
+      const now = await readiness();
       if (now === "") return;
       if (now === before) await this.skip(A_LULL_SECONDS);
       before = now;
@@ -45,7 +45,7 @@ export class MixedFleet extends Machines {
 }
 
 /** What has not ended, and at which start it is; "" when all has. */
-async function standing(): Promise<string> {
+async function readiness(): Promise<string> {
   const [row] = await admin()<{ text: string }[]>`
     select coalesce(
       string_agg(concat_ws(' ', task_type, status, attempts), ', ' order by id),

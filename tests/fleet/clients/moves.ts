@@ -107,8 +107,8 @@ export const ORCHESTRATORS = {
 const OTHER_JOBS = [
   "sweep",
   "settle",
-  "mend_orchestrations",
-  "count_on",
+  "repair_orchestrations",
+  "advance_status_totals",
   "cleanup",
   "purge",
   "reconcile",

@@ -8,7 +8,7 @@ import {
   WORKER,
 } from "./queries.ts";
 
-/** 4.1 with the anon key, after `queue.allow_anon_deletes(true)`: of what runs. */
+/** 4.1 with the anon key, after `fairlane_core.allow_anon_deletes(true)`: of what runs. */
 export const ANON: readonly Query[] = [
   ...WORKER.filter(({ name }) => name === "A"),
   visible("B", "id,status", { params: childrenOf(LIVE) }),

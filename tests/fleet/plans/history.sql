@@ -27,7 +27,7 @@ from generate_series(0, 1999) as n;
 
 insert into public.tasks (
   id, task_type, params, status, project_id, user_id, dependant_on, worker_id, output_location, error_message, attempts,
-  created_at, updated_at, claimed_at, generation_started_at, generation_processed_at, pool, takes_slot, standing
+  created_at, updated_at, claimed_at, generation_started_at, generation_processed_at, pool, takes_slot, readiness
 )
 select
   h.id, k.task_type,
@@ -95,15 +95,15 @@ from history as h
       end as status
   ) as s;
 
-insert into queue.task_dependencies (task_id, depends_on)
+insert into fairlane_core.task_dependencies (task_id, depends_on)
 select t.id, t.dependant_on from public.tasks as t where t.dependant_on is not null;
 
-select queue.shift_load(array_agg(c::queue.load_change), now() - interval '12 hours')
+select fairlane_core.apply_counter_deltas(array_agg(c::fairlane_core.counter_delta), now() - interval '12 hours')
 from (
-  select t.user_id, t.pool, true, t.takes_slot, t.standing, count(*)::integer
+  select t.user_id, t.pool, true, t.takes_slot, t.readiness, count(*)::integer
   from public.tasks as t
-  where t.standing is not null
-  group by t.user_id, t.pool, t.takes_slot, t.standing
+  where t.readiness is not null
+  group by t.user_id, t.pool, t.takes_slot, t.readiness
 ) as c;
 
 insert into public.system_logs

@@ -35,8 +35,8 @@ describe.each([
 });
 
 describe("the worker reads with the anon key, where it is opened", () => {
-  beforeAll(() => admin()`select queue.allow_anon_deletes(true)`);
-  afterAll(() => admin()`select queue.allow_anon_reads(false)`);
+  beforeAll(() => admin()`select fairlane_core.allow_anon_deletes(true)`);
+  afterAll(() => admin()`select fairlane_core.allow_anon_reads(false)`);
 
   it.each(ANON)("$name", expectQuick);
 });

@@ -150,7 +150,7 @@ async function anotherTaskFlows(): Promise<void> {
   await beat(workerId);
   // The poison is first in line again; hold it back from the healthy worker.
   await admin()`
-    update public.tasks set available_at = queue.now() + interval '1 second'
+    update public.tasks set available_at = fairlane_core.now() + interval '1 second'
     where id = ${poison} and status = 'Queued'
   `;
   const task = await claimAs(workerId);

@@ -91,7 +91,7 @@ describe("workers that claim and never beat", () => {
       expect(worker.tasks).toEqual([{
         task_id: expect.toBeOneOf(tasks),
         task_type: "travel_segment",
-        outcome: "put_back",
+        outcome: "requeue_lost",
       }]);
     }
     expect(spawning).toMatchObject({
@@ -180,7 +180,7 @@ async function health(): Promise<WorkerHealthReply> {
 /** What the clock says that was stepped. */
 async function clock(): Promise<string> {
   const [row] = await admin()<{ now: string }[]>`
-    select queue.now()::text as now
+    select fairlane_core.now()::text as now
   `;
   return row?.now ?? "";
 }

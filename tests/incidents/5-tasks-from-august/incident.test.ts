@@ -91,17 +91,17 @@ describe("51 tasks from August 2025", () => {
 
   it("come with a warning when many are released at once", async () => {
     const RELEASED = 20;
-    await sql`select queue.sweep()`;
+    await sql`select fairlane_core.sweep()`;
     await sql`
-      update queue.settings
+      update fairlane_core.settings
       set clock_offset = interval '1 minute', default_task_limit = ${RELEASED}
     `;
     await sql`
       update public.tasks
-      set run_type = 'cloud', created_at = queue.now()
+      set run_type = 'cloud', created_at = fairlane_core.now()
       where id in (
         select id from public.tasks
-        where standing = 'no_run_type' order by created_at limit ${RELEASED}
+        where readiness = 'no_run_type' order by created_at limit ${RELEASED}
       )
     `;
     const counts = await countOn(upgraded);
@@ -115,7 +115,7 @@ describe("51 tasks from August 2025", () => {
   it("are cancelled by the cleanup, and nothing else is", async () => {
     const before = await statuses();
     expect(before).toMatchObject({ no_run_type: 31, ready: 20, active: 1 });
-    await sql`select queue.run_job('cleanup')`;
+    await sql`select fairlane_core.run_job('cleanup')`;
     expect(await statuses()).toEqual({ Cancelled: 31, ready: 20, active: 1 });
     const [reason] = await sql`
       select count(*)::integer as tasks
@@ -130,7 +130,7 @@ describe("51 tasks from August 2025", () => {
 /** How many tasks stand where, or have ended how. */
 async function statuses(): Promise<Record<string, number>> {
   const rows = await sql<{ name: string; tasks: number }[]>`
-    select coalesce(standing, status) as name, count(*)::integer as tasks
+    select coalesce(readiness, status) as name, count(*)::integer as tasks
     from public.tasks
     group by 1
   `;

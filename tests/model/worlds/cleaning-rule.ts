@@ -66,7 +66,7 @@ export function toPurge(rows: readonly Row[], limits: Limits): string[] {
   return rows.filter((row) =>
     limits.retention !== null && !family.isLive(row.id) &&
     row.unchangedFor > limits.retention && !family.isLive(row.parent) &&
-    !family.dependants(row).some((other) => family.isLive(other.id)) &&
+    !family.dependents(row).some((other) => family.isLive(other.id)) &&
     !family.children(row).some((other) => family.isLive(other.id))
   ).map((row) => row.id).sort();
 }
@@ -74,13 +74,13 @@ export function toPurge(rows: readonly Row[], limits: Limits): string[] {
 /** Who waits for whom, and who is whose child. */
 class Family {
   readonly #rows: ReadonlyMap<string, Row>;
-  readonly #dependants = new Map<string, Row[]>();
+  readonly #dependents = new Map<string, Row[]>();
   readonly #children = new Map<string, Row[]>();
 
   constructor(rows: readonly Row[]) {
     this.#rows = new Map(rows.map((row) => [row.id, row]));
     for (const row of rows) {
-      for (const id of row.waitsFor) add(this.#dependants, id, row);
+      for (const id of row.waitsFor) add(this.#dependents, id, row);
       if (row.parent !== null) add(this.#children, row.parent, row);
     }
   }
@@ -94,8 +94,8 @@ class Family {
     return status === "Queued" || status === "In Progress";
   }
 
-  dependants(row: Row): readonly Row[] {
-    return this.#dependants.get(row.id) ?? [];
+  dependents(row: Row): readonly Row[] {
+    return this.#dependents.get(row.id) ?? [];
   }
 
   children(row: Row): readonly Row[] {
@@ -104,7 +104,7 @@ class Family {
 
   /** What would go with a task, in any number of steps. */
   along(row: Row): Row[] {
-    return [...this.dependants(row), ...this.children(row)]
+    return [...this.dependents(row), ...this.children(row)]
       .flatMap((other) =>
         this.isLive(other.id) ? [other, ...this.along(other)] : []
       );
@@ -112,7 +112,7 @@ class Family {
 
   /** A cancelled task, what waits for it, its children, and so on. */
   goesWith(row: Row): Row[] {
-    const waiting = this.dependants(row)
+    const waiting = this.dependents(row)
       .filter((other) => other.status === "Queued");
     const children = this.children(row)
       .filter((other) => this.isLive(other.id));

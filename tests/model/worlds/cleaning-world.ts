@@ -34,8 +34,8 @@ export async function writeWorld(
   }
   // Nobody else can, while this transaction is open.
   await sql`
-    analyze public.tasks, public.task_events, queue.task_dependencies,
-      queue.subtasks, queue.orchestrations, queue.user_lines
+    analyze public.tasks, public.task_events, fairlane_core.task_dependencies,
+      fairlane_core.subtasks, fairlane_core.orchestrations, fairlane_core.user_queues
   `;
 }
 
@@ -45,7 +45,7 @@ export async function setLimits(
   limits: Limits,
 ): Promise<void> {
   await sql`
-    update queue.settings
+    update fairlane_core.settings
     set stale_after = ${interval(limits.staleAfter)}::interval,
       dependency_grace = ${interval(limits.dependencyGrace)}::interval,
       finished_task_retention = ${interval(limits.retention)}::interval
@@ -111,8 +111,8 @@ async function insert(
     )
     select
       t.id, t.project_id, t.task_type, t.params, t.dependant_on,
-      queue.now() - t.age,
-      case when t.is_scheduled then queue.now() + interval '1 day' end
+      fairlane_core.now() - t.age,
+      case when t.is_scheduled then fairlane_core.now() + interval '1 day' end
     from jsonb_to_recordset(${sql.json(rows)}) as t (
       id uuid, project_id uuid, task_type text, params jsonb,
       dependant_on uuid, age interval, is_scheduled boolean
@@ -139,7 +139,7 @@ async function putIntoStates(
     update public.tasks
     set status = 'In Progress', worker_id = 'worker-of-a-test',
       lease_token = gen_random_uuid(), attempts = attempts + 1,
-      claimed_at = queue.now(), generation_started_at = queue.now()
+      claimed_at = fairlane_core.now(), generation_started_at = fairlane_core.now()
     where status = 'Queued'
       and id = any (${ids((task) => task.state !== "never started")}::uuid[])
   `;
@@ -161,7 +161,7 @@ async function putIntoStates(
   // Asked to derive its columns anew, a row keeps the time of its last change.
   await sql`
     update public.tasks as t
-    set pool = null, updated_at = queue.now() - e.unchanged_for
+    set pool = null, updated_at = fairlane_core.now() - e.unchanged_for
     from jsonb_to_recordset(${sql.json(ended)})
       as e (id uuid, unchanged_for interval)
     where t.id = e.id
@@ -182,24 +182,24 @@ export async function readRows(sql: Connection): Promise<Row[]> {
         t.user_id is not null as "hasOwner",
         t.run_type is not null as "hasRunType",
         t.task_type <> 'switched_off' as "isActiveType",
-        coalesce(t.available_at > queue.now(), false) as "isScheduled",
-        (extract(epoch from queue.now() - greatest(
+        coalesce(t.available_at > fairlane_core.now(), false) as "isScheduled",
+        (extract(epoch from fairlane_core.now() - greatest(
           t.created_at,
           t.available_at,
           (
             select max(c.generation_processed_at)
-            from queue.task_dependencies as d
+            from fairlane_core.task_dependencies as d
               join public.tasks as c on c.id = d.depends_on
             where d.task_id = t.id and t.status = 'Queued'
               and c.status = 'Complete'
           )
         )) * 1e6)::float as age,
-        (extract(epoch from queue.now() - coalesce(t.updated_at, t.created_at))
+        (extract(epoch from fairlane_core.now() - coalesce(t.updated_at, t.created_at))
           * 1e6)::float as "unchangedFor",
-        t.params ->> queue.parent_key() as parent,
+        t.params ->> fairlane_core.parent_key() as parent,
         array(
           select d.depends_on
-          from queue.task_dependencies as d
+          from fairlane_core.task_dependencies as d
           where d.task_id = t.id
         ) as "waitsFor"
       from public.tasks as t

@@ -83,23 +83,23 @@ async function clean(
   const due = toCancel(before, limits);
   expect(await rehearsed(sql, "cleanup"), `${name}: dry cleanup`).toEqual(due);
   expect(await readRows(sql), `${name}: dry cleanup`).toEqual(before);
-  await sql`select queue.cleanup(${EVERYTHING})`;
+  await sql`select fairlane_core.cleanup(${EVERYTHING})`;
   const after = await readRows(sql);
   expect(cancelled(before, after), `${name}: cleanup`).toEqual(due);
 
   const done = new Set(toPurge(after, limits));
   expect(await rehearsed(sql, "purge"), `${name}: dry purge`)
     .toEqual([...done]);
-  await sql`select queue.purge(${EVERYTHING})`;
+  await sql`select fairlane_core.purge(${EVERYTHING})`;
   expect(await readRows(sql), `${name}: purge`)
     .toEqual(after.filter((row) => !done.has(row.id)));
-  expect([...await sql`select * from queue.drift()`], name).toEqual([]);
+  expect([...await sql`select * from fairlane_core.drift()`], name).toEqual([]);
 }
 
 /** Sets aside what has grown stale, a thousand tasks at a time as the job does. */
 async function sweep(sql: Connection): Promise<void> {
   const [done] = await sql<{ hasMore: boolean }[]>`
-    select (queue.sweep() ->> 'grown_stale')::integer > 0 as "hasMore"
+    select (fairlane_core.sweep() ->> 'grown_stale')::integer > 0 as "hasMore"
   `;
   if (done?.hasMore) await sweep(sql);
 }
@@ -112,7 +112,7 @@ async function rehearsed(
   const tasks = await sql<{ id: string }[]>`
     select x ->> 'task_id' as id
     from jsonb_array_elements(
-      ${sql.unsafe(`queue.${job}(${EVERYTHING}, true)`)}::jsonb -> 'due'
+      ${sql.unsafe(`fairlane_core.${job}(${EVERYTHING}, true)`)}::jsonb -> 'due'
     ) as x
     order by 1
   `;

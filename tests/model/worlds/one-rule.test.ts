@@ -49,11 +49,11 @@ function callers(world: World): Caller[] {
 }
 
 /**
- * What the counters say is what the tasks add up to. A standing may be behind,
+ * What the counters say is what the tasks add up to. A readiness may be behind,
  * where time or the end of a parent has overtaken it: claims and the sweep put
  * that right, and every answer above sees through it.
  */
 async function drift(): Promise<unknown[]> {
   const found = await counterDrift();
-  return found.filter(({ counter }) => !counter.startsWith("standing"));
+  return found.filter(({ counter }) => !counter.startsWith("readiness"));
 }

@@ -51,8 +51,8 @@ async function insertTasks(
       )
       select
         id, task_type, project_id, run_type, priority, dependant_on, params,
-        queue.now() - make_interval(secs => age),
-        queue.now() + make_interval(secs => due_in)
+        fairlane_core.now() - make_interval(secs => age),
+        fairlane_core.now() + make_interval(secs => due_in)
       from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as t (
         id uuid, task_type text, project_id uuid, run_type text, priority int,
         dependant_on uuid, params jsonb, age float, due_in float
@@ -100,14 +100,16 @@ async function addDependencies(
     }))
   );
   await sql`
-    insert into queue.task_dependencies
+    insert into fairlane_core.task_dependencies
     select *
     from jsonb_populate_recordset(
-      null::queue.task_dependencies, ${JSON.stringify(rows)}::text::jsonb
+      null::fairlane_core.task_dependencies, ${
+    JSON.stringify(rows)
+  }::text::jsonb
     )
   `;
   await sql`
-    select queue.ask_standing_again(
+    select fairlane_core.recompute_readiness(
       ${rows.map((row) => row.task_id)}::uuid[]
     )
   `;
@@ -133,8 +135,8 @@ async function moveTasks(
       token_id = case when id = any (${byOwner}::uuid[]) then user_id end,
       lease_token = gen_random_uuid(),
       attempts = 1,
-      claimed_at = queue.now(),
-      generation_started_at = queue.now()
+      claimed_at = fairlane_core.now(),
+      generation_started_at = fairlane_core.now()
     where id = any (${started}::uuid[])
   `;
   const endings = {
@@ -149,7 +151,7 @@ async function moveTasks(
       where id = any (${ended}::uuid[])
     `;
     // What waits for a child that went with its family follows in its turn.
-    await sql`select queue.settle_deferred()`;
+    await sql`select fairlane_core.settle_deferred()`;
   }
 }
 

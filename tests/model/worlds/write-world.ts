@@ -44,7 +44,7 @@ export async function stepClock(
 ): Promise<void> {
   if (seconds === 0) return;
   await sql`
-    update queue.settings
+    update fairlane_core.settings
     set clock_offset = clock_offset + make_interval(secs => ${seconds})
   `;
 }
@@ -54,7 +54,7 @@ async function writeSettings(
   { defaultLimit, staleAfterMinutes }: Settings,
 ): Promise<void> {
   await sql`
-    update queue.settings
+    update fairlane_core.settings
     set
       default_task_limit = ${defaultLimit},
       stale_after = make_interval(mins => ${staleAfterMinutes})

@@ -24,10 +24,10 @@ const TRUTH = [
   "public.task_events",
   "public.system_logs",
   "public.user_api_tokens",
-  "queue.settings",
-  "queue.task_dependencies",
-  "queue.orchestrations",
-  "queue.deferred_work",
+  "fairlane_core.settings",
+  "fairlane_core.task_dependencies",
+  "fairlane_core.orchestrations",
+  "fairlane_core.deferred_work",
 ];
 
 const opened: TestDatabase[] = [];
@@ -41,7 +41,7 @@ it("copies of the rows that cannot be derived make the same queue", async () => 
   const target = await migratedDatabase("copied-into");
   opened.push(target);
 
-  await target.sql`select queue.begin_restore()`;
+  await target.sql`select fairlane_core.begin_restore()`;
   for (const table of TRUTH) {
     // As text all the way: seeds have 64 bits.
     const [rows] = await source.sql.unsafe<{ json: string }[]>(`
@@ -53,14 +53,20 @@ it("copies of the rows that cannot be derived make the same queue", async () => 
       [rows?.json ?? "[]"],
     );
   }
-  const [row] = await target.sql`select queue.rebuild() as did`;
+  const [row] = await target.sql`select fairlane_core.rebuild() as did`;
   expect(row?.["did"]).toMatchObject({ drift: 0, wide_grants: [] });
 
   expect(await grantsOf(target.sql)).toEqual(await grantsOf(source.sql));
   expect(await soundnessOf(target.sql)).toEqual(SOUND);
   expect(await jobsOf(target.sql)).toEqual(await jobsOf(source.sql));
   const [was, is] = [await rowsOf(source.sql), await rowsOf(target.sql)];
-  for (const table of [...TRUTH, "queue.user_slots", "queue.blocked_tasks"]) {
+  for (
+    const table of [
+      ...TRUTH,
+      "fairlane_core.user_slots",
+      "fairlane_core.blocked_tasks",
+    ]
+  ) {
     expect(is[table], table).toEqual(was[table]);
   }
   expect(await worksAgain(target.sql))

@@ -24,7 +24,7 @@ import {
   worksAgain,
 } from "./state.ts";
 
-const SCHEMAS = ["--schema=public", "--schema=queue"];
+const SCHEMAS = ["--schema=public", "--schema=fairlane_core"];
 const why = hasPgDump ? "" : " (skipped: there is no pg_dump for this server)";
 
 describe.skipIf(!hasPgDump)(`a dump of a used queue${why}`, () => {
@@ -75,7 +75,7 @@ describe.skipIf(!hasPgDump)(`a dump of a used queue${why}`, () => {
     const types = await dump("types", [
       "--data-only",
       "--table=public.task_types",
-      "--table=queue.settings",
+      "--table=fairlane_core.settings",
     ]);
     target = await emptyDatabase("schema-only");
     await restore(file);
@@ -84,7 +84,7 @@ describe.skipIf(!hasPgDump)(`a dump of a used queue${why}`, () => {
 
     expect(await grantsOf(target.sql)).toEqual(await grantsOf(source.sql));
     expect(await jobsOf(target.sql)).toEqual(await jobsOf(source.sql));
-    for (const table of ["public.task_types", "queue.settings"]) {
+    for (const table of ["public.task_types", "fairlane_core.settings"]) {
       expect((await rowsOf(target.sql))[table])
         .toEqual((await rowsOf(source.sql))[table]);
     }
@@ -105,7 +105,7 @@ describe.skipIf(!hasPgDump)(`a dump of a used queue${why}`, () => {
   it("restores its rows into a project that was just migrated", async () => {
     const file = await dump("data", ["--data-only", ...SCHEMAS]);
     target = await migratedDatabase("data-only");
-    await target.sql`select queue.begin_restore()`;
+    await target.sql`select fairlane_core.begin_restore()`;
     await restore(file);
     expect(await health(target)).toEqual(["RESTORE_UNFINISHED"]);
     expect(await rebuild())
@@ -134,7 +134,7 @@ describe.skipIf(!hasPgDump)(`a dump of a used queue${why}`, () => {
   });
 
   it("is not begun where there are tasks", async () => {
-    await expect(source.sql`select queue.begin_restore()`).rejects
+    await expect(source.sql`select fairlane_core.begin_restore()`).rejects
       .toThrow("This database has tasks");
     expect(await soundnessOf(source.sql)).toEqual(SOUND);
   });
@@ -159,7 +159,7 @@ describe.skipIf(!hasPgDump)(`a dump of a used queue${why}`, () => {
   }
 
   async function rebuild(): Promise<unknown> {
-    const [row] = await target.sql`select queue.rebuild() as did`;
+    const [row] = await target.sql`select fairlane_core.rebuild() as did`;
     return row?.["did"];
   }
 });

@@ -41,7 +41,7 @@ it(
       select
         (select count(*)::integer from public.users) as users,
         (select count(*) > 0 from public.tasks) as tasks,
-        (select s.default_task_limit from queue.settings as s) as "task limit"
+        (select s.default_task_limit from fairlane_core.settings as s) as "task limit"
     `;
       expect(rows).toEqual({ users: 2, tasks: true, "task limit": 5 });
     });

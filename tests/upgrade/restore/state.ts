@@ -1,7 +1,10 @@
 import type postgres from "postgres";
 
 /** Rows that say when something was last looked at, and so differ. */
-const OF_THE_MOMENT = ["queue.status_totals", "queue.clock_watch"];
+const OF_THE_MOMENT = [
+  "fairlane_core.status_totals",
+  "fairlane_core.clock_watch",
+];
 
 /** Every row of every table of the queue, as text, by table. */
 export async function rowsOf(
@@ -25,7 +28,7 @@ export async function tablesOf(sql: postgres.Sql): Promise<string[]> {
     select format('%s.%I', c.relnamespace::regnamespace, c.relname) as name
     from pg_class as c
     where c.relkind = 'r'
-      and c.relnamespace in ('public'::regnamespace, 'queue'::regnamespace)
+      and c.relnamespace in ('public'::regnamespace, 'fairlane_core'::regnamespace)
     order by 1
   `;
   return tables.map(({ name }) => name);
@@ -56,7 +59,7 @@ export async function grantsOf(sql: postgres.Sql): Promise<string[]> {
     ) as o
       cross join lateral aclexplode(o.acl) as a
       left join pg_roles as r on r.oid = a.grantee
-    where o.schema in ('public'::regnamespace, 'queue'::regnamespace)
+    where o.schema in ('public'::regnamespace, 'fairlane_core'::regnamespace)
     order by 1
   `;
   return grants.map(({ name }) => name);
@@ -80,7 +83,7 @@ export async function defaultsOf(
 export async function soundnessOf(sql: postgres.Sql): Promise<unknown> {
   const [row] = await sql`
     select
-      (select coalesce(jsonb_agg(d), '[]') from queue.drift() as d) as drift,
+      (select coalesce(jsonb_agg(d), '[]') from fairlane_core.drift() as d) as drift,
       (select count(*)::integer from pg_trigger where tgenabled = 'D') as "triggers off",
       (
         select max(e.id) <= pg_sequence_last_value('public.task_events_id_seq')

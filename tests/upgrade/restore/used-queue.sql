@@ -8,7 +8,7 @@ insert into public.projects (id, user_id, name)
 select ('00000000-0000-4000-9000-' || right(u.id::text, 12))::uuid, u.id, 'Project' from public.users as u;
 insert into public.user_api_tokens (user_id, label, token_hash)
 values ('00000000-0000-4000-8000-00000000000a', 'Mac', encode(sha256('restored-token'), 'hex'));
-update queue.settings set default_task_limit = 7;
+update fairlane_core.settings set default_task_limit = 7;
 update public.task_types set max_attempts = 2 where name = 'travel_segment';
 
 insert into public.tasks (id, task_type, project_id, params, priority, run_type, available_at)
@@ -63,5 +63,5 @@ select public.claim_next_task(
   jsonb_build_object('kind', 'token', 'hash', encode(sha256('restored-token'), 'hex')), 'mac'
 );
 reset role;
-select queue.run_job('sweep');
-select queue.run_job('count_on');
+select fairlane_core.run_job('sweep');
+select fairlane_core.run_job('advance_status_totals');

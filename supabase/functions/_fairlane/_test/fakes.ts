@@ -1,7 +1,7 @@
 import { SignJWT } from "jose";
 import { ErrorBody } from "../../../../shared/error-codes.ts";
 import { createIdentify } from "../callers/caller.ts";
-import { createVerifyUserToken } from "../callers/user-token.ts";
+import { createVerifyUserToken } from "../callers/user-jwt.ts";
 import type { Repetition } from "../database/repetition.ts";
 import type { RpcArguments } from "../database/rpc.ts";
 import type { Files } from "../files/files.ts";

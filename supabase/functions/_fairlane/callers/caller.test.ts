@@ -5,7 +5,7 @@ import { ApiError } from "../frame/api-error.ts";
 import { createIdentify, type Identify } from "./caller.ts";
 import { hex, sha256 } from "./constant-time.ts";
 import { readCredentials } from "./credentials.ts";
-import { createVerifyUserToken } from "./user-token.ts";
+import { createVerifyUserToken } from "./user-jwt.ts";
 
 const ROTATED = "sb_secret_rotated_in_0123456789";
 const HOUR_FROM_NOW = Math.floor(Date.now() / 1000) + 3600;

@@ -1,7 +1,7 @@
 import { ApiError } from "../frame/api-error.ts";
 import { createKeyMatcher, hex, sha256 } from "./constant-time.ts";
 import type { Credentials } from "./credentials.ts";
-import type { VerifyUserToken } from "./user-token.ts";
+import type { VerifyUserToken } from "./user-jwt.ts";
 
 /** The caller, in the form that the database gets (`p_caller`). */
 export type Caller =

@@ -7,7 +7,7 @@ import { rpcError as createRpcError } from "./rpc-error.ts";
 const rpcError = (status: number, body: string) =>
   createRpcError(status, body, REPEATABLE);
 
-const SECRET_TEXT = 'relation "queue.canary" does not exist';
+const SECRET_TEXT = 'relation "fairlane_core.canary" does not exist';
 
 function postgrest(code: unknown) {
   return JSON.stringify({
@@ -63,7 +63,7 @@ describe("rpcError()", () => {
     const response = toResponse(rpcError(status, postgrest(code)));
     expect(response.status).toBe(503);
     expect(response.headers.get("retry-after")).toBe("1");
-    expect(await response.text()).not.toMatch(/canary|queue\./);
+    expect(await response.text()).not.toMatch(/canary|fairlane_core\./);
   });
 
   test("answers 503 to a function that is not there, with what to run", async () => {
@@ -100,7 +100,9 @@ describe("rpcError()", () => {
     const error = rpcError(status, postgrest(code));
     const response = toResponse(error);
     expect(response.status).toBe(500);
-    expect(await response.text()).not.toMatch(/canary|queue\.|SQLSTATE/);
+    expect(await response.text()).not.toMatch(
+      /canary|fairlane_core\.|SQLSTATE/,
+    );
     expect(error.parts.logged).toMatchObject({ upstream_status: status });
   });
 

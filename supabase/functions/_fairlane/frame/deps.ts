@@ -1,5 +1,5 @@
 import { createIdentify } from "../callers/caller.ts";
-import { createVerifyUserToken } from "../callers/user-token.ts";
+import { createVerifyUserToken } from "../callers/user-jwt.ts";
 import type { Rpc } from "../database/rpc.ts";
 import { createFiles } from "../files/files.ts";
 import { createFilePaths } from "../files/storage-path.ts";

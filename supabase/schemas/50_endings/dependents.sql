@@ -3,7 +3,7 @@
 -- What follows from tasks that went from one status to another (p_moved, p_from, p_to), in one statement: result
 -- records, what waits for them, their families. Of these are p_complete Complete, and p_lost Failed or Cancelled. The
 -- caller holds the locks.
-create function queue.settle_ends(p_moved uuid[], p_from text[], p_to text[], p_complete uuid[], p_lost queue.task_end[])
+create function fairlane_core.settle_ends(p_moved uuid[], p_from text[], p_to text[], p_complete uuid[], p_lost fairlane_core.task_end[])
 returns void
 language plpgsql
 volatile
@@ -12,13 +12,13 @@ set search_path = ''
 as $$
 begin
   if p_complete is not null then
-    perform queue.record_generations(p_complete);
-    perform queue.settle_dependants(p_complete);
+    perform fairlane_core.record_generations(p_complete);
+    perform fairlane_core.unblock_dependents(p_complete);
   end if;
   -- The family first: its orchestrator names the child that failed, not one that went with it.
-  perform queue.settle_families(p_moved, p_from, p_to);
+  perform fairlane_core.settle_families(p_moved, p_from, p_to);
   if p_lost is not null then
-    perform queue.settle_lost(p_lost);
+    perform fairlane_core.cascade_failure(p_lost);
   end if;
 end;
 $$;
@@ -26,8 +26,8 @@ $$;
 -- Tasks that waited for tasks that are Complete now, or that have come, or come back. They are locked before they are
 -- looked at, so that of two dependencies that end at the same time the second one sees the first. Only tasks of the same
 -- owner: to name somebody else's task is to wait for nothing, and nobody's end waits for a stranger's row. Where many
--- wait, the end is what is recorded now, and they follow (queue.deferred_work).
-create function queue.settle_dependants(p_task_ids uuid[], p_but uuid[] default '{}')
+-- wait, the end is what is recorded now, and they follow (fairlane_core.deferred_work).
+create function fairlane_core.unblock_dependents(p_task_ids uuid[], p_but uuid[] default '{}')
 returns void
 language plpgsql
 volatile
@@ -45,8 +45,8 @@ begin
   from (
     select
     from unnest(p_task_ids) as i (id)
-      -- Each by its key, as in queue.lock_relatives_of.
-      cross join lateral (select from queue.task_dependencies as d where d.depends_on = i.id offset 0) as d
+      -- Each by its key, as in fairlane_core.lock_relatives_of.
+      cross join lateral (select from fairlane_core.task_dependencies as d where d.depends_on = i.id offset 0) as d
     limit v_look + 1
   ) as l;
   if v_links = 0 then
@@ -58,43 +58,43 @@ begin
       select d.task_id
       from unnest(p_task_ids) as i (id)
         cross join lateral (
-          select w.task_id, w.depends_on from queue.task_dependencies as w where w.depends_on = i.id offset 0
+          select w.task_id, w.depends_on from fairlane_core.task_dependencies as w where w.depends_on = i.id offset 0
         ) as d
       where d.task_id <> all (p_but)
         -- By their keys; as a join, a plan from when the queue was small would go through all tasks of the owner.
         and (
           select t.status = 'Queued'
-            and t.user_id is not distinct from (select c.user_id from public.tasks as c where c.id = d.depends_on)
-          from public.tasks as t
+            and t.user_id is not distinct from (select c.user_id from fairlane.tasks as c where c.id = d.depends_on)
+          from fairlane.tasks as t
           where t.id = d.task_id
         )
       limit v_most + 1
     );
     if cardinality(v_waiting) <= v_most then
       perform
-      from public.tasks as t
+      from fairlane.tasks as t
       where t.id = any (v_waiting)
         and t.status = 'Queued'
       order by t.id
       for no key update;
-      perform queue.ask_standing_again(v_waiting);
+      perform fairlane_core.recompute_readiness(v_waiting);
       return;
     end if;
   end if;
 
-  insert into queue.deferred_work (kind, task_id, user_id, status, since)
-  select 'dependants', t.id, t.user_id, t.status, queue.now()
-  from public.tasks as t
+  insert into fairlane_core.deferred_work (kind, task_id, user_id, status, since)
+  select 'dependents', t.id, t.user_id, t.status, fairlane_core.now()
+  from fairlane.tasks as t
   where t.id = any (p_task_ids)
-    and exists (select from queue.task_dependencies as d where d.depends_on = t.id);
+    and exists (select from fairlane_core.task_dependencies as d where d.depends_on = t.id);
 end;
 $$;
 
 -- What waited for a task that failed, was cancelled or deleted can never run. All of it ends with it, however long the
 -- chain: Failed below a failed task, else Cancelled. Only queued tasks of the same owner; a task that was in somebody
--- else's way was in nobody's way (queue.dependency_state). Up to a hundred end at once; of more it is only noted that
--- they are to end (queue.deferred_work). Until then they wait, and no claim gets them.
-create function queue.settle_lost(p_lost queue.task_end[])
+-- else's way was in nobody's way (fairlane_core.dependency_state). Up to a hundred end at once; of more it is only noted that
+-- they are to end (fairlane_core.deferred_work). Until then they wait, and no claim gets them.
+create function fairlane_core.cascade_failure(p_lost fairlane_core.task_end[])
 returns void
 language plpgsql
 volatile
@@ -106,24 +106,24 @@ declare
   v_look constant integer := 1000;
   v_links integer;
   v_ways integer;
-  v_ends queue.task_end[];
+  v_ends fairlane_core.task_end[];
 begin
   -- How many hang on them at all, whosever they are.
   with recursive below (task_id) as (
     select d.task_id
     from unnest(p_lost) as l
-      join queue.task_dependencies as d on d.depends_on = l.task_id
+      join fairlane_core.task_dependencies as d on d.depends_on = l.task_id
     where l.user_id is not null
     union
     select d.task_id
     from below as b
-      join queue.task_dependencies as d on d.depends_on = b.task_id
+      join fairlane_core.task_dependencies as d on d.depends_on = b.task_id
   )
   select count(*) into v_links from (select from below as b limit v_look + 1) as b;
   if v_links = 0 then
     return;
   elsif v_links > v_look then
-    perform queue.defer_lost(p_lost);
+    perform fairlane_core.defer_lost(p_lost);
     return;
   end if;
 
@@ -132,13 +132,13 @@ begin
     select l.task_id, null::uuid, l.task_id, l.user_id, l.status, pg_catalog.left(nullif(l.reason, ''), 500)
     from unnest(p_lost) as l
     where l.user_id is not null
-      and exists (select from queue.task_dependencies as d where d.depends_on = l.task_id)
+      and exists (select from fairlane_core.task_dependencies as d where d.depends_on = l.task_id)
     union
     select d.task_id, r.task_id, r.root, r.user_id, r.status, r.reason
     from reached as r
-      join queue.task_dependencies as d on d.depends_on = r.task_id
+      join fairlane_core.task_dependencies as d on d.depends_on = r.task_id
     -- One task by its key; as a join, a plan from when the queue was small would go through all tasks of the owner.
-    where (select t.status = 'Queued' and t.user_id = r.user_id from public.tasks as t where t.id = d.task_id)
+    where (select t.status = 'Queued' and t.user_id = r.user_id from fairlane.tasks as t where t.id = d.task_id)
   ),
   bounded as materialized (
     select r.* from reached as r limit 2 * v_look + 1
@@ -163,22 +163,22 @@ begin
       ),
       concat_ws(': ', c.status, c.reason)
     )
-  )::queue.task_end)
+  )::fairlane_core.task_end)
   into v_ways, v_ends
   from chosen as c
     left join chosen as b on b.task_id = c.via and b.via is not null
   where c.via is not null;
 
   if v_ways > 2 * v_look or cardinality(v_ends) > v_most then
-    perform queue.defer_lost(p_lost);
+    perform fairlane_core.defer_lost(p_lost);
   elsif v_ends is not null then
-    perform queue.end_tasks(v_ends);
+    perform fairlane_core.end_tasks(v_ends);
   end if;
 end;
 $$;
 
--- Leaves it to queue.settle_deferred to end what waits for these tasks, which were lost.
-create function queue.defer_lost(p_lost queue.task_end[])
+-- Leaves it to fairlane_core.settle_deferred to end what waits for these tasks, which were lost.
+create function fairlane_core.defer_lost(p_lost fairlane_core.task_end[])
 returns void
 language plpgsql
 volatile
@@ -186,18 +186,18 @@ security invoker
 set search_path = ''
 as $$
 begin
-  insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
-  select 'lost', l.task_id, l.user_id, l.status, l.task_id, pg_catalog.left(nullif(l.reason, ''), 500), queue.now()
+  insert into fairlane_core.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
+  select 'lost', l.task_id, l.user_id, l.status, l.task_id, pg_catalog.left(nullif(l.reason, ''), 500), fairlane_core.now()
   from unnest(p_lost) as l
   where l.user_id is not null
-    and exists (select from queue.task_dependencies as d where d.depends_on = l.task_id);
+    and exists (select from fairlane_core.task_dependencies as d where d.depends_on = l.task_id);
 end;
 $$;
 
 -- Ends live tasks because of others: Failed or Cancelled, each with its own words. What the history says of the change
 -- that is the cause must not be said of them, so it is put aside for a moment. p_in_turn: the caller looks after what waits
--- for them (queue.settle_deferred).
-create function queue.end_tasks(p_ends queue.task_end[], p_in_turn boolean default false)
+-- for them (fairlane_core.settle_deferred).
+create function fairlane_core.end_tasks(p_ends fairlane_core.task_end[], p_in_turn boolean default false)
 returns void
 language plpgsql
 volatile
@@ -205,27 +205,27 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_event constant text := coalesce(current_setting('queue.event', true), '');
-  v_mode constant text := coalesce(current_setting('queue.mode', true), '');
+  v_event constant text := coalesce(current_setting('fairlane_core.event', true), '');
+  v_mode constant text := coalesce(current_setting('fairlane_core.mode', true), '');
 begin
-  perform queue.say(queue.actor());
-  perform set_config('queue.mode', concat_ws(' ', v_mode, case when p_in_turn then 'ends_in_turn' end), true);
-  update public.tasks as t
+  perform fairlane_core.set_event_context(fairlane_core.actor());
+  perform set_config('fairlane_core.mode', concat_ws(' ', v_mode, case when p_in_turn then 'ends_in_turn' end), true);
+  update fairlane.tasks as t
   set status = e.status,
-    error_message = queue.cut_text(e.reason),
-    output_location = queue.cut_text(e.reason) -- where deployed debug tools look
+    error_message = fairlane_core.cut_text(e.reason),
+    output_location = fairlane_core.cut_text(e.reason) -- where deployed debug tools look
   from unnest(p_ends) as e
   where t.id = e.task_id
     and t.status in ('Queued', 'In Progress');
-  perform set_config('queue.mode', v_mode, true);
-  perform set_config('queue.event', v_event, true);
+  perform set_config('fairlane_core.mode', v_mode, true);
+  perform set_config('fairlane_core.event', v_event, true);
 end;
 $$;
 
 -- What hangs on a task, with ids after p_after_id (null = all), in their order, the first p_most: the children of this
 -- orchestrator, or else what depends on this task. So it can be gone through in pieces: a hundred thousand, where no
 -- more than p_most are looked at in one transaction. Under no statistics may it be as good to read all of it first.
-create function queue.next_relatives(p_task_id uuid, p_are_children boolean, p_after_id uuid, p_most integer)
+create function fairlane_core.next_relatives(p_task_id uuid, p_are_children boolean, p_after_id uuid, p_most integer)
 returns uuid[]
 language plpgsql
 stable
@@ -240,7 +240,7 @@ begin
   if p_are_children then
     return array(
       select s.task_id
-      from queue.subtasks as s
+      from fairlane_core.subtasks as s
       where s.orchestrator_id = p_task_id
         and s.task_id > v_after_id
       order by s.task_id
@@ -249,7 +249,7 @@ begin
   end if;
   return array(
     select d.task_id
-    from queue.task_dependencies as d
+    from fairlane_core.task_dependencies as d
     where d.depends_on = p_task_id
       and d.task_id > v_after_id
     order by d.task_id
