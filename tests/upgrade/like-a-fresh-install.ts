@@ -9,7 +9,7 @@ import { stack as freshStack } from "../support/stack.ts";
  * be changed in place has moved to the end.
  */
 const MAY_DIFFER =
-  /^[^\n]*: (columns of|default privileges|(comment on )?extension|schema|index old_tasks_by_age)/;
+  /^[^\n]*: (columns of|default privileges|(comment on )?(extension|schema)|index old_tasks_by_age)/;
 
 /** How an upgraded database differs from the suites' own, in words. */
 export async function differencesFromFresh(dbUrl: string): Promise<string[]> {
