@@ -229,4 +229,16 @@ export const counterExamples: Readonly<Record<string, readonly Command[]>> = {
     { do: "tick", seconds: 90 },
     { do: "cleanup" },
   ],
+  // As architecture.md, "Endings", has it: a worker that held the task for
+  // delivery_timeout while nothing named it never had it, whatever ended that start.
+  "a failure counts when the former holder never named the task in all its time":
+    [
+      enqueue,
+      { do: "claim", by: "service", worker: 1, pool: "gpu", claimId: null },
+      { do: "tick", seconds: 4_500 },
+      { do: "rescue" },
+      { do: "claim", by: "service", worker: 0, pool: "gpu", claimId: null },
+      { do: "beat", worker: 1, naming: null, says: "active" },
+      { do: "fail", task: 0, by: "service", lease: "none" },
+    ],
 };

@@ -1,7 +1,12 @@
 import { isEnqueued, verdict } from "./families.ts";
 import { hold } from "./holding.ts";
 import { KINDS } from "./kinds.ts";
-import { MAX_ATTEMPTS, MAX_FREE_RETURNS, RETRY_DELAY } from "./numbers.ts";
+import {
+  MAX_ATTEMPTS,
+  MAX_FREE_RETURNS,
+  RETRY_DELAY,
+  UNDELIVERED,
+} from "./numbers.ts";
 import { isLive, type State, type Task } from "./state.ts";
 import type { Status } from "./worlds/world.ts";
 
@@ -92,11 +97,20 @@ export function queueAgain(state: State, task: Task): void {
 function leave(state: State, task: Task, to: Status): void {
   const last = task.startsOf.get(task.worker ?? "");
   if (task.status !== "In Progress" || last === undefined) return;
+  const isLost = to === "Queued" || to === "Failed";
   last.isOver = state.areOver === "all" ||
-    (state.areOver === "but cancelled" && to !== "Cancelled");
-  if (to === "Queued" || to === "Failed") {
-    task.lostStarts.set(task.worker ?? "", last.start);
-  }
+    (state.areOver === "but cancelled" && to !== "Cancelled") ||
+    (isLost && neverArrived(state, task));
+  if (isLost) task.lostStarts.set(task.worker ?? "", last.start);
+}
+
+/**
+ * Nothing has named it for so long that its worker never had it, whatever ends
+ * the start: the worker's silence as well as somebody's reset.
+ */
+function neverArrived(state: State, task: Task): boolean {
+  return !task.isDelivered &&
+    (task.claimedAt ?? 0) <= state.now - UNDELIVERED;
 }
 
 /** What follows for families and dependents from tasks that have moved. */

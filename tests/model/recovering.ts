@@ -124,10 +124,8 @@ function rescue(state: State): void {
     // Who only takes too long may be at work still.
     state.letGo = cause === "timed out" ? [] : [task.id];
     const { status, hasLeft } = state.workers.get(task.worker ?? "") ?? {};
-    state.areOver = cause === "never delivered" ||
-        (cause === "worker ended" && (hasLeft || status === "crashed"))
-      ? "all"
-      : "none";
+    const isGone = hasLeft || status === "crashed";
+    state.areOver = cause === "worker ended" && isGone ? "all" : "none";
     moved.push(
       ...cause === "enqueued nothing"
         ? [end(state, task, "Failed")]
