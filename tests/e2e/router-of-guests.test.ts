@@ -1,25 +1,36 @@
 import { randomUUID } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import {
+  makeThrowAwayDatabase,
+  type ThrowAwayDatabase,
+} from "../../gate/equality/throw-away-database.ts";
 import { guestMigration } from "../../gate/migrations/guest.ts";
+import { query } from "../../gate/query.ts";
 import { checkoutDir } from "../../stack/paths.ts";
-import { admin } from "../support/db.ts";
 import { expectError } from "../support/replies.ts";
 import { send, supabasePy } from "../support/rest.ts";
 import { type Router, startRouter } from "../support/router.ts";
 import { stack } from "../support/stack.ts";
 import { userJwt } from "../support/tokens.ts";
-import { reset } from "../support/world.ts";
 
+let database: ThrowAwayDatabase;
 let router: Router;
 beforeAll(async () => {
-  await reset();
-  await admin().unsafe(guestMigration(checkoutDir));
+  const workDir = join(checkoutDir, ".stack", "router-of-guests");
+  mkdirSync(workDir, { recursive: true });
+  database = await makeThrowAwayDatabase(workDir, "guest", false);
+  await query(database.url, guestMigration(checkoutDir));
   // The schema is the default.
-  router = await startRouter({ FAIRLANE_SCHEMA: "" });
-});
+  router = await startRouter({
+    FAIRLANE_SCHEMA: "",
+    SUPABASE_DB_URL: database.url,
+  });
+}, 300_000);
 afterAll(async () => {
-  await router.stop();
-  await admin().unsafe("drop schema fairlane, fairlane_core cascade");
+  await router?.stop();
+  await database?.discard();
 });
 
 it("a guest's task goes from its creation to its result over the router alone", async () => {
@@ -49,7 +60,8 @@ it("a guest's task goes from its creation to its result over the router alone", 
     await router.call("get-task-status", { task_id }, await userJwt(id));
   expect((await ask(user_id)).json).toMatchObject({ status: "Complete" });
   expectError(await ask(randomUUID()), "TASK_NOT_FOUND");
-  expect(await admin()`select from public.tasks`).toEqual([]);
+  expect(await query(database.url, "select id as user_id from fairlane.owners"))
+    .toEqual([{ user_id }]);
 });
 
 it("a guest's schema need not be exposed by the Data API", async () => {
