@@ -27,6 +27,7 @@ const FLEETS = new Set([
   "orchestrators/lose_their_children.test.sql",
   "orchestrators/survive_their_own_repetition.test.sql",
   "settings/ship_what_the_fleet_runs_with.test.sql",
+  "task_counts/names_a_taken_place_before_stale.test.sql",
   "task_types/are_set_by_one_call.test.sql",
   "task_types/may_run_on_own_gpus.test.sql",
   "task_types/without_a_row_are_listed.test.sql",

@@ -3,6 +3,7 @@ import postgres from "postgres";
 import type { StackAddresses } from "../../stack/stack-addresses.ts";
 import { Chance } from "../support/chance.ts";
 import type { Connection } from "../support/db.ts";
+import { addTypes } from "../support/types-of-tests.ts";
 import { FleetWorker } from "./fleet-worker.ts";
 import { Ledger } from "./ledger.ts";
 
@@ -44,6 +45,7 @@ export async function drain<Part>(
   const chance = new Chance(seed);
   const ledger = new Ledger();
   const sql = observe(target);
+  await addTypes(target.dbUrl);
   await enqueue(sql, tasks);
 
   let isOver = false;

@@ -4,7 +4,6 @@ import { removeDatabase } from "../../stack/postgres.ts";
 import { type Stack, startStack } from "../../stack/stack.ts";
 import { prepareStateDirs, removeStateDirs } from "../../stack/state-dir.ts";
 import { pauseJobs } from "../support/pause-jobs.ts";
-import { addTypes } from "../support/types-of-tests.ts";
 
 /** A stack of its own, whose processes may be killed. */
 export interface OwnStack extends Stack {
@@ -21,7 +20,6 @@ export async function startOwnStack(
   await removeDatabase(prepareStateDirs(stateDir));
   const stack = await startStack({ stateDir, durable: true, onLog });
   await pauseJobs(stack.adminDbUrl);
-  await addTypes(stack.adminDbUrl);
   return {
     ...stack,
     async discard() {
