@@ -58,7 +58,10 @@ export async function proveAsGuest(
   const folder = "guest-tests";
   const fleets = fleetsNames(root);
   rmSync(join(workDir, folder), { recursive: true, force: true });
-  for (const name of readdirSync(from, { recursive: true, encoding: "utf8" })) {
+  const names = readdirSync(from, { recursive: true, encoding: "utf8" });
+  const gone = [...FLEETS].filter((name) => !names.includes(name));
+  if (gone.length > 0) throw new Error(`There is no ${gone.join(", ")}`);
+  for (const name of names) {
     if (!name.endsWith(".sql")) continue;
     const source = name === FLEET_WORDS ? GUEST_WORDS : join(from, name);
     const text = readFileSync(source, "utf8")

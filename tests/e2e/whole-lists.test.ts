@@ -46,11 +46,11 @@ describe("requeue_tasks", () => {
       `;
     }
     await requeue({ p_task_ids: ids });
-    const standings = await admin()`
+    const found = await admin()`
       select readiness, count(*)::integer from public.tasks
       group by readiness order by readiness
     `;
-    expect(standings).toEqual([
+    expect(found).toEqual([
       { readiness: "dependency_pending", count: 149 },
       { readiness: "ready", count: 1 },
     ]);

@@ -157,14 +157,14 @@ describe(`with ${MANY} stale tasks of one owner, and fresh ones`, () => {
     const claimed = await session.explain((sql) => claim(sql, "w"));
     expect(claimed.result?.task_id).toBe(second?.id);
     expectFew(claimed);
-    const standings = await admin()<{ readiness: string; count: number }[]>`
+    const found = await admin()<{ readiness: string; count: number }[]>`
       select readiness, count(*)::integer as count
       from public.tasks
       where user_id = ${owner.id}
       group by 1
       order by 1
     `;
-    expect([...standings]).toEqual([
+    expect([...found]).toEqual([
       { readiness: "active", count: 1 },
       { readiness: "ready", count: MANY - 2 },
       { readiness: "stale", count: 1 },

@@ -2,7 +2,7 @@
 
 -- Moves the derived counters by what one statement changed, owner by owner in the order of their ids. Everything
 -- about an owner is done under the lock on the owner's slots, and the order keeps two statements that touch several
--- owners from waiting for each other in a circle. Beside the standings of tasks it knows two more: enqueued, an orchestrator
+-- owners from waiting for each other in a circle. Beside the readiness of tasks it knows two more: enqueued, an orchestrator
 -- that is active and needs no worker, and held, a start that has ended while its holder has not let go.
 create function fairlane_core.apply_counter_deltas(p_changes fairlane_core.counter_delta[], p_now timestamptz)
 returns void
