@@ -38,7 +38,7 @@ create index concurrently if not exists tasks_not_yet_by_owner on public.tasks (
 -- Partial, so that nothing else pays for it.
 create index concurrently if not exists tasks_on_own_gpu on public.tasks (user_id, pool, readiness, run_type, priority desc, created_at, id)
   where runs_on_own_gpu and readiness is not null;
-create index concurrently if not exists tasks_on_own_gpu_not_yet on public.tasks (user_id, available_at)
+create index concurrently if not exists tasks_on_own_gpu_not_yet on public.tasks (user_id, available_at, id)
   where runs_on_own_gpu and readiness = 'not_yet';
 -- Ready tasks that were never started, by when they could first run, to find those that have grown stale.
 create index concurrently if not exists tasks_never_started_since on public.tasks (greatest(created_at, available_at, released_at))

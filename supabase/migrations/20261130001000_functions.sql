@@ -4275,7 +4275,7 @@ end;
 $$;
 
 create function fairlane_core.own_gpu_due(p_caller fairlane_core.caller, p_pool text, p_limit integer)
-returns setof public.tasks language plpgsql stable security invoker set search_path = '' set enable_sort = off as $$
+returns setof public.tasks language plpgsql stable security invoker set search_path = '' set enable_sort = off set enable_incremental_sort = off as $$
 begin
   if p_pool = 'gpu' and p_caller.user_id is not null then
     return query
@@ -4286,7 +4286,8 @@ begin
       and t.runs_on_own_gpu
       and t.available_at <= fairlane_core.now()
       and (p_caller.kind = 'token' or t.run_type = 'local')
-    order by t.available_at
+    -- By id as well: that order has only the index of its owner's tasks, not the one of what is due of all.
+    order by t.available_at, t.id
     limit p_limit;
   end if;
 end;
@@ -6821,7 +6822,7 @@ create function fairlane_core.requeue_tasks(
   p_reason text,
   p_dry_run boolean
 )
-returns json language plpgsql volatile security definer set search_path = '' set enable_seqscan = off as $$
+returns json language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_max constant integer := 1000;
   v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service']);
@@ -6950,7 +6951,7 @@ end;
 $$;
 
 create function fairlane_core.repair_generations(p_limit integer, p_dry_run boolean, p_task_ids uuid[])
-returns json language plpgsql volatile security definer set search_path = '' set enable_seqscan = off as $$
+returns json language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_missing uuid[];
   v_torn uuid[];
@@ -7817,7 +7818,9 @@ begin
     null::integer,
     case when o.status in ('Complete', 'Failed', 'Cancelled') then o.status end,
     fairlane_core.now()
-  from public.tasks as o
+  -- Joined: `= any` of an empty array implies the predicate of every partial index, and one of them would be read whole.
+  from unnest(p_orchestrator_ids) as f (id)
+    join public.tasks as o on o.id = f.id
     cross join lateral (
       select
         (count(*) filter (where t.status in ('Queued', 'In Progress')))::integer as open_count,
@@ -7833,8 +7836,7 @@ begin
         and s.user_id = o.user_id
         and s.replaced_by is null
     ) as n
-  where o.id = any (p_orchestrator_ids)
-    and exists (select from fairlane_core.subtasks as s where s.orchestrator_id = o.id and s.user_id = o.user_id);
+  where exists (select from fairlane_core.subtasks as s where s.orchestrator_id = o.id and s.user_id = o.user_id);
 end;
 $$;
 
@@ -8648,7 +8650,7 @@ end;
 $$;
 
 create function fairlane_core.purge(p_limit integer default 5000, p_dry_run boolean default false)
-returns json language plpgsql volatile security definer set search_path = '' set enable_seqscan = off as $$
+returns json language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_tasks uuid[] := array(select t.id from fairlane_core.tasks_to_purge(p_limit) as t);
 begin
@@ -9943,7 +9945,7 @@ returns text language sql immutable security invoker set search_path = '' as $$
 $$;
 
 create function fairlane_core.sweep(p_limit integer default 1000)
-returns json language plpgsql volatile security definer set search_path = '' set enable_seqscan = off set enable_sort = off as $$
+returns json language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_sort = off as $$
 declare
   v_now timestamptz := fairlane_core.now();
   v_stale_before timestamptz := fairlane_core.stale_before();
@@ -12527,11 +12529,16 @@ begin
 
   return query
   with due as (
-    select t as task
-    from public.tasks as t
-    where v_per_line is null
-      and t.readiness = 'not_yet'
-      and t.available_at <= v_now
+    (
+      -- In the order of the index of what waits for a time: no statistics may find it as good to read all that is live.
+      select t as task
+      from public.tasks as t
+      where v_per_line is null
+        and t.readiness = 'not_yet'
+        and t.available_at <= v_now
+      order by t.available_at
+      limit v_many
+    )
     union all
     select d.task
     from fairlane_core.blocked_tasks as b

@@ -142,6 +142,39 @@ describe("create_task() at once with the end of", () => {
   });
 });
 
+describe("an owner whom nobody has seen", () => {
+  const user_id = "00000000-0000-4000-8000-0000000000f1";
+  const FIRST = {
+    "create_task()": (sql: Connection) =>
+      create(sql, { project: null, user_id }),
+    "a plain insert": async (sql: Connection) =>
+      await sql`insert into public.tasks (task_type, user_id) values ('test', ${user_id})`,
+    "a project": async (sql: Connection) =>
+      await sql`insert into public.projects (user_id, name) values (${user_id}, 'p')`,
+  };
+  beforeEach(async () => {
+    await admin()`update fairlane_core.settings set registers_owners = true`;
+  });
+  afterEach(async () => {
+    await closeConnections();
+    await admin()`update fairlane_core.settings set registers_owners = default`;
+  });
+
+  it.each(
+    [
+      ["create_task()", "create_task()"],
+      ["create_task()", "a plain insert"],
+      ["a plain insert", "create_task()"],
+      ["a project", "create_task()"],
+    ] as const,
+  )("comes with %s and %s at once: one row", async (one, two) => {
+    await interleave<unknown, unknown>(FIRST[one], FIRST[two]);
+    expect(await admin()`select from public.users where id = ${user_id}`)
+      .toHaveLength(1);
+    expect(await count()).toBe(one === "a project" ? 1 : 2);
+  });
+});
+
 describe("the bound", () => {
   it.each(["create_task()", "plain inserts"])(
     "is exact with 8 sessions of %s",

@@ -12,14 +12,9 @@ import { CountsReply } from "../../shared/counts.ts";
 import { resetClock, stepClock } from "../support/clock.ts";
 import { admin, type Connection } from "../support/db.ts";
 import { claim, rpc } from "../support/operations.ts";
-import {
-  createOwner,
-  createTasks,
-  type Owner,
-  reset,
-} from "../support/world.ts";
+import { createOwner, createTasks, type Owner } from "../support/world.ts";
 import { type Explained, ExplainedSession } from "./explained-session.ts";
-import { analyze, letAutovacuum, warmUp } from "./plan-world.ts";
+import { emptyAfter, letAutovacuum, SOME_LYING, warmUp } from "./plan-world.ts";
 
 const MANY = 5_000;
 /** As many as a claim looks at and releases, with room. */
@@ -33,71 +28,72 @@ let honest: Owner;
 beforeAll(() => letAutovacuum(false));
 afterAll(() => letAutovacuum(true));
 
-beforeEach(async () => {
-  await reset();
-  await analyze();
-  session = new ExplainedSession();
-  await warmUp(session.sql);
-  for (let turn = 0; turn < 20; turn++) await count(session.sql);
-  honest = await createOwner({ maxInProgress: 100 });
-  await createTasks(honest, 10);
-});
-
-afterEach(async () => {
-  await session.end();
-  await resetClock();
-});
-
-describe("with one due task of a user who may run none", () => {
+describe.each(SOME_LYING)("with the statistics of %s", (statistics) => {
   beforeEach(async () => {
-    await createDue(await createOwner({ credits: 0 }), 1);
-    await createDue(await createOwner({ maxInProgress: 0 }), 1);
+    await emptyAfter(statistics);
+    session = new ExplainedSession();
+    await warmUp(session.sql);
+    for (let turn = 0; turn < 20; turn++) await count(session.sql);
+    honest = await createOwner({ maxInProgress: 100 });
+    await createTasks(honest, 10);
   });
 
-  it("a claim is as plain as without", async () => {
-    const claimed = await session.explain((sql) => claim(sql, "w"));
-    expect(claimed.result).not.toBeNull();
-    expect(statements(claimed).some(isThePlainStart)).toBe(true);
+  afterEach(async () => {
+    await session.end();
+    await resetClock();
   });
 
-  it("a claim in the other pool is not concerned", async () => {
-    await createDue(honest, 1);
-    await createTasks(honest, 1, { task_type: "edit_image" });
-    const claimed = await session.explain((sql) =>
-      claim(sql, "w", { p_run_type: "api" })
-    );
-    expect(claimed.result).not.toBeNull();
-    expect(statements(claimed).some(isThePlainStart)).toBe(true);
-  });
-});
+  describe("with one due task of a user who may run none", () => {
+    beforeEach(async () => {
+      await createDue(await createOwner({ credits: 0 }), 1);
+      await createDue(await createOwner({ maxInProgress: 0 }), 1);
+    });
 
-describe(`with ${MANY} due tasks of one user`, () => {
-  it.each([
-    { who: "who may run none", maxInProgress: 0, claimable: 10 },
-    { who: "who may run some", maxInProgress: 3, claimable: 13 },
-  ])("$who, claims and counts read few", async (one) => {
-    const { maxInProgress, claimable } = one;
-    await createDue(await createOwner({ maxInProgress }), MANY);
-
-    const counted = await session.explain(count);
-    expect(tasksRead(counted)).toBeLessThanOrEqual(COUNTED);
-    expect(counted.result.totals.queued_only).toBe(claimable);
-
-    for (let turn = 0; turn < 4; turn++) {
-      const claimed = await session.explain((sql) => claim(sql, `w-${turn}`));
+    it("a claim is as plain as without", async () => {
+      const claimed = await session.explain((sql) => claim(sql, "w"));
       expect(claimed.result).not.toBeNull();
-      // What a released task costs is its own.
-      const looked = looks(claimed);
-      expect(tasksRead(looked)).toBeLessThanOrEqual(FEW);
-    }
+      expect(statements(claimed).some(isThePlainStart)).toBe(true);
+    });
+
+    it("a claim in the other pool is not concerned", async () => {
+      await createDue(honest, 1);
+      await createTasks(honest, 1, { task_type: "edit_image" });
+      const claimed = await session.explain((sql) =>
+        claim(sql, "w", { p_run_type: "api" })
+      );
+      expect(claimed.result).not.toBeNull();
+      expect(statements(claimed).some(isThePlainStart)).toBe(true);
+    });
   });
 
-  it("an owner who asks is told of his own", async () => {
-    await createDue(honest, MANY);
-    const p_caller = { kind: "user", user_id: honest.id };
-    const counted = await session.explain((sql) => count(sql, { p_caller }));
-    expect(tasksRead(counted)).toBeLessThanOrEqual(2 * COUNTED);
-    expect(counted.result.totals.queued_only).toBe(100);
+  describe(`with ${MANY} due tasks of one user`, () => {
+    it.each([
+      { who: "who may run none", maxInProgress: 0, claimable: 10 },
+      { who: "who may run some", maxInProgress: 3, claimable: 13 },
+    ])("$who, claims and counts read few", async (one) => {
+      const { maxInProgress, claimable } = one;
+      await createDue(await createOwner({ maxInProgress }), MANY);
+
+      const counted = await session.explain(count);
+      expect(tasksRead(counted)).toBeLessThanOrEqual(COUNTED);
+      expect(counted.result.totals.queued_only).toBe(claimable);
+
+      for (let turn = 0; turn < 4; turn++) {
+        const claimed = await session.explain((sql) => claim(sql, `w-${turn}`));
+        expect(claimed.result).not.toBeNull();
+        // What a released task costs is its own.
+        const looked = looks(claimed);
+        expect(tasksRead(looked)).toBeLessThanOrEqual(FEW);
+      }
+    });
+
+    it("an owner who asks is told of his own", async () => {
+      await createDue(honest, MANY);
+      const p_caller = { kind: "user", user_id: honest.id };
+      const counted = await session.explain((sql) => count(sql, { p_caller }));
+      expect(tasksRead(counted)).toBeLessThanOrEqual(2 * COUNTED);
+      expect(counted.result.totals.queued_only).toBe(100);
+    });
   });
 });
 

@@ -12,6 +12,8 @@ export interface PlanNode {
   readonly index: string | undefined;
   /** By what the index is searched. */
   readonly condition: string | undefined;
+  /** What is asked of each row that it looked at. */
+  readonly filter: string | undefined;
   /** Rows that it looked at, whether it returned them or not. */
   readonly rows: number;
 }
@@ -22,6 +24,17 @@ export interface Explained<Result = unknown> {
   readonly nodes: readonly PlanNode[];
   /** Pages that the whole call looked at. */
   readonly buffers: number;
+}
+
+/**
+ * The statements whose plan was made for an empty list: `= any ('{}')` implies
+ * every predicate, so that any partial index may be read whole for them.
+ */
+export function forEmptyLists({ nodes }: Explained): string[] {
+  const found = nodes.filter(({ condition = "", filter = "" }) =>
+    `${condition} ${filter}`.includes("= ANY ('{}'::")
+  );
+  return [...new Set(found.map(({ statement }) => statement))];
 }
 
 /** A session that is told the plans of what it runs. */
@@ -79,6 +92,7 @@ const Node = z.object({
   "Relation Name": z.string().optional(),
   "Index Name": z.string().optional(),
   "Index Cond": z.string().optional(),
+  "Filter": z.string().optional(),
   "Actual Rows": z.number().default(0),
   "Actual Loops": z.number().default(0),
   "Rows Removed by Filter": z.number().default(0),
@@ -101,6 +115,7 @@ function* nodesOf(node: Node, statement: string): Iterable<PlanNode> {
     table: node["Relation Name"],
     index: node["Index Name"],
     condition: node["Index Cond"],
+    filter: node["Filter"],
     rows: node["Actual Loops"] *
       (node["Actual Rows"] + node["Rows Removed by Filter"] +
         node["Rows Removed by Join Filter"]),

@@ -9,7 +9,7 @@ import {
   createTasks,
   reset,
 } from "../support/world.ts";
-import { ExplainedSession } from "./explained-session.ts";
+import { ExplainedSession, forEmptyLists } from "./explained-session.ts";
 
 /** As many owners as fairlane_core.run_batch counts again in one transaction. */
 const BATCH = 5;
@@ -48,12 +48,15 @@ describe("the job that mends drift", () => {
     const session = new ExplainedSession();
     const tasksReadBeside = async (count: number) => {
       await createTasks(other, count, { run_type: null });
-      const { nodes } = await session.explain((sql) =>
+      const explained = await session.explain<unknown>((sql) =>
         sql`select fairlane_core.reconcile_owners(array[${owner.id}]::uuid[])`
       );
+      expect(forEmptyLists(explained)).toEqual([]);
       // Not pages: those that tell what the tables are come and go with the
       // session's memory of them.
-      return nodes.filter(({ table = "" }) => /^tasks(_|$)/.test(table))
+      return explained.nodes.filter(({ table = "" }) =>
+        /^tasks(_|$)/.test(table)
+      )
         .reduce((sum, { rows }) => sum + rows, 0);
     };
     const few = await tasksReadBeside(100);

@@ -1,5 +1,13 @@
 /** What very many tasks of one owner, that time has overtaken, cost others. */
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  it,
+} from "vitest";
 import { resetClock, stepClock } from "../support/clock.ts";
 import { admin, type Connection } from "../support/db.ts";
 import { claim, rpc } from "../support/operations.ts";
@@ -8,12 +16,11 @@ import {
   createOwner,
   createTasks,
   type Owner,
-  reset,
   type TaskColumns,
 } from "../support/world.ts";
 import { CountsReply } from "../../shared/counts.ts";
 import { type Explained, ExplainedSession } from "./explained-session.ts";
-import { analyze, letAutovacuum, warmUp } from "./plan-world.ts";
+import { emptyAfter, letAutovacuum, SOME_LYING, warmUp } from "./plan-world.ts";
 
 const MANY = size(13_000, 100_000);
 /** As many are looked at to count them, and to list some, with room. */
@@ -32,8 +39,6 @@ afterEach(async () => {
 });
 
 async function begin(columns: TaskColumns = {}): Promise<void> {
-  await reset();
-  await analyze();
   session = new ExplainedSession();
   await warmUp(session.sql);
   owner = await createOwner({ maxInProgress: 3 });
@@ -81,68 +86,71 @@ async function explain(end: "first" | "last"): Promise<
   return { ahead: tasks_ahead, explained };
 }
 
-describe(`with ${MANY} tasks of one owner that grow stale at once`, () => {
-  it("counts, a dry run and explain_worker look at ten thousand, and promise nothing of them", async () => {
-    await begin();
-    await stepClock("8 days");
-    expect(await claimable()).toBe(0);
-    expect(await claimable({ kind: "user", user_id: owner.id })).toBe(0);
-    for (
-      const call of [
-        counts,
-        (sql: Connection) =>
-          rpc(sql, "task_counts", {
-            p_run_type: "gpu",
-            p_caller: { kind: "user", user_id: owner.id },
-          }),
-        (sql: Connection) =>
-          rpc(sql, "claim_next_task", { p_worker_id: "w", p_dry_run: true }),
-        (sql: Connection) =>
-          rpc(sql, "explain_worker", { p_worker_id: "w", p_run_type: "gpu" }),
-      ]
-    ) {
-      expectFew(await session.explain<unknown>(call));
-    }
-  });
-});
+describe.each(SOME_LYING)("with the statistics of %s", (statistics) => {
+  beforeEach(() => emptyAfter(statistics));
 
-describe(`with ${MANY} stale tasks of one owner, and fresh ones`, () => {
-  it("counts promise what is fresh, the owner's and others', and claims find it", async () => {
-    await begin();
-    await stepClock("8 days");
-    // Behind all that is stale, and in the middle of it.
-    const fresh = [
-      ...await createTasks(owner, 2),
-      ...await createTasks(owner, 1, { priority: -1 }),
-    ];
-    const honest = await createOwner({ maxInProgress: 2 });
-    const others = await createTasks(honest, 20);
-
-    const counted = await session.explain(counts);
-    expectFew(counted);
-    expect(CountsReply.parse(JSON.parse(counted.result)).totals.queued_only)
-      .toBe(3 + 2);
-    expect(await claimable({ kind: "user", user_id: owner.id })).toBe(3);
-    expect(await claimable({ kind: "user", user_id: honest.id })).toBe(2);
-
-    const got: string[] = [];
-    for (let turn = 0; turn < 10; turn++) {
-      const claimed = await session.explain((sql) => claim(sql, `w-${turn}`));
-      expectFew(claimed);
-      if (claimed.result !== null) got.push(claimed.result.task_id);
-    }
-    expect(got).toHaveLength(5);
-    expect(got).toEqual(expect.arrayContaining(fresh));
-    expect(others).toEqual(
-      expect.arrayContaining(got.filter((id) => !fresh.includes(id))),
-    );
-    expect(await claimable()).toBe(0);
+  describe(`with ${MANY} tasks of one owner that grow stale at once`, () => {
+    it("counts, a dry run and explain_worker look at ten thousand, and promise nothing of them", async () => {
+      await begin();
+      await stepClock("8 days");
+      expect(await claimable()).toBe(0);
+      expect(await claimable({ kind: "user", user_id: owner.id })).toBe(0);
+      for (
+        const call of [
+          counts,
+          (sql: Connection) =>
+            rpc(sql, "task_counts", {
+              p_run_type: "gpu",
+              p_caller: { kind: "user", user_id: owner.id },
+            }),
+          (sql: Connection) =>
+            rpc(sql, "claim_next_task", { p_worker_id: "w", p_dry_run: true }),
+          (sql: Connection) =>
+            rpc(sql, "explain_worker", { p_worker_id: "w", p_run_type: "gpu" }),
+        ]
+      ) {
+        expectFew(await session.explain<unknown>(call));
+      }
+    });
   });
 
-  it("a claim sets aside only what is in its way", async () => {
-    await begin();
-    await stepClock("8 days");
-    await admin()`
+  describe(`with ${MANY} stale tasks of one owner, and fresh ones`, () => {
+    it("counts promise what is fresh, the owner's and others', and claims find it", async () => {
+      await begin();
+      await stepClock("8 days");
+      // Behind all that is stale, and in the middle of it.
+      const fresh = [
+        ...await createTasks(owner, 2),
+        ...await createTasks(owner, 1, { priority: -1 }),
+      ];
+      const honest = await createOwner({ maxInProgress: 2 });
+      const others = await createTasks(honest, 20);
+
+      const counted = await session.explain(counts);
+      expectFew(counted);
+      expect(CountsReply.parse(JSON.parse(counted.result)).totals.queued_only)
+        .toBe(3 + 2);
+      expect(await claimable({ kind: "user", user_id: owner.id })).toBe(3);
+      expect(await claimable({ kind: "user", user_id: honest.id })).toBe(2);
+
+      const got: string[] = [];
+      for (let turn = 0; turn < 10; turn++) {
+        const claimed = await session.explain((sql) => claim(sql, `w-${turn}`));
+        expectFew(claimed);
+        if (claimed.result !== null) got.push(claimed.result.task_id);
+      }
+      expect(got).toHaveLength(5);
+      expect(got).toEqual(expect.arrayContaining(fresh));
+      expect(others).toEqual(
+        expect.arrayContaining(got.filter((id) => !fresh.includes(id))),
+      );
+      expect(await claimable()).toBe(0);
+    });
+
+    it("a claim sets aside only what is in its way", async () => {
+      await begin();
+      await stepClock("8 days");
+      await admin()`
       update public.tasks set available_at = fairlane_core.now()
       where user_id = ${owner.id}
         and id <> (
@@ -150,54 +158,55 @@ describe(`with ${MANY} stale tasks of one owner, and fresh ones`, () => {
           order by created_at, id limit 1
         )
     `;
-    const [, second] = await admin()<{ id: string }[]>`
+      const [, second] = await admin()<{ id: string }[]>`
       select id from public.tasks where user_id = ${owner.id}
       order by created_at, id limit 2
     `;
-    const claimed = await session.explain((sql) => claim(sql, "w"));
-    expect(claimed.result?.task_id).toBe(second?.id);
-    expectFew(claimed);
-    const found = await admin()<{ readiness: string; count: number }[]>`
+      const claimed = await session.explain((sql) => claim(sql, "w"));
+      expect(claimed.result?.task_id).toBe(second?.id);
+      expectFew(claimed);
+      const found = await admin()<{ readiness: string; count: number }[]>`
       select readiness, count(*)::integer as count
       from public.tasks
       where user_id = ${owner.id}
       group by 1
       order by 1
     `;
-    expect([...found]).toEqual([
-      { readiness: "active", count: 1 },
-      { readiness: "ready", count: MANY - 2 },
-      { readiness: "stale", count: 1 },
-    ]);
+      expect([...found]).toEqual([
+        { readiness: "active", count: 1 },
+        { readiness: "ready", count: MANY - 2 },
+        { readiness: "stale", count: 1 },
+      ]);
+    });
   });
-});
 
-describe(`with ${MANY} tasks of one owner that fall due at once`, () => {
-  it("explain_task and explain_worker look at ten thousand", async () => {
-    const [row] = await admin()<{ at: string }[]>`
+  describe(`with ${MANY} tasks of one owner that fall due at once`, () => {
+    it("explain_task and explain_worker look at ten thousand", async () => {
+      const [row] = await admin()<{ at: string }[]>`
       select (fairlane_core.now() + interval '1 minute')::text as at
     `;
-    await begin({ available_at: row?.at });
-    await stepClock("2 minutes");
-    expectFew((await explain("last")).explained);
-    expectFew((await explain("first")).explained);
-    expectFew(
-      await session.explain<unknown>((sql) =>
-        rpc(sql, "explain_worker", { p_worker_id: "w", p_run_type: "gpu" })
-      ),
-    );
+      await begin({ available_at: row?.at });
+      await stepClock("2 minutes");
+      expectFew((await explain("last")).explained);
+      expectFew((await explain("first")).explained);
+      expectFew(
+        await session.explain<unknown>((sql) =>
+          rpc(sql, "explain_worker", { p_worker_id: "w", p_run_type: "gpu" })
+        ),
+      );
+    });
   });
-});
 
-describe(`with ${MANY} ready tasks of one owner`, () => {
-  it("explain_task reads nothing of what stands behind a task", async () => {
-    await begin();
-    const first = await explain("first");
-    expect(first.ahead).toBe(0);
-    expect(tasksRead(first.explained)).toBeLessThan(10);
-    const last = await explain("last");
-    expect(last.ahead).toBe(10_000);
-    expectFew(last.explained);
+  describe(`with ${MANY} ready tasks of one owner`, () => {
+    it("explain_task reads nothing of what stands behind a task", async () => {
+      await begin();
+      const first = await explain("first");
+      expect(first.ahead).toBe(0);
+      expect(tasksRead(first.explained)).toBeLessThan(10);
+      const last = await explain("last");
+      expect(last.ahead).toBe(10_000);
+      expectFew(last.explained);
+    });
   });
 });
 

@@ -38,7 +38,25 @@ export type Statistics =
   | "a queue that one user had filled"
   | "a queue in which each user had one task"
   | "a queue that was drained"
+  | "a queue whose tasks had ended"
+  | "a queue whose tasks all ran"
+  | "a queue whose tasks all waited"
   | "the full queue";
+
+/** Those that have nothing to do with what is in the tables. */
+export const LYING: readonly Statistics[] = [
+  "a queue whose tasks had ended",
+  "a queue that one user had filled",
+  "a queue in which each user had one task",
+  "a queue that was drained",
+  "a queue whose tasks all ran",
+  "a queue whose tasks all waited",
+];
+/** For what takes long: those that have found something. */
+export const SOME_LYING = [
+  "a queue whose tasks had ended",
+  "a queue whose tasks all waited",
+] as const satisfies readonly Statistics[];
 
 /** Tests say themselves when the statistics are renewed. */
 export async function letAutovacuum(isOn: boolean): Promise<void> {
@@ -81,7 +99,16 @@ export async function emptyAfter(statistics: Statistics): Promise<void> {
       select 'clip', id from public.projects
     `;
   } else {
-    await createTasks(await createOwner(), 500);
+    const available_at = statistics === "a queue whose tasks all waited"
+      ? "2100-01-01T00:00:00Z"
+      : null;
+    await createTasks(await createOwner(), 500, { available_at });
+    if (statistics === "a queue whose tasks had ended") {
+      await admin()`update public.tasks set status = 'Cancelled'`;
+    }
+    if (statistics === "a queue whose tasks all ran") {
+      await admin()`update public.tasks set status = 'In Progress', worker_id = 'w'`;
+    }
   }
   await analyze();
   await reset();

@@ -6,6 +6,7 @@ import { createOwner, createToken } from "../support/world.ts";
 import {
   type Explained,
   ExplainedSession,
+  forEmptyLists,
   type PlanNode,
 } from "./explained-session.ts";
 import {
@@ -13,6 +14,7 @@ import {
   emptyAfter,
   fill,
   letAutovacuum,
+  LYING,
   type Statistics,
   TURNS,
   warmUp,
@@ -49,9 +51,10 @@ beforeAll(() => letAutovacuum(false));
 afterAll(() => letAutovacuum(true));
 
 describe.each<{ statistics: Statistics; params: string }>([
-  { statistics: "a queue that one user had filled", params: "short" },
-  { statistics: "a queue in which each user had one task", params: "long" },
-  { statistics: "a queue that was drained", params: "short" },
+  ...LYING.map((statistics, nth) => ({
+    statistics,
+    params: nth % 2 === 0 ? "short" : "long",
+  })),
   { statistics: "the full queue", params: "short" },
   { statistics: "the full queue", params: "long" },
 ])("with $params params and the statistics of $statistics", (world) => {
@@ -89,6 +92,7 @@ describe.each<{ statistics: Statistics; params: string }>([
       const done = await explained.explain<unknown>(CALLS[name]);
       expect(wholeReads(done)).toEqual([]);
       expect(manyRead(done)).toEqual([]);
+      expect(forEmptyLists(done)).toEqual([]);
     });
   });
 });

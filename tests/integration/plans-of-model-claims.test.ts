@@ -9,6 +9,7 @@ import { type Explained, ExplainedSession } from "./explained-session.ts";
 import {
   emptyAfter,
   letAutovacuum,
+  LYING,
   type Statistics,
   TURNS,
 } from "./plan-world.ts";
@@ -23,11 +24,7 @@ const ONE_BY_ONE = 10;
 beforeAll(() => letAutovacuum(false));
 afterAll(() => letAutovacuum(true));
 
-describe.each<Statistics>([
-  "a queue that one user had filled",
-  "a queue in which each user had one task",
-  "a queue that was drained",
-])(
+describe.each(LYING)(
   "a claim for a model that nobody asks for, with the statistics of %s",
   (statistics) => {
     let few: Explained;

@@ -10,6 +10,7 @@ import {
   emptyAfter,
   fill,
   letAutovacuum,
+  LYING,
   type Statistics,
   TURNS,
   warmUp,
@@ -30,11 +31,7 @@ const BY_WORKER = "tasks_by_worker";
 beforeAll(() => letAutovacuum(false));
 afterAll(() => letAutovacuum(true));
 
-describe.each<Statistics>([
-  "a queue that one user had filled",
-  "a queue in which each user had one task",
-  "a queue that was drained",
-])("with the statistics of %s", (statistics) => {
+describe.each(LYING)("with the statistics of %s", (statistics) => {
   describe.each([
     { session: "a new session", isWarm: false },
     { session: "a session from when it was empty", isWarm: true },

@@ -115,7 +115,7 @@ create index tasks_not_yet_by_owner on fairlane.tasks (user_id, pool, run_type, 
 -- Partial, so that nothing else pays for it.
 create index tasks_on_own_gpu on fairlane.tasks (user_id, pool, readiness, run_type, priority desc, created_at, id)
   where runs_on_own_gpu and readiness is not null;
-create index tasks_on_own_gpu_not_yet on fairlane.tasks (user_id, available_at)
+create index tasks_on_own_gpu_not_yet on fairlane.tasks (user_id, available_at, id)
   where runs_on_own_gpu and readiness = 'not_yet';
 -- Ready tasks that were never started, by when they could first run, to find those that have grown stale.
 create index tasks_never_started_since on fairlane.tasks (greatest(created_at, available_at, released_at))

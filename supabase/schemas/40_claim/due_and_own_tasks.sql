@@ -305,6 +305,7 @@ stable
 security invoker
 set search_path = ''
 set enable_sort = off -- under no statistics may it be as good to sort all that waits as to take it from the index in order
+set enable_incremental_sort = off
 as $$
 begin
   if p_pool = 'gpu' and p_caller.user_id is not null then
@@ -316,7 +317,8 @@ begin
       and t.runs_on_own_gpu
       and t.available_at <= fairlane_core.now()
       and (p_caller.kind = 'token' or t.run_type = 'local')
-    order by t.available_at
+    -- By id as well: that order has only the index of its owner's tasks, not the one of what is due of all.
+    order by t.available_at, t.id
     limit p_limit;
   end if;
 end;

@@ -16,6 +16,7 @@ language plpgsql
 volatile
 security definer -- writes requeue_count, which no API role may
 set search_path = ''
+set plan_cache_mode = force_generic_plan -- a plan for an empty list of ids may read all there is
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
@@ -167,6 +168,7 @@ language plpgsql
 volatile
 security definer -- writes generation_created, which no API role may
 set search_path = ''
+set plan_cache_mode = force_generic_plan -- a plan for an empty list of ids may read all there is
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare

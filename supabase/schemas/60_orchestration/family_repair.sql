@@ -165,7 +165,9 @@ begin
     null::integer,
     case when o.status in ('Complete', 'Failed', 'Cancelled') then o.status end,
     fairlane_core.now()
-  from fairlane.tasks as o
+  -- Joined: `= any` of an empty array implies the predicate of every partial index, and one of them would be read whole.
+  from unnest(p_orchestrator_ids) as f (id)
+    join fairlane.tasks as o on o.id = f.id
     cross join lateral (
       select
         (count(*) filter (where t.status in ('Queued', 'In Progress')))::integer as open_count,
@@ -181,7 +183,6 @@ begin
         and s.user_id = o.user_id
         and s.replaced_by is null
     ) as n
-  where o.id = any (p_orchestrator_ids)
-    and exists (select from fairlane_core.subtasks as s where s.orchestrator_id = o.id and s.user_id = o.user_id);
+  where exists (select from fairlane_core.subtasks as s where s.orchestrator_id = o.id and s.user_id = o.user_id);
 end;
 $$;

@@ -13,6 +13,7 @@ language plpgsql
 volatile
 security definer -- deletes for pg_cron and the operator
 set search_path = ''
+set plan_cache_mode = force_generic_plan -- a plan for an empty list of ids may read all there is
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare

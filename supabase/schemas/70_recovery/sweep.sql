@@ -11,6 +11,7 @@ language plpgsql
 volatile
 security definer -- writes derived state for pg_cron and the operator
 set search_path = ''
+set plan_cache_mode = force_generic_plan -- a plan for an empty list of ids may read all there is
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 set enable_sort = off -- what is due and what is stale is read in the order of an index, whatever the statistics
 as $$

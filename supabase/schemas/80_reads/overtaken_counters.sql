@@ -57,11 +57,16 @@ begin
 
   return query
   with due as (
-    select t as task
-    from fairlane.tasks as t
-    where v_per_line is null
-      and t.readiness = 'not_yet'
-      and t.available_at <= v_now
+    (
+      -- In the order of the index of what waits for a time: no statistics may find it as good to read all that is live.
+      select t as task
+      from fairlane.tasks as t
+      where v_per_line is null
+        and t.readiness = 'not_yet'
+        and t.available_at <= v_now
+      order by t.available_at
+      limit v_many
+    )
     union all
     select d.task
     from fairlane_core.blocked_tasks as b
