@@ -24,7 +24,7 @@ export const guest: CheckoutStep = {
   async run(context) {
     // The generous grants: here a forgotten `revoke` is found.
     const generous = { server: chosenServer(), exposeNewTables: true };
-    return await asGuestOf(context, generous, async ({ url }) => {
+    return await asGuestOf(context, generous, async ({ url, adminUrl }) => {
       await query(url, asGuest(FAMILY));
       const ended = await query<{ ended: string }>(url, asGuest(HOW_IT_ENDED));
       const found = ended.map((row) => row.ended).join("; ");
@@ -36,8 +36,12 @@ export const guest: CheckoutStep = {
         ...["--level", "error", "--fail-on", "error"],
         `--remote=${url}?sslmode=disable`,
       ]);
+      await query(adminUrl, "drop extension pg_cron");
+      await query(url, "select fairlane_core.rebuild()");
+      const made = await query<{ what: string }>(url, MADE);
       return total([
         passesWithout(found === expected ? [] : [`the family: ${found}`]),
+        passesWithout(made.map(({ what }) => what)),
         passesWithout(excess.map(({ what }) => what)),
         passesWithout(lint.ok ? [] : [lint.output]),
       ]);
@@ -94,6 +98,13 @@ async function asGuestOf(
     await database.discard();
   }
 }
+
+/** A restore makes nothing that the guest has not asked for: no bucket, and without pg_cron no jobs. */
+const MADE = `
+  select format('bucket %s', b.id) as what from storage.buckets as b
+  union all
+  select format('extension %s', e.extname) from pg_extension as e where e.extname = 'pg_cron'
+`;
 
 /** What is in the guest's own two schemas. */
 const OURS = /\bfairlane(?:_core)?\b/;

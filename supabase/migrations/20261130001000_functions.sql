@@ -9386,9 +9386,11 @@ begin
       using errcode = 'object_not_in_prerequisite_state', hint = 'Restore into a database that was just migrated';
   end if;
 
-  for v_job in select j.jobid from cron.job as j where j.jobname like 'fairlane-%' loop
-    perform cron.unschedule(v_job);
-  end loop;
+  if to_regclass('cron.job') is not null then
+    for v_job in select j.jobid from cron.job as j where j.jobname like 'fairlane-%' loop
+      perform cron.unschedule(v_job);
+    end loop;
+  end if;
 
   for v_trigger in
     select t.tgname as name, t.tgrelid::regclass as on_table
@@ -9469,11 +9471,7 @@ begin
   ));
   perform fairlane_core.recount_totals();
 
-  perform fairlane_core.make_bucket();
-  if not exists (select from pg_extension as e where e.extname = 'pg_cron') then
-    create extension pg_cron;
-  end if;
-  perform fairlane_core.schedule_jobs();
+  perform fairlane_core.restore_surroundings();
   notify pgrst, 'reload schema';
 
   v_wide := array(select w.statement from fairlane_core.wide_grants() as w);
@@ -9488,6 +9486,15 @@ begin
     'drift', (select count(*) from fairlane_core.drift()),
     'wide_grants', v_wide
   );
+end;
+$$;
+
+create function fairlane_core.restore_surroundings()
+returns void language plpgsql volatile security invoker set search_path = '' as $$
+begin
+  if to_regclass('cron.job') is not null then
+    perform fairlane_core.schedule_jobs();
+  end if;
 end;
 $$;
 
@@ -13793,6 +13800,17 @@ begin
     'holds', v_held,
     'blocked', fairlane_core.blocked_by_reason(v_caller, v_pool, v_load)
   );
+end;
+$$;
+
+create or replace function fairlane_core.restore_surroundings()
+returns void language plpgsql volatile security invoker set search_path = '' as $$
+begin
+  perform fairlane_core.make_bucket();
+  if to_regclass('cron.job') is null then
+    create extension pg_cron;
+  end if;
+  perform fairlane_core.schedule_jobs();
 end;
 $$;
 

@@ -23,9 +23,11 @@ begin
       using errcode = 'object_not_in_prerequisite_state', hint = 'Restore into a database that was just migrated';
   end if;
 
-  for v_job in select j.jobid from cron.job as j where j.jobname like 'fairlane-%' loop
-    perform cron.unschedule(v_job);
-  end loop;
+  if to_regclass('cron.job') is not null then
+    for v_job in select j.jobid from cron.job as j where j.jobname like 'fairlane-%' loop
+      perform cron.unschedule(v_job);
+    end loop;
+  end if;
 
   for v_trigger in
     select t.tgname as name, t.tgrelid::regclass as on_table
@@ -57,7 +59,7 @@ $$;
 -- derived anew, and what belongs to it outside of the tables is made. Safe to repeat; beside running work it finds
 -- nothing to do.
 -- After a restore or a copy of rows: switches the queue's triggers on, derives counters, families and totals anew, moves
--- sequences behind the highest id, makes the bucket and the jobs. Answers what it had to do, and the drift that is left:
+-- sequences behind the highest id, makes the jobs (and the bucket of the fleet). Answers what it had to do, and the drift that is left:
 -- 0; wide_grants are statements that take back what the API may do beyond what migrations grant: none.
 create function fairlane_core.rebuild()
 returns json
@@ -117,11 +119,7 @@ begin
   ));
   perform fairlane_core.recount_totals();
 
-  perform fairlane_core.make_bucket();
-  if not exists (select from pg_extension as e where e.extname = 'pg_cron') then
-    create extension pg_cron;
-  end if;
-  perform fairlane_core.schedule_jobs();
+  perform fairlane_core.restore_surroundings();
   notify pgrst, 'reload schema';
 
   v_wide := array(select w.statement from fairlane_core.wide_grants() as w);
@@ -136,6 +134,22 @@ begin
     'drift', (select count(*) from fairlane_core.drift()),
     'wide_grants', v_wide
   );
+end;
+$$;
+
+-- Makes what the queue has outside of its own schemas: the jobs, where pg_cron is there. A guest asks for the rest himself
+-- (fairlane_core.make_bucket); in the fleet's project 85_fleet replaces this.
+create function fairlane_core.restore_surroundings()
+returns void
+language plpgsql
+volatile
+security invoker -- the jobs are those of whoever calls
+set search_path = ''
+as $$
+begin
+  if to_regclass('cron.job') is not null then
+    perform fairlane_core.schedule_jobs();
+  end if;
 end;
 $$;
 

@@ -109,3 +109,20 @@ set registers_owners = default, requires_credits = default, fails_siblings = def
 
 comment on column fairlane_core.settings.fails_siblings is
   'Whether the queued children of an orchestrator that failed, because one of them did, say, fail with it; those that run go on. Default false: all go on. The fleet ships true.';
+
+-- The project is the queue's: a restore brings back its bucket and its jobs (fairlane_core.rebuild).
+create or replace function fairlane_core.restore_surroundings()
+returns void
+language plpgsql
+volatile
+security invoker -- the jobs are those of whoever calls
+set search_path = ''
+as $$
+begin
+  perform fairlane_core.make_bucket();
+  if to_regclass('cron.job') is null then
+    create extension pg_cron;
+  end if;
+  perform fairlane_core.schedule_jobs();
+end;
+$$;
