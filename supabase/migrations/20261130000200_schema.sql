@@ -5,8 +5,8 @@
 
 set lock_timeout = '900ms';
 
--- What everything else stands on: the schema, the one clock, the one way to refuse, and how migrations and callers meet a
--- table that somebody has locked. Migrations call these before any rule is there.
+-- The base of everything else: the schema, the one clock, the one way to refuse, and what migrations and callers do
+-- when a table is locked. Migrations call these functions before any rule exists.
 
 -- Schema `fairlane_core` holds the rules and the derived state of the task queue. The Data API does not
 -- expose it: callers use the short list of functions and the tables in `public`.
@@ -15,9 +15,9 @@ create schema fairlane_core;
 comment on schema fairlane_core is
   'Rules and derived state of the task queue. Not exposed by the Data API; callers use the functions in public.';
 
--- What the platform's defaults would grant on new objects of this schema. Not what Postgres itself grants: execute on a
--- new function is for everybody, and no default of one schema can take that back. So 91_grants takes all back first;
--- tests in supabase/tests/schema compare.
+-- Revokes what the platform's defaults grant on new objects of this schema. Postgres itself grants everybody execute on
+-- a new function, and no per-schema default can revoke that. So 91_grants first revokes everything; tests in
+-- supabase/tests/schema compare.
 alter default privileges in schema fairlane_core revoke all on tables from public, anon, authenticated, service_role;
 alter default privileges in schema fairlane_core revoke all on sequences from public, anon, authenticated, service_role;
 alter default privileges in schema fairlane_core revoke all on functions from public, anon, authenticated, service_role;
@@ -39,8 +39,9 @@ begin
 end;
 $$;
 
--- Error and progress texts may have any length; rows that are read all day should not.
--- The text, cut with a mark when it is longer than fairlane_core.settings.max_text_length characters; null stays null.
+-- Error and progress texts may have any length, but rows that are read all day should stay small.
+-- Returns the text, cut with a mark if it is longer than fairlane_core.settings.max_text_length characters; null stays
+-- null.
 create function fairlane_core.cut_text(p_text text)
 returns text
 language plpgsql
@@ -59,8 +60,8 @@ begin
 end;
 $$;
 
--- A table that somebody has locked (a migration, vacuum full, lock table) must not make every caller wait in line behind
--- it: they hold the connections that others need. So the functions of the API wait 200 ms for a lock, and then say this.
+-- While somebody holds a table lock (a migration, vacuum full, lock table), callers must not queue behind it: they
+-- occupy connections that others need. So the API functions wait 200 ms for a lock and then say this.
 -- Refuses a call that got 55P03 (lock_timeout): 503 UNAVAILABLE.
 create function fairlane_core.refuse_while_locked()
 returns void
@@ -77,8 +78,8 @@ begin
 end;
 $$;
 
--- Every refusal leaves through here, so that each has a status, a stable code and words.
--- PostgREST turns SQLSTATE PTnnn into HTTP status nnn and shows detail and hint as they are.
+-- Every refusal goes through here, so that each one has a status, a stable code and a message.
+-- PostgREST turns SQLSTATE PTnnn into HTTP status nnn and passes detail and hint on unchanged.
 -- Raises a refusal: SQLSTATE PT<http status>, the sentence as message, the stable code (docs/errors.md) as detail, what
 -- to do as hint.
 create function fairlane_core.refuse(p_http_status integer, p_code text, p_message text, p_hint text default null)
@@ -96,9 +97,9 @@ begin
 end;
 $$;
 
--- `create index concurrently` that was cut leaves an index that is kept up to date and never used; and the next
--- `if not exists` takes it for done.
--- For migrations that build indexes concurrently: drops what a build that was cut has left on these tables.
+-- An interrupted `create index concurrently` leaves an index that is maintained but never used, and the next `if not
+-- exists` takes it for finished.
+-- For migrations that build indexes concurrently: drops what an interrupted build has left on these tables.
 create function fairlane_core.drop_unfinished_indexes(variadic p_tables regclass[])
 returns void
 language plpgsql
@@ -121,10 +122,10 @@ begin
 end;
 $$;
 
--- A migration that changes a table has to have it for itself for a moment. Whoever waits for that makes everybody else
--- queue up behind, and two tables taken one after the other meet claims that took them in another order. So: all of them
--- at once or none, in tries that are shorter than anybody minds.
--- For migrations: takes the tables for the transaction, all or none, without making a claim wait for a second. Raises
+-- A migration that changes a table needs it exclusively for a moment. While it waits, everybody else queues behind it,
+-- and taking two tables one after the other can deadlock with claims that took them in the other order. So it takes all
+-- of them at once or none, in attempts too short to be noticed.
+-- For migrations: locks the tables for the transaction, all or none, without delaying any claim by a second. Raises
 -- 55P03 when they were in use for about a minute.
 create function fairlane_core.lock_tables(variadic p_tables regclass[])
 returns void
@@ -141,8 +142,8 @@ declare
 begin
   for v_try in 1 .. v_tries loop
     begin
-      -- For all tables together: what is held already is missed by others while the rest is waited for. The busier the
-      -- tables are, the longer the tries; never so long that a claim waits for a second.
+      -- One deadline for all tables together: others lack the tables already locked while we wait for the rest. The
+      -- busier the tables are, the longer the attempts, but never long enough to delay a claim by a second.
       v_give_up_at := clock_timestamp() + least(50 + 10 * v_try, 800) * interval '1 millisecond';
       foreach v_table in array p_tables loop
         perform pg_catalog.set_config(
@@ -164,10 +165,10 @@ begin
 end;
 $$;
 
--- How long one may wait for somebody's open transaction is a setting, and each function takes its share of it: several
--- waits may follow each other, and for a row one may wait twice, in line and for its holder.
--- From here on the calling function waits for a lock at most this share of fairlane_core.settings.max_lock_wait. It has a
--- lock_timeout of its own (set lock_timeout = ...), which takes this back when it ends.
+-- How long to wait for somebody's open transaction is a setting, and each function takes a share of it: several waits
+-- may follow each other, and for one row a caller may wait twice, behind other waiters and for the holder.
+-- From here on the calling function waits for a lock at most this share of fairlane_core.settings.max_lock_wait. It
+-- must have a lock_timeout of its own (set lock_timeout = ...), which restores the old value when it ends.
 create function fairlane_core.limit_lock_waits(p_share numeric)
 returns void
 language plpgsql
@@ -257,7 +258,7 @@ create table fairlane_core.settings (
   constraint settings_worker_retention_is_positive check (worker_retention > interval '0'),
   constraint settings_overlong_limits_are_positive check (overlong_factor >= 1 and overlong_after > interval '0'),
   constraint settings_max_attempts_is_at_most_1000 check (max_attempts <= 1000),
-  -- A time less a setting, or plus one, must still be a time.
+  -- A time minus or plus a setting must still be a valid time.
   constraint settings_intervals_are_at_most_100_years check (
     greatest(
       stale_after, max_affinity_wait, gpu_heartbeat_timeout, clock_offset, -clock_offset, retry_delay, max_retry_delay,

@@ -5,7 +5,8 @@
 
 set lock_timeout = '900ms';
 
--- Users who were deleted, until the history has forgotten them, too. Everything else of theirs goes with their row.
+-- Users who were deleted, kept until the history has forgotten them too. Everything else of theirs is deleted with
+-- their row.
 create table fairlane_core.deleted_users (
   user_id uuid not null,
   deleted_at timestamptz not null,
@@ -18,9 +19,9 @@ comment on column fairlane_core.deleted_users.deleted_at is 'When the row of pub
 
 alter table fairlane_core.deleted_users enable row level security;
 
--- Beats that could not be written into the row of their worker, because another transaction holds it; of users' own
--- machines, which have no row, only ends: while another transaction holds a task that they run, or its owner. And ends of
--- machines under a name that several share: whose a task was shows later, when nobody names it again.
+-- Heartbeats that could not be written into the row of their worker because another transaction holds it. Users' own
+-- machines have no row: of them only ends, while another transaction holds a task that they run, or its owner. And ends
+-- of machines under a name that several share: which one held the task shows later, when nobody names it again.
 create table fairlane_core.noted_beats (
   worker_id text not null,
   beat_at timestamptz not null,
@@ -44,8 +45,8 @@ comment on column fairlane_core.noted_beats.doubtful_leases is
 
 alter table fairlane_core.noted_beats enable row level security;
 
--- Workers whose claims were refused because of what their row says. A refusal itself rolls back, so it is noted by a
--- second call, at most once a minute and worker.
+-- Workers whose claims were refused because of what their row says. A refusal rolls back, so a second call records it,
+-- at most once a minute per worker.
 create table fairlane_core.claim_refusals (
   worker_id text not null,
   status text not null,
@@ -61,7 +62,7 @@ comment on column fairlane_core.claim_refusals.last_at is 'The last one noted; e
 
 alter table fairlane_core.claim_refusals enable row level security;
 
--- Who is calling, once the credential was checked.
+-- Who is calling, after the credential was checked.
 create type fairlane_core.caller as (
   kind text,
   user_id uuid,
@@ -71,7 +72,7 @@ create type fairlane_core.caller as (
 comment on type fairlane_core.caller is
   'Who is calling: kind service (user_id null), token or user (user_id set).';
 
--- What a caller would rather run.
+-- What a caller prefers to run.
 create type fairlane_core.affinity as (
   model text,
   is_required boolean,
@@ -81,10 +82,10 @@ create type fairlane_core.affinity as (
 comment on type fairlane_core.affinity is
   'What a caller would rather run: tasks of the model it has loaded (null = no preference), if is_required also those of users whose turn comes later; tasks that were enqueued before waited_since come in their turn.';
 
--- Types of task, and the tasks themselves, with the indexes that claims, counts and lists walk; a task as it is asked for.
+-- Task types and tasks, with the indexes that claims, counts and lists scan; and a task as it is requested.
 
--- What the queue knows of a type of task. Tasks do not reference this table: unknown types must be
--- storable, and count as gpu, processing (unless fairlane_core.takes_slot knows them by their name), without a generation.
+-- What the queue knows about a type of task. Tasks do not reference this table: unknown types must be storable. They
+-- count as gpu and processing (unless fairlane_core.takes_slot knows the name) and create no generation.
 create table public.task_types (
   name text not null,
   run_type text not null default 'gpu',
@@ -108,7 +109,7 @@ create table public.task_types (
   constraint task_types_orchestration_keeps_to_its_pool check (category <> 'orchestration' or not runs_on_own_gpu)
 );
 
--- Rows from before this rule are not asked again.
+-- Rows older than this rule are not validated.
 alter table public.task_types
   add constraint task_types_name_has_1_to_200_characters check (length(name) between 1 and 200) not valid;
 
@@ -128,7 +129,7 @@ comment on column public.task_types.runs_on_own_gpu is
 
 alter table public.task_types enable row level security;
 
--- One task that a caller asks for: what was sent, and what the queue found out about it.
+-- One requested task: what was sent, and what the queue found out about it.
 create type fairlane_core.task_request as (
   task_id uuid,
   task_type text,
@@ -149,8 +150,8 @@ create type fairlane_core.task_request as (
 comment on type fairlane_core.task_request is
   'One task that a caller asks for. project is the text that was sent, project_id the project it leads to (null = none), owner_id whose task it would be.';
 
--- The story of every task, in order, append only. Ids are taken under the owner's lock, so the order
--- of ids is the order in which things became true for that owner.
+-- The history of every task, in order, append only. Ids are assigned under the owner's lock, so their order is the
+-- order in which things became true for that owner.
 create table public.task_events (
   id bigint generated always as identity,
   task_id uuid not null,
@@ -168,8 +169,8 @@ create table public.task_events (
 
 create index task_events_by_task on public.task_events (task_id, id);
 create index task_events_by_user on public.task_events (user_id, id);
--- Starts that came to nothing: the only trace of a worker that gave back all it ever had. Few, so that claims and
--- completions pay nothing.
+-- Attempts that came to nothing: the only trace of a worker that returned everything it ever had. There are few, so
+-- claims and completions pay nothing.
 create index task_events_by_worker on public.task_events (worker_id)
   where from_status = 'In Progress' and to_status in ('Queued', 'Failed');
 
@@ -184,8 +185,8 @@ comment on column public.task_events.details is 'What else was reported, for exa
 
 alter table public.task_events enable row level security;
 
--- How many tasks have ended, without counting a million rows: the history is counted on, a piece a minute. No task
--- writes here, so no two of them wait for each other.
+-- How many tasks have ended, without counting a million rows: the totals advance with the history, a piece each minute.
+-- No task writes here, so tasks never wait for each other.
 create table fairlane_core.status_totals (
   status text not null,
   task_count bigint not null,
@@ -198,7 +199,7 @@ comment on column fairlane_core.status_totals.last_event_id is 'The last event t
 
 alter table fairlane_core.status_totals enable row level security;
 
--- What is usual: how long the last tasks of each type ran. A start that runs much longer is worth a look.
+-- How long the last tasks of each type ran. An attempt that runs much longer deserves attention.
 create table fairlane_core.type_durations (
   task_type text not null,
   durations integer[] not null,
@@ -214,7 +215,7 @@ comment on column fairlane_core.type_durations.usual is 'Nine of ten of them too
 
 alter table fairlane_core.type_durations enable row level security;
 
--- What the sweep saw each minute, per pool: with it a count can tell a jump from growth.
+-- What the sweep saw each minute, per pool, so that a count can tell a jump from growth.
 create table fairlane_core.minute_samples (
   sampled_at timestamptz not null,
   pool text not null,
@@ -233,9 +234,9 @@ comment on column fairlane_core.minute_samples.last_event_id is 'The last event 
 
 alter table fairlane_core.minute_samples enable row level security;
 
--- Which task is a part of which. One row per task whose params name an orchestrator (fairlane_core.parent_task_id), also while
--- that orchestrator is not there yet or belongs to somebody else: then nothing follows from it. No foreign keys: the
--- trigger that follows a delete must still see the row it takes away.
+-- Which task is part of which. One row per task whose params name an orchestrator (fairlane_core.parent_task_id), even
+-- while that orchestrator does not exist or belongs to somebody else: then it has no effect. No foreign keys: the
+-- delete trigger must still see the row it removes.
 create table fairlane_core.subtasks (
   task_id uuid not null,
   orchestrator_id uuid not null,
@@ -248,7 +249,7 @@ create table fairlane_core.subtasks (
   constraint subtasks_pkey primary key (task_id)
 );
 
--- The final child first; the children of one part side by side, in the order in which they came.
+-- The final child first; children of the same part next to each other, in the order of their arrival.
 create index subtasks_by_part on fairlane_core.subtasks (orchestrator_id, user_id, final_rank desc, part_index desc nulls last, seq desc)
   where replaced_by is null;
 create index subtasks_by_orchestrator on fairlane_core.subtasks (orchestrator_id, task_id);
@@ -265,8 +266,8 @@ comment on column fairlane_core.subtasks.seq is 'The order in which children cam
 
 alter table fairlane_core.subtasks enable row level security;
 
--- One small row per orchestrator with children: how they stand. Counted in the transaction of each change under the
--- owner's lock, so that the last of 1,000 children costs no more than the first.
+-- One small row per orchestrator with children: counts of their states. Updated in the transaction of each change,
+-- under the owner's lock, so that the last of 1,000 children costs no more than the first.
 create table fairlane_core.orchestrations (
   orchestrator_id uuid not null,
   user_id uuid not null,
@@ -283,14 +284,14 @@ create table fairlane_core.orchestrations (
   constraint orchestrations_pkey primary key (orchestrator_id)
 );
 
--- Families whose orchestrator may have to end, or whose children may have to: what fairlane_core.repair_orchestrations looks at.
+-- Families in which the orchestrator or the children may have to end: fairlane_core.repair_orchestrations reads these.
 create index orchestrations_to_mend on fairlane_core.orchestrations (changed_at)
   where (
     ended_as is null
     and (failed_count > 0 or (open_count = 0 and complete_count + cancelled_count > 0))
   ) or (ended_as = 'Cancelled' and open_count > 0);
 
--- The same where the children of a failed one fail with it (fairlane_core.settings.fails_siblings).
+-- The same where the siblings of a failed child fail too (fairlane_core.settings.fails_siblings).
 create index orchestrations_failed_with_open_children on fairlane_core.orchestrations (orchestrator_id)
   where ended_as = 'Failed' and open_count > 0;
 
@@ -306,9 +307,9 @@ comment on column fairlane_core.orchestrations.changed_at is 'When one of the co
 alter table fairlane_core.orchestrations set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
 alter table fairlane_core.orchestrations enable row level security;
 
--- Running orchestration tasks that have enqueued everything, or whose workers claim again, and need no worker any more:
--- they take no place among those that do. Remembered for the start it was said in; what happens to the children later does
--- not take it back.
+-- Running orchestration tasks that have enqueued everything, or whose workers claim again, and that need no worker any
+-- more: they no longer occupy an orchestration slot. Recorded for one attempt; what happens to the children later does
+-- not revoke it.
 create table fairlane_core.handovers (
   orchestrator_id uuid not null,
   lease_token uuid not null,
@@ -320,8 +321,8 @@ comment on column fairlane_core.handovers.lease_token is 'The start in which the
 
 alter table fairlane_core.handovers enable row level security;
 
--- What a client's create-task means by a family that is no type of its own. Looked up only where a body says family, once for
--- each such task; no row: the family is the type.
+-- Which type a client's create-task means by a family that is not a type. Read only when a body says family, once for
+-- each such task. Without a row the family is the type.
 create table fairlane_core.family_names (
   family text not null,
   parent_type text not null default '',
@@ -338,7 +339,7 @@ comment on column fairlane_core.family_names.task_type is 'The type of the task.
 
 alter table fairlane_core.family_names enable row level security;
 
--- By how much one statement changed how the children of an orchestrator stand.
+-- How one statement changed the child counts of an orchestrator.
 create type fairlane_core.family_change as (
   orchestrator_id uuid,
   open integer,
@@ -350,7 +351,7 @@ create type fairlane_core.family_change as (
 comment on type fairlane_core.family_change is
   'By how much one statement changed the numbers of an orchestrator''s children that are open, Complete, Failed and Cancelled.';
 
--- How a task ended, for those that go with it.
+-- How a task ended, for the tasks that end with it.
 create type fairlane_core.task_end as (
   task_id uuid,
   user_id uuid,
@@ -361,8 +362,7 @@ create type fairlane_core.task_end as (
 comment on type fairlane_core.task_end is
   'The end of a task, or its deletion (status deleted), as the tasks that depend on it need to know it.';
 
--- How many queued tasks wait, per owner, pool and reason of their own, so that counting them costs the same
--- however many there are.
+-- How many queued tasks wait, per owner, pool and reason, so that counting them costs the same however many there are.
 create table fairlane_core.blocked_tasks (
   user_id uuid not null,
   pool text not null,
@@ -372,7 +372,7 @@ create table fairlane_core.blocked_tasks (
   constraint blocked_tasks_pkey primary key (user_id, pool, reason, is_cloud)
 );
 
--- Whose tasks wait for a time: when many are due, claims ask these owners.
+-- Whose tasks wait for a time: when many are due, claims check these owners.
 create index blocked_tasks_not_yet on fairlane_core.blocked_tasks (pool, user_id) where reason = 'not_yet' and is_cloud;
 
 comment on table fairlane_core.blocked_tasks is
@@ -383,7 +383,7 @@ comment on column fairlane_core.blocked_tasks.is_cloud is 'False for run_type lo
 alter table fairlane_core.blocked_tasks set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
 alter table fairlane_core.blocked_tasks enable row level security;
 
--- By how much a statement changed one counter of the derived state.
+-- How one statement changed one counter of the derived state.
 create type fairlane_core.counter_delta as (
   user_id uuid,
   pool text,
@@ -396,7 +396,7 @@ create type fairlane_core.counter_delta as (
 comment on type fairlane_core.counter_delta is
   'By how much one statement changed the number of tasks of an owner with the same pool, kind and readiness.';
 
--- What one user has in the queue, as a caller would find it.
+-- What one user has in the queue, as seen by a caller.
 create type fairlane_core.user_load_row as (
   user_id uuid,
   reason text,
@@ -413,7 +413,7 @@ create type fairlane_core.user_load_row as (
 comment on type fairlane_core.user_load_row is
   'What one user has in the queue: why none of it may run now (null = may), ready tasks, tasks claimable one after another, active ones (elsewhere: on the user''s own machines), slots in use, the limit, since when the turn is awaited.';
 
--- What a caller's view of the queue adds up to.
+-- The totals of the queue as seen by a caller.
 create type fairlane_core.load_summary as (
   claimable integer,
   owners integer,
@@ -433,10 +433,10 @@ create type fairlane_core.load_summary as (
 comment on type fairlane_core.load_summary is
   'Sums over users: tasks claimable one after another, owners of such tasks, users with live work, active tasks as in user_load_row, ready tasks held back by each reason of an owner; the users that had to be looked at one by one; what only time has changed since tasks were written; ready tasks of pools that are paused.';
 
--- What runs behind the calls: jobs, the clock that they watch, work that is left to them, and what they note.
+-- What runs in the background: jobs, the clock they watch, deferred work, and what they record.
 
--- When each job of the queue last ran and what came of it. Watched by health and task_counts: a job that fails or does
--- not run is as bad as none.
+-- When each job of the queue last ran, and with what outcome. health and task_counts read it: a job that fails or does
+-- not run must be noticed.
 create table fairlane_core.job_runs (
   job text not null,
   period interval not null,
@@ -462,7 +462,7 @@ comment on column fairlane_core.job_runs.stood_in_at is 'When a claim last did i
 
 alter table fairlane_core.job_runs enable row level security;
 
--- What the queue has seen of the clock under the database. Written by each rescue (fairlane_core.watch_clock).
+-- What the queue has observed of the database's clock. Written by each rescue (fairlane_core.watch_clock).
 create table fairlane_core.clock_watch (
   is_only_row boolean not null default true,
   looked_at timestamptz,
@@ -495,8 +495,9 @@ alter table fairlane_core.clock_watch enable row level security;
 
 insert into fairlane_core.clock_watch (is_only_row) values (true);
 
--- What a change has left to do, because more hangs on its row than one transaction should touch. Written in that
--- transaction, so nothing is lost; worked off piece by piece afterwards (fairlane_core.settle_deferred), so nothing waits for it.
+-- What a change has left to do because more depends on its row than one transaction should touch. Written in that
+-- transaction, so nothing is lost; processed piece by piece afterwards (fairlane_core.settle_deferred), so nothing
+-- waits for it.
 create table fairlane_core.deferred_work (
   id bigint generated always as identity,
   kind text not null,
@@ -533,8 +534,8 @@ comment on column fairlane_core.deferred_work.deleted_id is 'The user or project
 alter table fairlane_core.deferred_work set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
 alter table fairlane_core.deferred_work enable row level security;
 
--- Types without a row in public.task_types that tasks were enqueued with. Written by the sweep, once a minute and type
--- at most, so that enqueuing pays nothing for it.
+-- Types of enqueued tasks without a row in public.task_types. Written by the sweep, at most once a minute per type,
+-- so that enqueuing pays nothing for it.
 create table fairlane_core.unknown_types (
   name text not null,
   task_count bigint not null,
@@ -551,8 +552,8 @@ comment on column fairlane_core.unknown_types.last_seen_at is 'When the last one
 
 alter table fairlane_core.unknown_types enable row level security;
 
--- What clients send and the queue does not use: a program that takes itself to be understood, and is not, would be
--- noticed by its results alone.
+-- Fields that clients send and the queue does not use. Without this, a client that believes it is understood would be
+-- noticed only by its results.
 create table fairlane_core.unused_fields (
   endpoint text not null,
   field text not null,
@@ -716,10 +717,10 @@ select fairlane_core.lock_tables(
   'public.users'
 );
 
--- What waits for what, and what is a part of what: dependencies, children, orchestrators, hand-overs.
+-- Which task waits for which and which is part of which: dependencies, children, orchestrators, hand-overs.
 
--- Which task waits for which. No foreign key on depends_on: a dependency may be missing, and the
--- waiting task then says so (dependency_lost) instead of being refused.
+-- Which task waits for which. No foreign key on depends_on: a dependency may be missing, and the waiting task then
+-- reports it (dependency_lost) instead of being refused.
 create table fairlane_core.task_dependencies (
   task_id uuid not null,
   depends_on uuid not null,
@@ -730,21 +731,21 @@ create table fairlane_core.task_dependencies (
 
 create index task_dependencies_by_dependency on fairlane_core.task_dependencies (depends_on, task_id);
 
--- For the planner. Where ten thousand wait for one task, the measured number says that each task has as many, and whoever
--- inserts or ends one of his own would read them all.
+-- For the planner. Where ten thousand tasks wait for one, the measured statistics say that each task has as many
+-- dependents, and inserting or ending any task would read them all.
 alter table fairlane_core.task_dependencies alter column depends_on set (n_distinct = -1);
 
 comment on table fairlane_core.task_dependencies is 'task_id may run once depends_on is Complete.';
 
 alter table fairlane_core.task_dependencies enable row level security;
 
--- The derived state of owners, on which claims and counts go: slots, lines, what waits for which reason, held slots.
--- Everything here can be counted again from the tasks (fairlane_core.recount).
+-- The derived state of owners that claims and counts use: slots, user queues, blocked tasks by reason, held slots. All
+-- of it can be counted again from the tasks (fairlane_core.recount).
 
--- One small row per user: what runs and what may. Locking this row is what makes a user's limit exact:
--- every claim for the user, in any pool and by any kind of caller, takes it first. No checks here and on the other
--- derived tables: a counter that has drifted must be seen and mended (fairlane_core.drift), not stop work; and a check is parsed
--- anew by every statement, which is felt on the hottest rows there are.
+-- One small row per user: what runs and what may run. Locking this row makes a user's limit exact: every claim for the
+-- user, in any pool and by any kind of caller, takes it first. No check constraints here or on the other derived
+-- tables: a counter that has drifted must be seen and repaired (fairlane_core.drift), not stop work; and every
+-- statement parses a check again, which is noticeable on the hottest rows.
 create table fairlane_core.user_slots (
   user_id uuid not null,
   running integer not null default 0,
@@ -753,8 +754,8 @@ create table fairlane_core.user_slots (
   cloud_on boolean not null,
   local_on boolean not null,
   settings_malformed boolean not null default false,
-  -- The owner's half of the one rule; fairlane_core.slots_of derives it. Not generated columns: every statement that moves
-  -- running would parse their expressions anew. Who moves running, moves user_at_limit.
+  -- The owner's half of the one rule, derived by fairlane_core.slots_of. Not generated columns: every statement that
+  -- changes running would parse their expressions again. Whatever changes running also updates user_at_limit.
   cloud_reason text,
   local_reason text,
   orchestrating integer not null default 0,
@@ -779,8 +780,8 @@ comment on column fairlane_core.user_slots.settings_malformed is 'A switch in us
 alter table fairlane_core.user_slots set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
 alter table fairlane_core.user_slots enable row level security;
 
--- One small row per user and pool with live work: how much is ready, how much is running, and whose
--- turn it is. A claim walks the open lines through one index and never looks at a closed one.
+-- One small row per user and pool with live work: how much is ready, how much is running, and whose turn it is. A claim
+-- scans the open user queues through one index and never reads a closed one.
 create table fairlane_core.user_queues (
   user_id uuid not null,
   pool text not null,
@@ -803,9 +804,9 @@ create table fairlane_core.user_queues (
   constraint user_queues_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade
 );
 
--- Whose turn it is: fewest starts first (running, orchestrating, just ended by others), then who has waited longest since
--- the last turn. Lines that were opened by one statement have the same last_served_at; an entry for many of them could only be
--- marked dead when all of them are.
+-- Whose turn it is: fewest attempts first (running, orchestrating, recently ended by others), then who has waited
+-- longest since the last turn. Not deduplicated: queues opened by one statement have the same last_served_at, and an
+-- entry shared by many could be marked dead only when all of them are.
 create index user_queues_turns on fairlane_core.user_queues (pool, turn_load, last_served_at) with (deduplicate_items = off)
   where is_open;
 
@@ -828,9 +829,9 @@ comment on column fairlane_core.user_queues.orchestration_room is
 alter table fairlane_core.user_queues set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
 alter table fairlane_core.user_queues enable row level security;
 
--- Starts that another than their holder ended, by cancelling, completing, deleting, for as long as they count. A machine
--- may still be at work on each: until it lets go its slot is not free, and after that the start counts for its owner's
--- turn for a while. Who cancels all day runs no more machines than who does not, and is served no more often.
+-- Attempts that somebody other than their holder ended, by cancelling, completing or deleting the task, for as long as
+-- they count. A machine may still be working on each: until it lets go its slot is not free, and afterwards the attempt
+-- counts towards its owner's turn for a while. So cancelling all day gives nobody more machines or more turns.
 create table fairlane_core.held_slots (
   id bigint generated always as identity,
   task_id uuid not null,

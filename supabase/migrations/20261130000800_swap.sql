@@ -160,7 +160,7 @@ comment on column public.user_api_tokens.token_prefix is 'The first characters, 
 comment on column public.user_api_tokens.expires_at is 'Not accepted from this time on; null = no end.';
 comment on column public.user_api_tokens.revoked_at is 'Set when the owner takes it back; effective at the next call.';
 
--- Rows from before this rule are not asked again.
+-- Rows older than this rule are not validated.
 alter table public.workers
   add constraint workers_times_are_finite check (isfinite(last_heartbeat) and isfinite(created_at)) not valid;
 

@@ -9,9 +9,9 @@ set statement_timeout = 0;
 
 select fairlane_core.drop_unfinished_indexes('public.tasks');
 
--- What a worker holds; what runs.
+-- What a worker holds, and what runs.
 create index concurrently if not exists tasks_running_by_worker on public.tasks (worker_id) where status = 'In Progress';
--- What a worker holds and has done: its last completion, what was cancelled under it, all of it.
+-- What a worker holds and has done: its last completion, what was cancelled under it.
 create index concurrently if not exists tasks_by_worker on public.tasks (worker_id, status, generation_processed_at) where worker_id is not null;
 
 -- The finished segments of a run. Partial, so that only a completion pays for it; cut, because a client may send any text.

@@ -63,7 +63,7 @@ begin
   select s.* into v_settings from fairlane_core.settings as s;
   return least(
     v_settings.max_retry_delay,
-    -- Doubling stops where any delay has long reached its limit.
+    -- Doubling stops far beyond any delay limit.
     v_settings.retry_delay * pg_catalog.power(2, least(greatest(p_attempts, 1), 20) - 1)
   ) * (0.75 + pg_catalog.random() * 0.25);
 end;
@@ -190,7 +190,7 @@ begin
   elsif p_task.attempts not between 0 and 1000 and p_old.id is null then
     perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The attempts must be from 0 to 1000, not %s', p_task.attempts));
   elsif p_task.max_attempts is distinct from p_old.max_attempts
-    -- A requeue grants as many starts again as the type allows.
+    -- A requeue grants as many further attempts as the type allows.
     and p_task.max_attempts not between 1 and coalesce(p_old.attempts, 0) + 1000 then
     perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'max_attempts must be from 1 to 1000', 'Leave it out for the type''s');
   elsif p_task.timeout is distinct from p_old.timeout
@@ -222,8 +222,7 @@ create function fairlane_core.bounded_data(p_data jsonb)
 returns jsonb language plpgsql immutable security invoker set search_path = '' as $$
 declare
   v_fault text := fairlane_core.json_fault(p_data);
-  -- Many rows of one statement may bring such data, so a text that is out of all proportion to what was sent is not
-  -- written at all.
+  -- Many rows of one statement may carry such data, so a text far larger than what was sent is not written at all.
   v_most integer := least(16777216, 65536 + 8 * pg_column_size(p_data || jsonb_build_object())::bigint);
 begin
   if v_fault is null then
@@ -243,8 +242,8 @@ declare
   v_length integer;
   v_text text;
 begin
-  -- From the cheapest look to the dearest: one at 100 levels goes no deeper, one at numbers writes none of them, and
-  -- what is written after them is no longer than what was sent would let one think.
+  -- From the cheapest check to the most expensive: the one for 100 levels goes no deeper, the one for numbers writes
+  -- none of them, and what is written afterwards is no longer than the size that was sent suggests.
   if jsonb_path_exists(p_value, 'strict $.**{100} ? (@.type() == "object" || @.type() == "array")') then
     return 'it nests more than 100 levels deep';
   elsif exists (
@@ -267,7 +266,7 @@ begin
 
   v_text := p_value::text;
   if v_length - length(translate(v_text, ',{[', '')) > 200000 then
-    -- Those outside of strings are the values.
+    -- Commas and brackets outside of strings count the values.
     v_text := regexp_replace(v_text, '"(?:[^"\\]|\\.)*"', '', 'g');
     if length(v_text) - length(translate(v_text, ',{[', '')) > 200000 then
       return 'it holds more than 200000 values';
@@ -287,7 +286,7 @@ $$;
 create function fairlane_core.written_length(p_value jsonb, p_most integer)
 returns integer language plpgsql immutable security invoker set search_path = '' as $$
 declare
-  -- Adds nothing, and takes it out of its compressed form.
+  -- Changes nothing, and decompresses the value.
   v_value jsonb := p_value || '{}'::jsonb;
   v_number numeric;
   v_numbers bigint := 0;
@@ -298,7 +297,7 @@ begin
   end if;
   for v_number in
     select n.number::numeric
-    -- As one array: jsonb_path_query takes the square of the time for rows.
+    -- As one array: as rows, jsonb_path_query takes quadratic time.
     from jsonb_array_elements(jsonb_path_query_array(v_value, 'strict $.** ? (@.type() == "number")')) as n (number)
     where abs(n.number::numeric) >= 1e100 or scale(n.number::numeric) > 100
   loop
@@ -338,7 +337,7 @@ declare
   v_head constant integer := 65536;
   v_tail constant integer := 16384;
 begin
-  -- Its bytes are counted at once, its characters one by one.
+  -- Counting bytes takes constant time, counting characters does not.
   if octet_length(p_text) <= v_head or length(p_text) <= v_head + v_tail + 100 then
     return p_text;
   end if;
@@ -412,12 +411,13 @@ begin
 
   lock table public.user_api_tokens in row exclusive mode;
   lock table public.users in row share mode;
-  -- From here on only the user's own other requests are waited for, and those not for ever: who waits holds a connection.
+  -- From here on we wait only for the user's own other requests, and not for ever: a waiting call occupies a
+  -- connection.
   perform fairlane_core.limit_lock_waits(2);
   -- Two requests at once: the second counts the token of the first.
   perform pg_advisory_xact_lock(hashtextextended('fairlane_core.tokens:' || v_user_id, 0));
   perform fairlane_core.register_owner(v_user_id);
-  -- A deletion that is under way is waited for, and one that comes later waits, and takes this token along.
+  -- Wait for a deletion under way; a later one waits for us and deletes this token too.
   perform from public.users as u where u.id = v_user_id for key share;
   if fairlane_core.is_being_deleted(v_user_id) then
     perform fairlane_core.refuse(403, 'FORBIDDEN', 'This user is being deleted');
@@ -450,7 +450,7 @@ $$;
 create function fairlane_core.revoke_api_token(p_token_id uuid)
 returns boolean language plpgsql volatile security definer set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  -- Its machine's work goes back with it.
+  -- Its machine's work is requeued in the same transaction.
   lock table public.user_api_tokens in row exclusive mode;
   perform fairlane_core.open_tables(false);
   update public.user_api_tokens as k
@@ -524,7 +524,7 @@ create function fairlane_core.tasks_before_update()
 returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_is_new_start boolean := new.lease_token is distinct from old.lease_token and new.lease_token is not null;
-  -- No API role can write these two columns: the queue itself asks for them to be derived again.
+  -- No API role can write these two columns: null means that the queue wants them derived again.
   v_is_derived_again boolean := new.pool is null or (new.readiness is null and old.readiness is not null);
   v_event constant text := coalesce(current_setting('fairlane_core.event', true), '');
   v_mode constant text := coalesce(current_setting('fairlane_core.mode', true), '');
@@ -540,7 +540,7 @@ declare
     end,
     case when new.error_details is distinct from old.error_details then nullif(new.error_details, '') end,
     v_reason,
-    -- Orchestrators give each reset of a task the same reason; a trigger cannot see that it was said again.
+    -- Orchestrators give each reset of a task the same reason; a trigger cannot see that it was written again.
     case when v_is_direct and old.status = 'In Progress' and new.status = 'Queued' then nullif(new.error_message, '') end
   );
   v_told text;
@@ -553,15 +553,16 @@ begin
     or (v_is_direct and old.status = 'In Progress' and new.status = 'Queued' and fairlane_core.is_overtaken_reset(old, new)) then
     return null;
   end if;
-  -- A worker that heard nothing says once more, here, how an earlier start of its own ended; another one has the task now.
-  -- What the queue itself takes back brings the words of that earlier start along, and means this one.
+  -- A worker that got no reply reports the end of its earlier attempt again, but another worker holds the task now.
+  -- When the queue itself takes a task back it writes the words of that earlier attempt, and means the current one.
   if v_is_direct and old.status = 'In Progress' and new.status = 'Queued' and new.attempts < old.attempts
     and strpos(v_mode, 'forgives_starts') = 0
     and fairlane_core.is_told_again(old, new.attempts, new.error_details) then
     return null;
   end if;
 
-  -- A start ends for want of a result of which a failure was told, and held back: that says more than the silence after it.
+  -- An attempt ends without a result after a failure was reported and held back: that failure says more than the
+  -- silence after it.
   if old.status = 'In Progress' and new.status = 'Queued' and v_reason is null then
     v_told := fairlane_core.told_reason(old);
     if strpos(coalesce(v_said, ''), v_told) = 0 then
@@ -575,7 +576,7 @@ begin
     perform fairlane_core.refuse_name_of_a_token(new.worker_id);
   end if;
 
-  -- What a worker says is kept as far as it goes. It is compared first: most updates say nothing new.
+  -- What a worker says is kept up to the bounds. Compare first: most updates say nothing new.
   if new.result_data is distinct from old.result_data then
     new.result_data := fairlane_core.bounded_data(new.result_data);
   end if;
@@ -592,12 +593,12 @@ begin
     new.error_message := fairlane_core.cut_ends(new.error_message);
   end if;
 
-  -- Only a claim or a requeue moves the count of starts; what a client read and wrote back does not. Only the queue
-  -- itself takes a start off again: one that never reached its worker, or that its holder hands back.
+  -- Only a claim or a requeue changes the number of attempts; a client that writes back what it read does not. Only the
+  -- queue itself uncounts an attempt: one that never reached its worker, or that its holder releases.
   v_is_given_back := old.status = 'In Progress' and new.status = 'Queued' and new.attempts < old.attempts
     and strpos(v_mode, 'forgives_starts') > 0;
-  -- Not for ever: from the second time on the task waits, longer each time, and in the end its starts count. What is
-  -- counted is the task's, whatever comes between: a start that counts is no reason to give as many again.
+  -- Not for ever: from the second time on the task waits, longer each time, and finally its attempts count. Releases
+  -- are counted per task, whatever happens in between: an attempt that counts does not restore them.
   v_is_forgiven := false;
   if v_is_given_back then
     v_is_forgiven := old.uncounted_releases < (select s.max_uncounted_releases from fairlane_core.settings as s);
@@ -614,7 +615,7 @@ begin
   end if;
 
   if old.status = 'In Progress' and new.status = 'Queued' and not v_is_forgiven then
-    -- Rows that were started before starts were counted.
+    -- Rows that were started before attempts were counted.
     new.attempts := greatest(new.attempts, 1);
     if new.attempts >= fairlane_core.starts_allowed(new) then
       new.status := 'Failed';
@@ -626,8 +627,8 @@ begin
   end if;
 
   if new.status in ('Complete', 'Failed', 'Cancelled') and old.status = new.status then
-    -- A finished task keeps its result and its story; only a file may still be described, once (fairlane_core.complete_task). No API
-    -- role may write file_location, which proves it.
+    -- A finished task keeps its result and its history; only a file may still be described, once
+    -- (fairlane_core.complete_task). No API role may write file_location, which proves the caller.
     if not (new.status = 'Complete' and old.file_location is null and coalesce(new.file_location = old.output_location, false)) then
       new.output_location := old.output_location;
       new.file_location := old.file_location;
@@ -647,7 +648,7 @@ begin
   elsif new.status = 'Failed' then
     new.error_message := fairlane_core.cut_text(coalesce(v_said, 'Failed without a reason'));
     if v_is_direct and new.error_message <> v_said then
-      -- The history keeps more of it. A direct change says the same of all its rows.
+      -- The history keeps more of the text. A direct change gives all its rows the same text.
       v_noticed := jsonb_build_object('error_message', fairlane_core.cut_ends(v_said));
     end if;
     new.output_location := case
@@ -663,12 +664,12 @@ begin
     if new.output_location is distinct from old.output_location and new.file_location is null then
       new.file_location := fairlane_core.described_file(fairlane_core.json_object_of(new.output_location), new.user_id, new.id);
     end if;
-    -- Whoever made it had lost it meanwhile; it is theirs all the same.
+    -- The worker that made the result had lost the task meanwhile; the result is still its own.
     if old.status = 'Queued' and new.worker_id is null then
       new := fairlane_core.with_its_last_start(new);
     end if;
     new.generation_created := fairlane_core.creates_generation(new.task_type, new.params);
-    -- Nobody works on it any more, and nobody puts it back.
+    -- Nobody works on the task any more, and nobody will requeue it.
     new.params := fairlane_core.without_secrets(new.params);
   elsif new.status = 'Queued' then
     new.lease_token := null;
@@ -679,9 +680,9 @@ begin
     new.reported_at := null;
     new.seen_at := null;
     new.is_beaten_for := false;
-    -- Proof of a start, also on rows that were started before the column existed.
+    -- Proof of an attempt, also on rows that were started before the column existed.
     if old.status = 'In Progress' then
-      -- How far the last start came says nothing of the next one.
+      -- The progress of the last attempt says nothing about the next one.
       if new.output_location is not distinct from old.output_location then
         new.output_location := null;
       end if;
@@ -704,8 +705,8 @@ begin
     new.pool := coalesce(new.pool, 'gpu');
     new.runs_on_own_gpu := coalesce(new.runs_on_own_gpu and new.pool <> 'gpu', false);
     new.takes_slot := fairlane_core.takes_slot(new.task_type, v_category);
-    -- A start stays what it was handed out as, or its holder would be judged by the rules of another pool, and be given
-    -- other work beside it. That it is orchestration may turn out meanwhile, but not that it was none.
+    -- A running attempt keeps pool and kind; otherwise its holder would be judged by the rules of another pool and be
+    -- given other work as well. A task may turn out to be orchestration meanwhile, but not the reverse.
     if new.status = 'In Progress' then
       new.runs_on_own_gpu := case when old.pool is null then new.runs_on_own_gpu else old.runs_on_own_gpu end;
       new.pool := coalesce(old.pool, new.pool);
@@ -723,7 +724,7 @@ begin
   if v_is_derived_again or new.params is distinct from old.params then
     new.model := fairlane_core.task_model(new.params);
   end if;
-  -- What it is a part of, or waits for: fairlane_core.tasks_after_update follows.
+  -- What it is part of, or waits for: fairlane_core.tasks_after_update applies the consequences.
   if new.dependant_on is distinct from old.dependant_on or (
     (new.params is distinct from old.params or new.task_type <> old.task_type or new.user_id is distinct from old.user_id)
     and fairlane_core.subtask_of(new.id, new.user_id, new.task_type, new.params)
@@ -735,7 +736,7 @@ begin
   if new.status = 'In Progress' then
     new.readiness := 'active';
   else
-    -- Its age counts from what let it go.
+    -- Its age counts from its release.
     if new.requeue_count > old.requeue_count then
       new.released_at := fairlane_core.now();
     elsif new.status = 'Queued' and new.dependant_on is not null then
@@ -779,7 +780,7 @@ begin
   v_slots.orchestration_limit := coalesce(
     p_user.max_orchestrating, v_settings.default_orchestration_limit, v_slots.task_limit
   );
-  -- Nothing of a deleted user starts any more while what they had goes piece by piece.
+  -- Nothing of a deleted user starts any more while their rows are deleted piece by piece.
   if fairlane_core.is_being_deleted(p_user.id) then
     v_slots.task_limit := 0;
     v_slots.orchestration_limit := 0;
@@ -818,7 +819,7 @@ begin
     return null;
   end if;
 
-  -- One after the other: as one query, the count is taken for each new row, and each row's orchestrator looked for.
+  -- One after the other: a single query would take the count and look up the orchestrator for each new row.
   for v_user_id in select distinct n.user_id from new_rows as n loop
     if fairlane_core.queued_count(v_user_id) > v_bound and exists (
       select
@@ -859,7 +860,7 @@ $$;
 create function fairlane_core.has_started_orchestrator(p_task public.tasks)
 returns boolean language plpgsql stable security invoker set search_path = '' as $$
 begin
-  -- By their keys: asked with the owner beside them, a plan may go through all that the owner has, for each new row.
+  -- By key: with the owner in the same condition, a plan may scan all that the owner has, for each new row.
   return exists (
     select
     from unnest(fairlane_core.named_parents(p_task.params)) as p (id)
@@ -887,7 +888,7 @@ begin
   for v_user_id in select distinct n.user_id from new_rows as n order by n.user_id loop
     -- Two requests at once: the second counts what the first has added.
     perform pg_advisory_xact_lock(hashtextextended('fairlane_core.projects:' || v_user_id, 0));
-    -- A deletion that is under way is waited for, and one that comes later takes the project along.
+    -- Wait for a deletion under way; a later one deletes the project too.
     perform from public.users as u where u.id = v_user_id for key share;
     if fairlane_core.is_being_deleted(v_user_id) then
       perform fairlane_core.refuse(403, 'FORBIDDEN', 'This user is being deleted');
@@ -932,7 +933,7 @@ begin
   perform fairlane_core.refuse_impossible_values(new);
 
   if new.project_id is not null then
-    -- Held, as the foreign key will: it does not change hands until the task is there.
+    -- Locked, as the foreign key will do anyway: the project keeps its owner until the task exists.
     select p.user_id, p.deleted_at into v_owner, v_deleted_at from public.projects as p where p.id = new.project_id for key share;
     if v_deleted_at is not null then
       perform fairlane_core.refuse(404, 'PROJECT_NOT_FOUND', pg_catalog.format('Project %s was deleted', new.project_id));
@@ -956,8 +957,8 @@ begin
   new.output_location := fairlane_core.cut_ends(new.output_location);
   new.error_message := fairlane_core.cut_ends(new.error_message);
   new.error_details := fairlane_core.cut_ends(new.error_details);
-  -- A default timestamp becomes the queue's own time. One that was given stays, unless a user gave it: an older task
-  -- is served first.
+  -- A default timestamp becomes the queue's own time. A given one stays, unless a user gave it: older tasks are served
+  -- first.
   if new.created_at is null or new.created_at = pg_catalog.now() or fairlane_core.actor() ~ '^(authenticated$|user:)' then
     new.created_at := fairlane_core.now();
   end if;
@@ -1019,7 +1020,7 @@ create function fairlane_core.without_secrets(p_params jsonb)
 returns jsonb language plpgsql immutable security invoker set search_path = '' as $$
 begin
   if not jsonb_path_exists(p_params, '$.**.user_jwt') then
-    return p_params; -- like most, and most of what lies beside one
+    return p_params; -- most params have none
   elsif jsonb_typeof(p_params) = 'array' then
     return (
       select jsonb_agg(fairlane_core.without_secrets(e.value) order by e.place)
@@ -1329,7 +1330,7 @@ begin
     when p_new.status = p_old.status then true
     when p_old.status = 'Queued' and p_new.status = 'In Progress'
       then p_new.lease_token is distinct from p_old.lease_token and p_new.lease_token is not null
-    -- A result that arrives after the task was rescued; a task that nobody ever started has none.
+    -- A result that arrives after the task was rescued; a task that was never started has none.
     when p_old.status = 'Queued' and p_new.status = 'Complete' then p_old.claimed_at is not null
     when p_old.status in ('Queued', 'In Progress') then p_new.status in ('Complete', 'Failed', 'Cancelled')
     else false
@@ -1371,7 +1372,7 @@ begin
     when p_message is distinct from p_old_message then p_message
     when p_details is distinct from p_old_details then p_details
     when p_to = 'Failed' then p_message
-    -- Said again in the same words, which looks like not said.
+    -- The same text written again, which a trigger cannot distinguish from no text.
     when p_from = 'In Progress' and p_is_direct then p_message
   end;
 end;
@@ -14788,9 +14789,9 @@ select fairlane_core.lock_tables(
 drop trigger tasks_are_completed on public.tasks;
 drop function public.complete_old_task();
 
--- A claim sets all that follows from it, readiness too (fairlane_core.start_task), and a beat nothing that anything follows from
--- (fairlane_core.show_signs_of_life): they need no second opinion. The condition is short because every statement that updates
--- tasks parses it anew.
+-- A claim sets everything derived itself, including readiness (fairlane_core.start_task), and a heartbeat changes
+-- nothing derived (fairlane_core.show_signs_of_life): the trigger skips both. The condition is short because every
+-- statement that updates tasks parses it again.
 create trigger tasks_before_update
   before update on public.tasks
   for each row

@@ -74,7 +74,7 @@ create table fairlane_core.settings (
   constraint settings_worker_retention_is_positive check (worker_retention > interval '0'),
   constraint settings_overlong_limits_are_positive check (overlong_factor >= 1 and overlong_after > interval '0'),
   constraint settings_max_attempts_is_at_most_1000 check (max_attempts <= 1000),
-  -- A time less a setting, or plus one, must still be a time.
+  -- A time minus or plus a setting must still be a valid time.
   constraint settings_intervals_are_at_most_100_years check (
     greatest(
       stale_after, max_affinity_wait, gpu_heartbeat_timeout, clock_offset, -clock_offset, retry_delay, max_retry_delay,

@@ -1,7 +1,7 @@
--- Whose the tasks are: users, their projects, the tokens of their machines, and who has been deleted. And who runs them:
--- the rows of workers, ends that beats told of, refused claims; who calls (types without rows).
+-- Who owns tasks: users, their projects, the tokens of their machines, and deleted users. Who runs tasks: workers, ends
+-- reported by heartbeats, refused claims. And who calls.
 
--- The owner of work: what they may spend, what they switched on, how much may run at once.
+-- The owner of work: credits, switches, and how many tasks may run at once.
 create table fairlane.owners (
   id uuid not null,
   credits numeric not null default 0,
@@ -25,7 +25,7 @@ comment on column fairlane.owners.max_orchestrating is
 
 alter table fairlane.owners enable row level security;
 
--- A project groups tasks and says whose they are.
+-- A project groups tasks and determines their owner.
 create table fairlane.projects (
   id uuid not null default gen_random_uuid(),
   user_id uuid not null,
@@ -44,8 +44,7 @@ comment on column fairlane.projects.deleted_at is
 
 alter table fairlane.projects enable row level security;
 
--- Personal access tokens of users' own machines. Only a hash is stored: the table's contents let
--- nobody in.
+-- Personal access tokens of users' own machines. Only a hash is stored: the contents of the table grant no access.
 create table fairlane.user_api_tokens (
   id uuid not null default gen_random_uuid(),
   user_id uuid not null,
@@ -71,7 +70,8 @@ comment on column fairlane.user_api_tokens.revoked_at is 'Set when the owner tak
 
 alter table fairlane.user_api_tokens enable row level security;
 
--- Users who were deleted, until the history has forgotten them, too. Everything else of theirs goes with their row.
+-- Users who were deleted, kept until the history has forgotten them too. Everything else of theirs is deleted with
+-- their row.
 create table fairlane_core.deleted_users (
   user_id uuid not null,
   deleted_at timestamptz not null,
@@ -102,11 +102,11 @@ create table fairlane.workers (
   constraint workers_metadata_is_an_object check (jsonb_typeof(metadata) = 'object')
 );
 
--- Rows from before this rule are not asked again.
+-- Rows older than this rule are not validated.
 alter table fairlane.workers
   add constraint workers_times_are_finite check (isfinite(last_heartbeat) and isfinite(created_at)) not valid;
 
--- The list of every orchestrator's cycle, newest first. A beat changes nothing in it.
+-- For the list in every orchestrator's cycle, newest first. A heartbeat changes nothing in it.
 create index workers_by_age on fairlane.workers (created_at);
 
 comment on table fairlane.workers is 'Machines that announced themselves, by the id they send with every call.';
@@ -130,9 +130,9 @@ alter table fairlane.workers set (fillfactor = 50, autovacuum_vacuum_scale_facto
 
 alter table fairlane.workers enable row level security;
 
--- Beats that could not be written into the row of their worker, because another transaction holds it; of users' own
--- machines, which have no row, only ends: while another transaction holds a task that they run, or its owner. And ends of
--- machines under a name that several share: whose a task was shows later, when nobody names it again.
+-- Heartbeats that could not be written into the row of their worker because another transaction holds it. Users' own
+-- machines have no row: of them only ends, while another transaction holds a task that they run, or its owner. And ends
+-- of machines under a name that several share: which one held the task shows later, when nobody names it again.
 create table fairlane_core.noted_beats (
   worker_id text not null,
   beat_at timestamptz not null,
@@ -156,8 +156,8 @@ comment on column fairlane_core.noted_beats.doubtful_leases is
 
 alter table fairlane_core.noted_beats enable row level security;
 
--- Workers whose claims were refused because of what their row says. A refusal itself rolls back, so it is noted by a
--- second call, at most once a minute and worker.
+-- Workers whose claims were refused because of what their row says. A refusal rolls back, so a second call records it,
+-- at most once a minute per worker.
 create table fairlane_core.claim_refusals (
   worker_id text not null,
   status text not null,
@@ -173,7 +173,7 @@ comment on column fairlane_core.claim_refusals.last_at is 'The last one noted; e
 
 alter table fairlane_core.claim_refusals enable row level security;
 
--- Who is calling, once the credential was checked.
+-- Who is calling, after the credential was checked.
 create type fairlane_core.caller as (
   kind text,
   user_id uuid,
@@ -183,7 +183,7 @@ create type fairlane_core.caller as (
 comment on type fairlane_core.caller is
   'Who is calling: kind service (user_id null), token or user (user_id set).';
 
--- What a caller would rather run.
+-- What a caller prefers to run.
 create type fairlane_core.affinity as (
   model text,
   is_required boolean,

@@ -1,7 +1,7 @@
--- Types of task, and the tasks themselves, with the indexes that claims, counts and lists walk; a task as it is asked for.
+-- Task types and tasks, with the indexes that claims, counts and lists scan; and a task as it is requested.
 
--- What the queue knows of a type of task. Tasks do not reference this table: unknown types must be
--- storable, and count as gpu, processing (unless fairlane_core.takes_slot knows them by their name), without a generation.
+-- What the queue knows about a type of task. Tasks do not reference this table: unknown types must be storable. They
+-- count as gpu and processing (unless fairlane_core.takes_slot knows the name) and create no generation.
 create table fairlane.task_types (
   name text not null,
   run_type text not null default 'gpu',
@@ -25,7 +25,7 @@ create table fairlane.task_types (
   constraint task_types_orchestration_keeps_to_its_pool check (category <> 'orchestration' or not runs_on_own_gpu)
 );
 
--- Rows from before this rule are not asked again.
+-- Rows older than this rule are not validated.
 alter table fairlane.task_types
   add constraint task_types_name_has_1_to_200_characters check (length(name) between 1 and 200) not valid;
 
@@ -45,9 +45,10 @@ comment on column fairlane.task_types.runs_on_own_gpu is
 
 alter table fairlane.task_types enable row level security;
 
--- One row per task, from Queued to its end. Deployed clients read and PATCH this table directly, so
--- the table itself keeps the rules, by triggers: what a row may be and how it may change (tasks_before_insert,
--- tasks_before_update). Not by checks: every statement that writes here would parse them anew, and the hottest do.
+-- One row per task, from Queued to its end. Deployed clients read and PATCH this table directly, so the table enforces
+-- the rules itself, by triggers: what a row may contain and how it may change (tasks_before_insert,
+-- tasks_before_update). Not by check constraints: every statement that writes here, including the hottest, would parse
+-- them again.
 create table fairlane.tasks (
   id uuid not null default gen_random_uuid(),
   task_type text not null,
@@ -98,40 +99,40 @@ create table fairlane.tasks (
   constraint tasks_belong_to_a_user foreign key (user_id) references fairlane.owners (id) on delete cascade
 );
 
--- The line a claim takes from: one user's ready tasks of one pool, in claim order. Orchestration apart: when its places
--- are taken, the line goes on behind it.
+-- A user queue: one user's ready tasks of one pool, in claim order. Orchestration is separate: when its slots are
+-- taken, the rest of the queue goes on.
 create index tasks_ready on fairlane.tasks (user_id, pool, run_type, takes_slot, priority desc, created_at, id)
   where readiness = 'ready';
 -- The same by model, for workers that have one loaded.
 create index tasks_ready_by_model on fairlane.tasks (user_id, pool, run_type, model, takes_slot, priority desc, created_at, id)
   where readiness = 'ready';
--- Tasks that wait for a time, to be released when it has come.
+-- Tasks that wait for a time and are released when it has come.
 create index tasks_not_yet on fairlane.tasks (available_at) where readiness = 'not_yet';
--- The same for one user, pool and run type: the most urgent first. Who names no user cannot use it, so that no plan takes
--- it for the one above.
+-- The same for one user, pool and run type, the most urgent first. A query that names no user cannot use it, so no plan
+-- prefers it to the index above.
 create index tasks_not_yet_by_owner on fairlane.tasks (user_id, pool, run_type, priority desc, available_at)
   where readiness = 'not_yet' and user_id is not null;
--- What GPU machines of its owner run of other pools: live tasks in the order of their line, and those that wait for a time.
+-- Tasks of other pools that their owner's GPU machines run: live ones in claim order, and those that wait for a time.
 -- Partial, so that nothing else pays for it.
 create index tasks_on_own_gpu on fairlane.tasks (user_id, pool, readiness, run_type, priority desc, created_at, id)
   where runs_on_own_gpu and readiness is not null;
 create index tasks_on_own_gpu_not_yet on fairlane.tasks (user_id, available_at, id)
   where runs_on_own_gpu and readiness = 'not_yet';
--- Ready tasks that were never started, by when they could first run, to find those that have grown stale.
+-- Ready tasks that were never started, by the time they could first run, to find stale ones.
 create index tasks_never_started_since on fairlane.tasks (greatest(created_at, available_at, released_at))
   where readiness = 'ready' and attempts = 0 and claimed_at is null;
--- Orchestration that has grown stale: what counts say of it depends on whether its owner has an orchestration slot free,
--- and the counter of stale tasks does not tell the two kinds apart.
+-- Stale orchestration: how counts report it depends on whether its owner has an orchestration slot free, and the
+-- counter of stale tasks does not distinguish the two kinds.
 create index tasks_stale_orchestration on fairlane.tasks (user_id, pool, run_type) where readiness = 'stale' and not takes_slot;
--- Queued tasks that wait for something other than a worker, by age: what the cleanup looks through.
+-- Queued tasks that wait for something other than a worker, by age: the cleanup reads them.
 create index tasks_set_aside on fairlane.tasks (created_at)
   where readiness in ('no_owner', 'no_run_type', 'type_inactive', 'dependency_pending', 'dependency_lost', 'stale');
--- What a worker holds; what runs.
+-- What a worker holds, and what runs.
 create index tasks_running_by_worker on fairlane.tasks (worker_id) where status = 'In Progress';
--- What a worker holds and has done: its last completion, what was cancelled under it, all of it.
+-- What a worker holds and has done: its last completion, what was cancelled under it.
 create index tasks_by_worker on fairlane.tasks (worker_id, status, generation_processed_at) where worker_id is not null;
--- An owner's live tasks of a type, to cancel them or to derive them again. Cut, because the types of tasks from before they
--- had bounds may be too long for an index.
+-- An owner's live tasks of a type, to cancel them or derive them again. The type is cut because types older than the
+-- bounds may be too long for an index.
 create index tasks_live on fairlane.tasks (user_id, left(task_type, 200), id) where readiness is not null;
 create index tasks_by_project on fairlane.tasks (project_id);
 create index tasks_by_user on fairlane.tasks (user_id, created_at);
@@ -201,7 +202,7 @@ alter table fairlane.tasks set (fillfactor = 85, autovacuum_vacuum_scale_factor 
 
 alter table fairlane.tasks enable row level security;
 
--- One task that a caller asks for: what was sent, and what the queue found out about it.
+-- One requested task: what was sent, and what the queue found out about it.
 create type fairlane_core.task_request as (
   task_id uuid,
   task_type text,

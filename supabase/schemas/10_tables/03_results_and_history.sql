@@ -1,6 +1,6 @@
--- What is left of a task: its result record, its history, logs, and what is added up of them.
+-- What remains of a task: its result record, history, logs, and the totals of these.
 
--- The result records: what a user has to show for a task. At most one per task, by constraint.
+-- Result records: what a task produced for its user. At most one per task, by constraint.
 create table fairlane.generations (
   id uuid not null default gen_random_uuid(),
   project_id uuid,
@@ -24,7 +24,7 @@ create table fairlane.generations (
 
 create index generations_by_project on fairlane.generations (project_id);
 create index generations_by_user on fairlane.generations (user_id);
--- What stands at a place of a parent record, the newest last.
+-- What occupies a position of a parent record, the newest last.
 create index generations_by_parent on fairlane.generations (parent_generation_id, child_order, created_at, id)
   where parent_generation_id is not null;
 
@@ -40,8 +40,8 @@ comment on column fairlane.generations.based_on is 'The generation this one was 
 
 alter table fairlane.generations enable row level security;
 
--- The story of every task, in order, append only. Ids are taken under the owner's lock, so the order
--- of ids is the order in which things became true for that owner.
+-- The history of every task, in order, append only. Ids are assigned under the owner's lock, so their order is the
+-- order in which things became true for that owner.
 create table fairlane.task_events (
   id bigint generated always as identity,
   task_id uuid not null,
@@ -59,8 +59,8 @@ create table fairlane.task_events (
 
 create index task_events_by_task on fairlane.task_events (task_id, id);
 create index task_events_by_user on fairlane.task_events (user_id, id);
--- Starts that came to nothing: the only trace of a worker that gave back all it ever had. Few, so that claims and
--- completions pay nothing.
+-- Attempts that came to nothing: the only trace of a worker that returned everything it ever had. There are few, so
+-- claims and completions pay nothing.
 create index task_events_by_worker on fairlane.task_events (worker_id)
   where from_status = 'In Progress' and to_status in ('Queued', 'Failed');
 
@@ -93,7 +93,7 @@ create table fairlane.system_logs (
 create index system_logs_by_time on fairlane.system_logs ("timestamp");
 create index system_logs_by_worker on fairlane.system_logs (worker_id, "timestamp");
 create index system_logs_by_task on fairlane.system_logs (task_id, "timestamp");
--- The cycles of an orchestrator; lines of workers have none and pay nothing.
+-- The cycles of an orchestrator. Log lines of workers have none and pay nothing.
 create index system_logs_by_cycle on fairlane.system_logs (cycle_number) where cycle_number is not null;
 
 comment on table fairlane.system_logs is 'Log lines of workers and orchestrators.';
@@ -102,8 +102,8 @@ comment on column fairlane.system_logs.task_id is 'Text, because clients also lo
 
 alter table fairlane.system_logs enable row level security;
 
--- How many tasks have ended, without counting a million rows: the history is counted on, a piece a minute. No task
--- writes here, so no two of them wait for each other.
+-- How many tasks have ended, without counting a million rows: the totals advance with the history, a piece each minute.
+-- No task writes here, so tasks never wait for each other.
 create table fairlane_core.status_totals (
   status text not null,
   task_count bigint not null,
@@ -116,7 +116,7 @@ comment on column fairlane_core.status_totals.last_event_id is 'The last event t
 
 alter table fairlane_core.status_totals enable row level security;
 
--- What is usual: how long the last tasks of each type ran. A start that runs much longer is worth a look.
+-- How long the last tasks of each type ran. An attempt that runs much longer deserves attention.
 create table fairlane_core.type_durations (
   task_type text not null,
   durations integer[] not null,
@@ -132,7 +132,7 @@ comment on column fairlane_core.type_durations.usual is 'Nine of ten of them too
 
 alter table fairlane_core.type_durations enable row level security;
 
--- What the sweep saw each minute, per pool: with it a count can tell a jump from growth.
+-- What the sweep saw each minute, per pool, so that a count can tell a jump from growth.
 create table fairlane_core.minute_samples (
   sampled_at timestamptz not null,
   pool text not null,

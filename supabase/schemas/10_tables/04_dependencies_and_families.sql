@@ -1,7 +1,7 @@
--- What waits for what, and what is a part of what: dependencies, children, orchestrators, hand-overs.
+-- Which task waits for which and which is part of which: dependencies, children, orchestrators, hand-overs.
 
--- Which task waits for which. No foreign key on depends_on: a dependency may be missing, and the
--- waiting task then says so (dependency_lost) instead of being refused.
+-- Which task waits for which. No foreign key on depends_on: a dependency may be missing, and the waiting task then
+-- reports it (dependency_lost) instead of being refused.
 create table fairlane_core.task_dependencies (
   task_id uuid not null,
   depends_on uuid not null,
@@ -12,17 +12,17 @@ create table fairlane_core.task_dependencies (
 
 create index task_dependencies_by_dependency on fairlane_core.task_dependencies (depends_on, task_id);
 
--- For the planner. Where ten thousand wait for one task, the measured number says that each task has as many, and whoever
--- inserts or ends one of his own would read them all.
+-- For the planner. Where ten thousand tasks wait for one, the measured statistics say that each task has as many
+-- dependents, and inserting or ending any task would read them all.
 alter table fairlane_core.task_dependencies alter column depends_on set (n_distinct = -1);
 
 comment on table fairlane_core.task_dependencies is 'task_id may run once depends_on is Complete.';
 
 alter table fairlane_core.task_dependencies enable row level security;
 
--- Which task is a part of which. One row per task whose params name an orchestrator (fairlane_core.parent_task_id), also while
--- that orchestrator is not there yet or belongs to somebody else: then nothing follows from it. No foreign keys: the
--- trigger that follows a delete must still see the row it takes away.
+-- Which task is part of which. One row per task whose params name an orchestrator (fairlane_core.parent_task_id), even
+-- while that orchestrator does not exist or belongs to somebody else: then it has no effect. No foreign keys: the
+-- delete trigger must still see the row it removes.
 create table fairlane_core.subtasks (
   task_id uuid not null,
   orchestrator_id uuid not null,
@@ -35,7 +35,7 @@ create table fairlane_core.subtasks (
   constraint subtasks_pkey primary key (task_id)
 );
 
--- The final child first; the children of one part side by side, in the order in which they came.
+-- The final child first; children of the same part next to each other, in the order of their arrival.
 create index subtasks_by_part on fairlane_core.subtasks (orchestrator_id, user_id, final_rank desc, part_index desc nulls last, seq desc)
   where replaced_by is null;
 create index subtasks_by_orchestrator on fairlane_core.subtasks (orchestrator_id, task_id);
@@ -52,8 +52,8 @@ comment on column fairlane_core.subtasks.seq is 'The order in which children cam
 
 alter table fairlane_core.subtasks enable row level security;
 
--- One small row per orchestrator with children: how they stand. Counted in the transaction of each change under the
--- owner's lock, so that the last of 1,000 children costs no more than the first.
+-- One small row per orchestrator with children: counts of their states. Updated in the transaction of each change,
+-- under the owner's lock, so that the last of 1,000 children costs no more than the first.
 create table fairlane_core.orchestrations (
   orchestrator_id uuid not null,
   user_id uuid not null,
@@ -70,14 +70,14 @@ create table fairlane_core.orchestrations (
   constraint orchestrations_pkey primary key (orchestrator_id)
 );
 
--- Families whose orchestrator may have to end, or whose children may have to: what fairlane_core.repair_orchestrations looks at.
+-- Families in which the orchestrator or the children may have to end: fairlane_core.repair_orchestrations reads these.
 create index orchestrations_to_mend on fairlane_core.orchestrations (changed_at)
   where (
     ended_as is null
     and (failed_count > 0 or (open_count = 0 and complete_count + cancelled_count > 0))
   ) or (ended_as = 'Cancelled' and open_count > 0);
 
--- The same where the children of a failed one fail with it (fairlane_core.settings.fails_siblings).
+-- The same where the siblings of a failed child fail too (fairlane_core.settings.fails_siblings).
 create index orchestrations_failed_with_open_children on fairlane_core.orchestrations (orchestrator_id)
   where ended_as = 'Failed' and open_count > 0;
 
@@ -93,9 +93,9 @@ comment on column fairlane_core.orchestrations.changed_at is 'When one of the co
 alter table fairlane_core.orchestrations set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
 alter table fairlane_core.orchestrations enable row level security;
 
--- Running orchestration tasks that have enqueued everything, or whose workers claim again, and need no worker any more:
--- they take no place among those that do. Remembered for the start it was said in; what happens to the children later does
--- not take it back.
+-- Running orchestration tasks that have enqueued everything, or whose workers claim again, and that need no worker any
+-- more: they no longer occupy an orchestration slot. Recorded for one attempt; what happens to the children later does
+-- not revoke it.
 create table fairlane_core.handovers (
   orchestrator_id uuid not null,
   lease_token uuid not null,
@@ -107,8 +107,8 @@ comment on column fairlane_core.handovers.lease_token is 'The start in which the
 
 alter table fairlane_core.handovers enable row level security;
 
--- What a client's create-task means by a family that is no type of its own. Looked up only where a body says family, once for
--- each such task; no row: the family is the type.
+-- Which type a client's create-task means by a family that is not a type. Read only when a body says family, once for
+-- each such task. Without a row the family is the type.
 create table fairlane_core.family_names (
   family text not null,
   parent_type text not null default '',
@@ -125,7 +125,7 @@ comment on column fairlane_core.family_names.task_type is 'The type of the task.
 
 alter table fairlane_core.family_names enable row level security;
 
--- By how much one statement changed how the children of an orchestrator stand.
+-- How one statement changed the child counts of an orchestrator.
 create type fairlane_core.family_change as (
   orchestrator_id uuid,
   open integer,
@@ -137,7 +137,7 @@ create type fairlane_core.family_change as (
 comment on type fairlane_core.family_change is
   'By how much one statement changed the numbers of an orchestrator''s children that are open, Complete, Failed and Cancelled.';
 
--- How a task ended, for those that go with it.
+-- How a task ended, for the tasks that end with it.
 create type fairlane_core.task_end as (
   task_id uuid,
   user_id uuid,

@@ -1,10 +1,10 @@
--- The derived state of owners, on which claims and counts go: slots, lines, what waits for which reason, held slots.
--- Everything here can be counted again from the tasks (fairlane_core.recount).
+-- The derived state of owners that claims and counts use: slots, user queues, blocked tasks by reason, held slots. All
+-- of it can be counted again from the tasks (fairlane_core.recount).
 
--- One small row per user: what runs and what may. Locking this row is what makes a user's limit exact:
--- every claim for the user, in any pool and by any kind of caller, takes it first. No checks here and on the other
--- derived tables: a counter that has drifted must be seen and mended (fairlane_core.drift), not stop work; and a check is parsed
--- anew by every statement, which is felt on the hottest rows there are.
+-- One small row per user: what runs and what may run. Locking this row makes a user's limit exact: every claim for the
+-- user, in any pool and by any kind of caller, takes it first. No check constraints here or on the other derived
+-- tables: a counter that has drifted must be seen and repaired (fairlane_core.drift), not stop work; and every
+-- statement parses a check again, which is noticeable on the hottest rows.
 create table fairlane_core.user_slots (
   user_id uuid not null,
   running integer not null default 0,
@@ -13,8 +13,8 @@ create table fairlane_core.user_slots (
   cloud_on boolean not null,
   local_on boolean not null,
   settings_malformed boolean not null default false,
-  -- The owner's half of the one rule; fairlane_core.slots_of derives it. Not generated columns: every statement that moves
-  -- running would parse their expressions anew. Who moves running, moves user_at_limit.
+  -- The owner's half of the one rule, derived by fairlane_core.slots_of. Not generated columns: every statement that
+  -- changes running would parse their expressions again. Whatever changes running also updates user_at_limit.
   cloud_reason text,
   local_reason text,
   orchestrating integer not null default 0,
@@ -39,8 +39,8 @@ comment on column fairlane_core.user_slots.settings_malformed is 'A switch in us
 alter table fairlane_core.user_slots set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
 alter table fairlane_core.user_slots enable row level security;
 
--- One small row per user and pool with live work: how much is ready, how much is running, and whose
--- turn it is. A claim walks the open lines through one index and never looks at a closed one.
+-- One small row per user and pool with live work: how much is ready, how much is running, and whose turn it is. A claim
+-- scans the open user queues through one index and never reads a closed one.
 create table fairlane_core.user_queues (
   user_id uuid not null,
   pool text not null,
@@ -63,9 +63,9 @@ create table fairlane_core.user_queues (
   constraint user_queues_belong_to_a_user foreign key (user_id) references fairlane.owners (id) on delete cascade
 );
 
--- Whose turn it is: fewest starts first (running, orchestrating, just ended by others), then who has waited longest since
--- the last turn. Lines that were opened by one statement have the same last_served_at; an entry for many of them could only be
--- marked dead when all of them are.
+-- Whose turn it is: fewest attempts first (running, orchestrating, recently ended by others), then who has waited
+-- longest since the last turn. Not deduplicated: queues opened by one statement have the same last_served_at, and an
+-- entry shared by many could be marked dead only when all of them are.
 create index user_queues_turns on fairlane_core.user_queues (pool, turn_load, last_served_at) with (deduplicate_items = off)
   where is_open;
 
@@ -88,8 +88,7 @@ comment on column fairlane_core.user_queues.orchestration_room is
 alter table fairlane_core.user_queues set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
 alter table fairlane_core.user_queues enable row level security;
 
--- How many queued tasks wait, per owner, pool and reason of their own, so that counting them costs the same
--- however many there are.
+-- How many queued tasks wait, per owner, pool and reason, so that counting them costs the same however many there are.
 create table fairlane_core.blocked_tasks (
   user_id uuid not null,
   pool text not null,
@@ -99,7 +98,7 @@ create table fairlane_core.blocked_tasks (
   constraint blocked_tasks_pkey primary key (user_id, pool, reason, is_cloud)
 );
 
--- Whose tasks wait for a time: when many are due, claims ask these owners.
+-- Whose tasks wait for a time: when many are due, claims check these owners.
 create index blocked_tasks_not_yet on fairlane_core.blocked_tasks (pool, user_id) where reason = 'not_yet' and is_cloud;
 
 comment on table fairlane_core.blocked_tasks is
@@ -110,9 +109,9 @@ comment on column fairlane_core.blocked_tasks.is_cloud is 'False for run_type lo
 alter table fairlane_core.blocked_tasks set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
 alter table fairlane_core.blocked_tasks enable row level security;
 
--- Starts that another than their holder ended, by cancelling, completing, deleting, for as long as they count. A machine
--- may still be at work on each: until it lets go its slot is not free, and after that the start counts for its owner's
--- turn for a while. Who cancels all day runs no more machines than who does not, and is served no more often.
+-- Attempts that somebody other than their holder ended, by cancelling, completing or deleting the task, for as long as
+-- they count. A machine may still be working on each: until it lets go its slot is not free, and afterwards the attempt
+-- counts towards its owner's turn for a while. So cancelling all day gives nobody more machines or more turns.
 create table fairlane_core.held_slots (
   id bigint generated always as identity,
   task_id uuid not null,
@@ -148,7 +147,7 @@ comment on column fairlane_core.held_slots.let_go_at is 'When the holder let go:
 
 alter table fairlane_core.held_slots enable row level security;
 
--- By how much a statement changed one counter of the derived state.
+-- How one statement changed one counter of the derived state.
 create type fairlane_core.counter_delta as (
   user_id uuid,
   pool text,
@@ -161,7 +160,7 @@ create type fairlane_core.counter_delta as (
 comment on type fairlane_core.counter_delta is
   'By how much one statement changed the number of tasks of an owner with the same pool, kind and readiness.';
 
--- What one user has in the queue, as a caller would find it.
+-- What one user has in the queue, as seen by a caller.
 create type fairlane_core.user_load_row as (
   user_id uuid,
   reason text,
@@ -178,7 +177,7 @@ create type fairlane_core.user_load_row as (
 comment on type fairlane_core.user_load_row is
   'What one user has in the queue: why none of it may run now (null = may), ready tasks, tasks claimable one after another, active ones (elsewhere: on the user''s own machines), slots in use, the limit, since when the turn is awaited.';
 
--- What a caller's view of the queue adds up to.
+-- The totals of the queue as seen by a caller.
 create type fairlane_core.load_summary as (
   claimable integer,
   owners integer,

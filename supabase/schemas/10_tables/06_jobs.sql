@@ -1,7 +1,7 @@
--- What runs behind the calls: jobs, the clock that they watch, work that is left to them, and what they note.
+-- What runs in the background: jobs, the clock they watch, deferred work, and what they record.
 
--- When each job of the queue last ran and what came of it. Watched by health and task_counts: a job that fails or does
--- not run is as bad as none.
+-- When each job of the queue last ran, and with what outcome. health and task_counts read it: a job that fails or does
+-- not run must be noticed.
 create table fairlane_core.job_runs (
   job text not null,
   period interval not null,
@@ -27,7 +27,7 @@ comment on column fairlane_core.job_runs.stood_in_at is 'When a claim last did i
 
 alter table fairlane_core.job_runs enable row level security;
 
--- What the queue has seen of the clock under the database. Written by each rescue (fairlane_core.watch_clock).
+-- What the queue has observed of the database's clock. Written by each rescue (fairlane_core.watch_clock).
 create table fairlane_core.clock_watch (
   is_only_row boolean not null default true,
   looked_at timestamptz,
@@ -60,8 +60,9 @@ alter table fairlane_core.clock_watch enable row level security;
 
 insert into fairlane_core.clock_watch (is_only_row) values (true);
 
--- What a change has left to do, because more hangs on its row than one transaction should touch. Written in that
--- transaction, so nothing is lost; worked off piece by piece afterwards (fairlane_core.settle_deferred), so nothing waits for it.
+-- What a change has left to do because more depends on its row than one transaction should touch. Written in that
+-- transaction, so nothing is lost; processed piece by piece afterwards (fairlane_core.settle_deferred), so nothing
+-- waits for it.
 create table fairlane_core.deferred_work (
   id bigint generated always as identity,
   kind text not null,
@@ -98,8 +99,8 @@ comment on column fairlane_core.deferred_work.deleted_id is 'The user or project
 alter table fairlane_core.deferred_work set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
 alter table fairlane_core.deferred_work enable row level security;
 
--- Types without a row in fairlane.task_types that tasks were enqueued with. Written by the sweep, once a minute and type
--- at most, so that enqueuing pays nothing for it.
+-- Types of enqueued tasks without a row in fairlane.task_types. Written by the sweep, at most once a minute per type,
+-- so that enqueuing pays nothing for it.
 create table fairlane_core.unknown_types (
   name text not null,
   task_count bigint not null,
@@ -116,8 +117,8 @@ comment on column fairlane_core.unknown_types.last_seen_at is 'When the last one
 
 alter table fairlane_core.unknown_types enable row level security;
 
--- What clients send and the queue does not use: a program that takes itself to be understood, and is not, would be
--- noticed by its results alone.
+-- Fields that clients send and the queue does not use. Without this, a client that believes it is understood would be
+-- noticed only by its results.
 create table fairlane_core.unused_fields (
   endpoint text not null,
   field text not null,

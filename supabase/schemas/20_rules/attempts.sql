@@ -1,9 +1,8 @@
--- How often a task may be started, how long it waits before the next time, and what the history knows of earlier
--- starts. After its last start a failure ends it (50_endings/fail.sql); a start that is lost counts as well
--- (70_recovery/rescue.sql).
+-- How many attempts a task gets, how long it waits between them, and what the history knows of earlier ones. A failure
+-- of the last attempt ends the task (50_endings/fail.sql); a lost attempt counts as well (70_recovery/rescue.sql).
 
--- How often this very task may be started before it ends Failed: its own limit (which a requeue raises), else its type's,
--- else the settings'.
+-- How many attempts this task gets before it ends Failed: its own limit (which a requeue raises), else that of its
+-- type, else that of the settings.
 create function fairlane_core.starts_allowed(p_task fairlane.tasks)
 returns integer
 language plpgsql
@@ -16,7 +15,7 @@ begin
 end;
 $$;
 
--- How often a task of this type may be started before it ends Failed.
+-- How many attempts a task of this type gets before it ends Failed.
 create function fairlane_core.max_attempts(p_task_type text)
 returns integer
 language plpgsql
@@ -32,7 +31,7 @@ begin
 end;
 $$;
 
--- Whether a reported failure of a type of task is worth another try. Unknown types are.
+-- Whether a reported failure of this type is retried. Failures of unknown types are.
 create function fairlane_core.is_retryable(p_task_type text)
 returns boolean
 language plpgsql
@@ -45,9 +44,9 @@ begin
 end;
 $$;
 
--- How long a task waits after its n-th failed start: fairlane_core.settings.retry_delay * 2^(n-1), at most max_retry_delay,
--- less up to a quarter at random, so that tasks that failed together (a provider was down) do not all come back
--- together.
+-- How long a task waits after its n-th failed attempt: fairlane_core.settings.retry_delay * 2^(n-1), at most
+-- max_retry_delay, minus up to a quarter at random, so that tasks that failed together (a provider was down) do not all
+-- return together.
 create function fairlane_core.retry_wait(p_attempts integer)
 returns interval
 language plpgsql
@@ -61,15 +60,15 @@ begin
   select s.* into v_settings from fairlane_core.settings as s;
   return least(
     v_settings.max_retry_delay,
-    -- Doubling stops where any delay has long reached its limit.
+    -- Doubling stops far beyond any delay limit.
     v_settings.retry_delay * pg_catalog.power(2, least(greatest(p_attempts, 1), 20) - 1)
   ) * (0.75 + pg_catalog.random() * 0.25);
 end;
 $$;
 
--- A late result is that of the last start, which the task has forgotten by then. The history knows it: also what somebody
--- else said of it meanwhile, to no effect, so whose start it was is asked of the claim.
--- This task with worker_id, token_id and attempts of its last start, if the history has one.
+-- A late result belongs to the last attempt, which the task no longer records. The history does. Events of other
+-- workers that had no effect are there too, so the holder is read from the claim.
+-- Returns this task with worker_id, token_id and attempts of its last attempt, if the history has one.
 create function fairlane_core.with_its_last_start(p_task fairlane.tasks)
 returns fairlane.tasks
 language plpgsql
@@ -106,8 +105,8 @@ begin
 end;
 $$;
 
--- A failure of the present start that was told and not applied, because a former holder might have been speaking. When the
--- task ends for want of a result all the same, that is what there is to say of it.
+-- A failure of the current attempt that was reported but not applied, because a former holder might have sent it. If
+-- the task ends without a result after all, this is the reason to give.
 create function fairlane_core.told_reason(p_task fairlane.tasks)
 returns text
 language plpgsql
@@ -138,9 +137,9 @@ begin
 end;
 $$;
 
--- Whether a report of a failed start, which names the start by its number, is the one that has ended an earlier start: its
--- reply was lost, it was sent again, and meanwhile somebody else has the task. A worker that has the task again speaks of
--- its present start, whatever number it sends.
+-- Whether a failure report that names its attempt by number repeats the one that ended an earlier attempt: its reply
+-- was lost, it was sent again, and meanwhile somebody else holds the task. A worker that holds the task again speaks of
+-- its current attempt, whatever number it sends.
 create function fairlane_core.is_told_again(p_task fairlane.tasks, p_attempts integer, p_reason text)
 returns boolean
 language plpgsql

@@ -1,12 +1,12 @@
--- What a value may be, whatever the way in: priority, times, limits and names of tasks; the size of JSON, of its numbers, of
--- texts; what a reply can hold.
+-- Which values are allowed, however they arrive: priority, times, limits and names of tasks; the size of JSON, of its
+-- numbers, of texts; what a reply can hold.
 
--- One infinite timestamp would make every subtraction from it fail, for everybody; one number at the end of its range
--- every sum with it; a text of a megabyte every list that shows it. So a row has the bounds of create-task whatever the
--- way in. Asked here and not by checks: the table's hottest statements would parse those anew each time. What a row has
--- from before these bounds it keeps: it must still be possible to end it.
--- Raises 400 INVALID_ARGUMENT when a value that is new in this version of a task is out of its bounds: times, priority,
--- limits, names; or when its run_type does not exist.
+-- One infinite timestamp would make every subtraction fail, for everybody; one number at the end of its range every
+-- sum; one text of a megabyte every list that shows it. So a row has the bounds of create-task however it is written.
+-- Checked here and not by constraints, which the table's hottest statements would parse again each time. A row keeps
+-- values older than these bounds: it must still be possible to end it.
+-- Raises 400 INVALID_ARGUMENT when a value that is new in this version of a task is out of bounds (times, priority,
+-- limits, names) or its run_type does not exist.
 create function fairlane_core.refuse_impossible_values(p_task fairlane.tasks, p_old fairlane.tasks default null)
 returns void
 language plpgsql
@@ -56,7 +56,7 @@ begin
   elsif p_task.attempts not between 0 and 1000 and p_old.id is null then
     perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The attempts must be from 0 to 1000, not %s', p_task.attempts));
   elsif p_task.max_attempts is distinct from p_old.max_attempts
-    -- A requeue grants as many starts again as the type allows.
+    -- A requeue grants as many further attempts as the type allows.
     and p_task.max_attempts not between 1 and coalesce(p_old.attempts, 0) + 1000 then
     perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'max_attempts must be from 1 to 1000', 'Leave it out for the type''s');
   elsif p_task.timeout is distinct from p_old.timeout
@@ -70,7 +70,7 @@ begin
 end;
 $$;
 
--- Raises 413 PARAMS_TOO_LARGE when the value is out of the bounds of fairlane_core.json_fault.
+-- Raises 413 PARAMS_TOO_LARGE when the value exceeds the bounds of fairlane_core.json_fault.
 create function fairlane_core.refuse_large_json(p_value jsonb, p_name text)
 returns void
 language plpgsql
@@ -90,10 +90,10 @@ begin
 end;
 $$;
 
--- What a worker reports beside its words is never a reason to refuse the report: what is too large to be kept as data is
--- kept as text, as far as it goes.
--- The data; of what is out of the bounds of fairlane_core.json_fault the reason (not_kept) and both ends of its text, if that can
--- be written at all.
+-- What a worker sends besides its message is never a reason to refuse the report: data that is too large is kept as
+-- text, cut if necessary.
+-- Returns the data; if it exceeds the bounds of fairlane_core.json_fault, the reason (not_kept) and both ends of its
+-- text, if that can be written at all.
 create function fairlane_core.bounded_data(p_data jsonb)
 returns jsonb
 language plpgsql
@@ -103,8 +103,7 @@ set search_path = ''
 as $$
 declare
   v_fault text := fairlane_core.json_fault(p_data);
-  -- Many rows of one statement may bring such data, so a text that is out of all proportion to what was sent is not
-  -- written at all.
+  -- Many rows of one statement may carry such data, so a text far larger than what was sent is not written at all.
   v_most integer := least(16777216, 65536 + 8 * pg_column_size(p_data || jsonb_build_object())::bigint);
 begin
   if v_fault is null then
@@ -117,9 +116,9 @@ begin
 end;
 $$;
 
--- Why a JSON value that somebody wants to store is too large, as the end of a sentence: more than 1 MiB written out,
--- 100 levels, 200,000 values, or a number of more than 400 characters; null when it is not. One place for all ways in:
--- a value that one way takes and the next cannot read stops everybody who reads it.
+-- Why a JSON value is too large to store, as the end of a sentence: more than 1 MiB written out, 100 levels, 200,000
+-- values, or a number of more than 400 characters; null when it is not. One function for all entry points: a value that
+-- one accepts and another cannot read breaks every reader.
 create function fairlane_core.json_fault(p_value jsonb)
 returns text
 language plpgsql
@@ -132,8 +131,8 @@ declare
   v_length integer;
   v_text text;
 begin
-  -- From the cheapest look to the dearest: one at 100 levels goes no deeper, one at numbers writes none of them, and
-  -- what is written after them is no longer than what was sent would let one think.
+  -- From the cheapest check to the most expensive: the one for 100 levels goes no deeper, the one for numbers writes
+  -- none of them, and what is written afterwards is no longer than the size that was sent suggests.
   if jsonb_path_exists(p_value, 'strict $.**{100} ? (@.type() == "object" || @.type() == "array")') then
     return 'it nests more than 100 levels deep';
   elsif exists (
@@ -156,7 +155,7 @@ begin
 
   v_text := p_value::text;
   if v_length - length(translate(v_text, ',{[', '')) > 200000 then
-    -- Those outside of strings are the values.
+    -- Commas and brackets outside of strings count the values.
     v_text := regexp_replace(v_text, '"(?:[^"\\]|\\.)*"', '', 'g');
     if length(v_text) - length(translate(v_text, ',{[', '')) > 200000 then
       return 'it holds more than 200000 values';
@@ -166,8 +165,8 @@ begin
 end;
 $$;
 
--- Whether a task's params can be handed out: take at most 8 MiB written out. What came in since they have a bound has
--- it (has_bounded_params); a row from before is measured, for it may hold what nobody can write out.
+-- Whether a task's params can be handed out: at most 8 MiB written out. Params stored since the bound exists satisfy it
+-- (has_bounded_params); an older row is measured, because it may hold what cannot be written out.
 create function fairlane_core.fits_a_reply(p_has_bounded_params boolean, p_params jsonb)
 returns boolean
 language plpgsql
@@ -180,10 +179,9 @@ begin
 end;
 $$;
 
--- The length of a JSON value as text, or null when it is longer than p_most, which is found out without writing it.
--- jsonb keeps 1e131071 in a dozen bytes, and a row compresses what repeats: what is small on disk may take gigabytes to
--- write. So the long numbers are added up by their places first, and the whole is written only when it is known to be
--- harmless.
+-- The length of a JSON value as text, or null when it exceeds p_most, which is determined without writing it. jsonb
+-- stores 1e131071 in a dozen bytes, and rows are compressed: what is small on disk may take gigabytes to write. So the
+-- digits of long numbers are added up first, and the whole is written only when it is known to be harmless.
 create function fairlane_core.written_length(p_value jsonb, p_most integer)
 returns integer
 language plpgsql
@@ -192,7 +190,7 @@ security invoker
 set search_path = ''
 as $$
 declare
-  -- Adds nothing, and takes it out of its compressed form.
+  -- Changes nothing, and decompresses the value.
   v_value jsonb := p_value || '{}'::jsonb;
   v_number numeric;
   v_numbers bigint := 0;
@@ -203,7 +201,7 @@ begin
   end if;
   for v_number in
     select n.number::numeric
-    -- As one array: jsonb_path_query takes the square of the time for rows.
+    -- As one array: as rows, jsonb_path_query takes quadratic time.
     from jsonb_array_elements(jsonb_path_query_array(v_value, 'strict $.** ? (@.type() == "number")')) as n (number)
     where abs(n.number::numeric) >= 1e100 or scale(n.number::numeric) > 100
   loop
@@ -220,9 +218,9 @@ exception
 end;
 $$;
 
--- How long a number is once it is written out, found out without writing it: 1e131071 takes eight characters to send and
--- 131,072 to write, and one request may hold 90,000 of them. Exact up to 400 characters; above, at least the length that
--- is given and less than five times as much.
+-- How long a number is when written out, determined without writing it: 1e131071 takes eight characters to send and
+-- 131,072 to write, and one request may hold 90,000 of them. Exact up to 400 characters; above, at least the returned
+-- length and less than five times as much.
 create function fairlane_core.number_length(p_number numeric)
 returns integer
 language plpgsql
@@ -245,8 +243,8 @@ begin
 end;
 $$;
 
--- What a worker says has any length. The beginning says what it is about, the end what happened last.
--- The text; of one that is longer than 80 KiB the first 64 KiB, its length and the last 16 KiB. Null stays null.
+-- A worker's message may have any length. The beginning says what it is about, the end what happened last.
+-- Returns the text; if it is longer than 80 KiB, the first 64 KiB, its length and the last 16 KiB. Null stays null.
 create function fairlane_core.cut_ends(p_text text)
 returns text
 language plpgsql
@@ -259,7 +257,7 @@ declare
   v_head constant integer := 65536;
   v_tail constant integer := 16384;
 begin
-  -- Its bytes are counted at once, its characters one by one.
+  -- Counting bytes takes constant time, counting characters does not.
   if octet_length(p_text) <= v_head or length(p_text) <= v_head + v_tail + 100 then
     return p_text;
   end if;
@@ -267,12 +265,12 @@ begin
 end;
 $$;
 
--- Whether a text is written as a UUID is.
+-- Whether a text is spelled like a UUID.
 create function fairlane_core.is_uuid(p_text text)
 returns boolean
 language plpgsql
 immutable
-strict -- most of what is asked about is not there, and no call is made for it
+strict -- most arguments are null, and then no call is made
 security invoker
 set search_path = ''
 as $$

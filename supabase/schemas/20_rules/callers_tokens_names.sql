@@ -1,10 +1,10 @@
--- Who calls: a service key, a personal access token (looked up here, at each call) or a signed-in user; and under which name
--- a worker holds tasks.
+-- Who calls: a service key, a personal access token (looked up at each call) or a signed-in user; and the name under
+-- which a worker holds tasks.
 
--- Who is calling. The functions check service keys and JWTs; a personal token is looked up here, in the same
--- transaction as the work, so that revoking one is effective at the next call.
--- The caller that {"kind":"service"}, {"kind":"token","hash":…} or {"kind":"user","user_id":…} names; refuses unknown
--- tokens (403 UNKNOWN_TOKEN) and kinds that are not allowed (403 FORBIDDEN).
+-- Who is calling. The functions check service keys and JWTs; a personal token is looked up here, in the transaction of
+-- the work, so that revoking one takes effect at the next call.
+-- Returns the caller that {"kind":"service"}, {"kind":"token","hash":…} or {"kind":"user","user_id":…} names; refuses
+-- unknown tokens (403 UNKNOWN_TOKEN) and kinds that are not allowed (403 FORBIDDEN).
 create function fairlane_core.resolve_caller(p_caller jsonb, p_allowed text[])
 returns fairlane_core.caller
 language plpgsql
@@ -44,8 +44,8 @@ begin
 end;
 $$;
 
--- Whether a user is behind the current change, signed in or by a personal token, and not the service key or an
--- operator: users are bound by rules that those are not.
+-- Whether a user makes the current change, signed in or by a personal token, and not the service key or an operator:
+-- some rules bind users only.
 create function fairlane_core.acts_for_a_user()
 returns boolean
 language plpgsql
@@ -58,7 +58,7 @@ begin
 end;
 $$;
 
--- A new personal access token. The only moment at which the token itself exists: it is answered and forgotten.
+-- A new personal access token. The token itself is returned once and not stored.
 -- See fairlane.create_api_token.
 create function fairlane_core.create_api_token(p_label text, p_expires_at timestamptz)
 returns text
@@ -84,12 +84,13 @@ begin
 
   lock table fairlane.user_api_tokens in row exclusive mode;
   lock table fairlane.owners in row share mode;
-  -- From here on only the user's own other requests are waited for, and those not for ever: who waits holds a connection.
+  -- From here on we wait only for the user's own other requests, and not for ever: a waiting call occupies a
+  -- connection.
   perform fairlane_core.limit_lock_waits(2);
   -- Two requests at once: the second counts the token of the first.
   perform pg_advisory_xact_lock(hashtextextended('fairlane_core.tokens:' || v_user_id, 0));
   perform fairlane_core.register_owner(v_user_id);
-  -- A deletion that is under way is waited for, and one that comes later waits, and takes this token along.
+  -- Wait for a deletion under way; a later one waits for us and deletes this token too.
   perform from fairlane.owners as u where u.id = v_user_id for key share;
   if fairlane_core.is_being_deleted(v_user_id) then
     perform fairlane_core.refuse(403, 'FORBIDDEN', 'This user is being deleted');
@@ -119,7 +120,7 @@ exception when lock_not_available then
 end;
 $$;
 
--- Takes a personal access token back, effective at its next use. What its machine holds is put back by the trigger.
+-- Revokes a personal access token, effective at its next use. The trigger requeues what its machine holds.
 -- See fairlane.revoke_api_token.
 create function fairlane_core.revoke_api_token(p_token_id uuid)
 returns boolean
@@ -130,7 +131,7 @@ set search_path = ''
 set lock_timeout = '200ms' -- fairlane_core.refuse_while_locked
 as $$
 begin
-  -- Its machine's work goes back with it.
+  -- Its machine's work is requeued in the same transaction.
   lock table fairlane.user_api_tokens in row exclusive mode;
   perform fairlane_core.open_tables(false);
   update fairlane.user_api_tokens as k
@@ -146,9 +147,8 @@ end;
 $$;
 
 -- The worker_id under which a caller's worker holds tasks: token:<token id>:<name> for a token, the name itself for a
--- service key, which may not begin with token: (400 INVALID_ARGUMENT). Owners see the ids of the fleet's workers, so a
--- token's worker has its token before its name: nobody else can hold anything under that, and it can hold nothing under
--- anybody else's.
+-- service key, which may not begin with token: (400 INVALID_ARGUMENT). Owners see the ids of the fleet's workers;
+-- because the prefix contains the token, nobody can hold anything under another caller's id.
 create function fairlane_core.holder_name(p_caller fairlane_core.caller, p_worker_id text)
 returns text
 language plpgsql
@@ -182,7 +182,7 @@ begin
 end;
 $$;
 
--- The names that users' own machines hold tasks under are nobody else's: 400 INVALID_ARGUMENT for one that begins so.
+-- Names with the prefix of users' own machines are reserved: 400 INVALID_ARGUMENT for any other worker that uses it.
 create function fairlane_core.refuse_name_of_a_token(p_worker_id text)
 returns void
 language plpgsql
@@ -201,8 +201,8 @@ begin
 end;
 $$;
 
--- A worker's name as it was sent, without the token that fairlane_core.holder_name has put before it, for replies and texts
--- that its owner reads.
+-- A worker's name as it was sent, without the token prefix of fairlane_core.holder_name, for replies and texts that its
+-- owner reads.
 create function fairlane_core.sent_name(p_worker_id text)
 returns text
 language plpgsql
@@ -215,17 +215,17 @@ begin
 end;
 $$;
 
--- One thing at a time under one name: the same request sent twice, two claims of one worker. The second waits for the
--- first, which is over at once unless its transaction is left open; then nothing is known, and the caller repeats.
--- Takes the advisory lock of this name for the transaction; 503 UNAVAILABLE when another transaction holds it for longer
--- than fairlane_core.settings.max_lock_wait. p_what says who is being answered there.
+-- One operation at a time under one name: the same request sent twice, two claims of one worker. The second waits for
+-- the first, which is short unless its transaction is left open; then the outcome is unknown, and the caller repeats.
+-- Takes the advisory lock of this name for the transaction; 503 UNAVAILABLE when another transaction holds it for
+-- longer than fairlane_core.settings.max_lock_wait. p_what says in the message which request is still running.
 create function fairlane_core.wait_for_name(p_name text, p_what text)
 returns void
 language plpgsql
 volatile
 security invoker
 set search_path = ''
-set lock_timeout = '240ms' -- taken back when the function ends; what counts is the setting below
+set lock_timeout = '240ms' -- restored when the function ends; the effective value is set below
 as $$
 begin
   perform fairlane_core.limit_lock_waits(1);

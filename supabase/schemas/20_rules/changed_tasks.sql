@@ -1,7 +1,7 @@
--- What a change of a task may be: the state machine in force, row by row, whatever the way in.
+-- How a task may change: enforces the state machine row by row, whoever writes.
 
--- Keeps the state machine whatever the way in. Deployed clients PATCH many rows at once while tasks finish in
--- between, so an illegal row is left as it is (and not returned) and the rest of the statement goes through.
+-- Enforces the state machine, whoever writes. Deployed clients PATCH many rows at once while tasks finish in between,
+-- so an illegal change leaves its row as it is (and does not return it) and the rest of the statement applies.
 create function fairlane_core.tasks_before_update()
 returns trigger
 language plpgsql
@@ -12,7 +12,7 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 as $$
 declare
   v_is_new_start boolean := new.lease_token is distinct from old.lease_token and new.lease_token is not null;
-  -- No API role can write these two columns: the queue itself asks for them to be derived again.
+  -- No API role can write these two columns: null means that the queue wants them derived again.
   v_is_derived_again boolean := new.pool is null or (new.readiness is null and old.readiness is not null);
   v_event constant text := coalesce(current_setting('fairlane_core.event', true), '');
   v_mode constant text := coalesce(current_setting('fairlane_core.mode', true), '');
@@ -28,7 +28,7 @@ declare
     end,
     case when new.error_details is distinct from old.error_details then nullif(new.error_details, '') end,
     v_reason,
-    -- Orchestrators give each reset of a task the same reason; a trigger cannot see that it was said again.
+    -- Orchestrators give each reset of a task the same reason; a trigger cannot see that it was written again.
     case when v_is_direct and old.status = 'In Progress' and new.status = 'Queued' then nullif(new.error_message, '') end
   );
   v_told text;
@@ -41,15 +41,16 @@ begin
     or (v_is_direct and old.status = 'In Progress' and new.status = 'Queued' and fairlane_core.is_overtaken_reset(old, new)) then
     return null;
   end if;
-  -- A worker that heard nothing says once more, here, how an earlier start of its own ended; another one has the task now.
-  -- What the queue itself takes back brings the words of that earlier start along, and means this one.
+  -- A worker that got no reply reports the end of its earlier attempt again, but another worker holds the task now.
+  -- When the queue itself takes a task back it writes the words of that earlier attempt, and means the current one.
   if v_is_direct and old.status = 'In Progress' and new.status = 'Queued' and new.attempts < old.attempts
     and strpos(v_mode, 'forgives_starts') = 0
     and fairlane_core.is_told_again(old, new.attempts, new.error_details) then
     return null;
   end if;
 
-  -- A start ends for want of a result of which a failure was told, and held back: that says more than the silence after it.
+  -- An attempt ends without a result after a failure was reported and held back: that failure says more than the
+  -- silence after it.
   if old.status = 'In Progress' and new.status = 'Queued' and v_reason is null then
     v_told := fairlane_core.told_reason(old);
     if strpos(coalesce(v_said, ''), v_told) = 0 then
@@ -63,7 +64,7 @@ begin
     perform fairlane_core.refuse_name_of_a_token(new.worker_id);
   end if;
 
-  -- What a worker says is kept as far as it goes. It is compared first: most updates say nothing new.
+  -- What a worker says is kept up to the bounds. Compare first: most updates say nothing new.
   if new.result_data is distinct from old.result_data then
     new.result_data := fairlane_core.bounded_data(new.result_data);
   end if;
@@ -80,12 +81,12 @@ begin
     new.error_message := fairlane_core.cut_ends(new.error_message);
   end if;
 
-  -- Only a claim or a requeue moves the count of starts; what a client read and wrote back does not. Only the queue
-  -- itself takes a start off again: one that never reached its worker, or that its holder hands back.
+  -- Only a claim or a requeue changes the number of attempts; a client that writes back what it read does not. Only the
+  -- queue itself uncounts an attempt: one that never reached its worker, or that its holder releases.
   v_is_given_back := old.status = 'In Progress' and new.status = 'Queued' and new.attempts < old.attempts
     and strpos(v_mode, 'forgives_starts') > 0;
-  -- Not for ever: from the second time on the task waits, longer each time, and in the end its starts count. What is
-  -- counted is the task's, whatever comes between: a start that counts is no reason to give as many again.
+  -- Not for ever: from the second time on the task waits, longer each time, and finally its attempts count. Releases
+  -- are counted per task, whatever happens in between: an attempt that counts does not restore them.
   v_is_forgiven := false;
   if v_is_given_back then
     v_is_forgiven := old.uncounted_releases < (select s.max_uncounted_releases from fairlane_core.settings as s);
@@ -102,7 +103,7 @@ begin
   end if;
 
   if old.status = 'In Progress' and new.status = 'Queued' and not v_is_forgiven then
-    -- Rows that were started before starts were counted.
+    -- Rows that were started before attempts were counted.
     new.attempts := greatest(new.attempts, 1);
     if new.attempts >= fairlane_core.starts_allowed(new) then
       new.status := 'Failed';
@@ -114,8 +115,8 @@ begin
   end if;
 
   if new.status in ('Complete', 'Failed', 'Cancelled') and old.status = new.status then
-    -- A finished task keeps its result and its story; only a file may still be described, once (fairlane_core.complete_task). No API
-    -- role may write file_location, which proves it.
+    -- A finished task keeps its result and its history; only a file may still be described, once
+    -- (fairlane_core.complete_task). No API role may write file_location, which proves the caller.
     if not (new.status = 'Complete' and old.file_location is null and coalesce(new.file_location = old.output_location, false)) then
       new.output_location := old.output_location;
       new.file_location := old.file_location;
@@ -135,7 +136,7 @@ begin
   elsif new.status = 'Failed' then
     new.error_message := fairlane_core.cut_text(coalesce(v_said, 'Failed without a reason'));
     if v_is_direct and new.error_message <> v_said then
-      -- The history keeps more of it. A direct change says the same of all its rows.
+      -- The history keeps more of the text. A direct change gives all its rows the same text.
       v_noticed := jsonb_build_object('error_message', fairlane_core.cut_ends(v_said));
     end if;
     new.output_location := case
@@ -151,12 +152,12 @@ begin
     if new.output_location is distinct from old.output_location and new.file_location is null then
       new.file_location := fairlane_core.described_file(fairlane_core.json_object_of(new.output_location), new.user_id, new.id);
     end if;
-    -- Whoever made it had lost it meanwhile; it is theirs all the same.
+    -- The worker that made the result had lost the task meanwhile; the result is still its own.
     if old.status = 'Queued' and new.worker_id is null then
       new := fairlane_core.with_its_last_start(new);
     end if;
     new.generation_created := fairlane_core.creates_generation(new.task_type, new.params);
-    -- Nobody works on it any more, and nobody puts it back.
+    -- Nobody works on the task any more, and nobody will requeue it.
     new.params := fairlane_core.without_secrets(new.params);
   elsif new.status = 'Queued' then
     new.lease_token := null;
@@ -167,9 +168,9 @@ begin
     new.reported_at := null;
     new.seen_at := null;
     new.is_beaten_for := false;
-    -- Proof of a start, also on rows that were started before the column existed.
+    -- Proof of an attempt, also on rows that were started before the column existed.
     if old.status = 'In Progress' then
-      -- How far the last start came says nothing of the next one.
+      -- The progress of the last attempt says nothing about the next one.
       if new.output_location is not distinct from old.output_location then
         new.output_location := null;
       end if;
@@ -192,8 +193,8 @@ begin
     new.pool := coalesce(new.pool, 'gpu');
     new.runs_on_own_gpu := coalesce(new.runs_on_own_gpu and new.pool <> 'gpu', false);
     new.takes_slot := fairlane_core.takes_slot(new.task_type, v_category);
-    -- A start stays what it was handed out as, or its holder would be judged by the rules of another pool, and be given
-    -- other work beside it. That it is orchestration may turn out meanwhile, but not that it was none.
+    -- A running attempt keeps pool and kind; otherwise its holder would be judged by the rules of another pool and be
+    -- given other work as well. A task may turn out to be orchestration meanwhile, but not the reverse.
     if new.status = 'In Progress' then
       new.runs_on_own_gpu := case when old.pool is null then new.runs_on_own_gpu else old.runs_on_own_gpu end;
       new.pool := coalesce(old.pool, new.pool);
@@ -211,7 +212,7 @@ begin
   if v_is_derived_again or new.params is distinct from old.params then
     new.model := fairlane_core.task_model(new.params);
   end if;
-  -- What it is a part of, or waits for: fairlane_core.tasks_after_update follows.
+  -- What it is part of, or waits for: fairlane_core.tasks_after_update applies the consequences.
   if new.dependant_on is distinct from old.dependant_on or (
     (new.params is distinct from old.params or new.task_type <> old.task_type or new.user_id is distinct from old.user_id)
     and fairlane_core.subtask_of(new.id, new.user_id, new.task_type, new.params)
@@ -223,7 +224,7 @@ begin
   if new.status = 'In Progress' then
     new.readiness := 'active';
   else
-    -- Its age counts from what let it go.
+    -- Its age counts from its release.
     if new.requeue_count > old.requeue_count then
       new.released_at := fairlane_core.now();
     elsif new.status = 'Queued' and new.dependant_on is not null then
@@ -248,9 +249,9 @@ begin
 end;
 $$;
 
--- A claim sets all that follows from it, readiness too (fairlane_core.start_task), and a beat nothing that anything follows from
--- (fairlane_core.show_signs_of_life): they need no second opinion. The condition is short because every statement that updates
--- tasks parses it anew.
+-- A claim sets everything derived itself, including readiness (fairlane_core.start_task), and a heartbeat changes
+-- nothing derived (fairlane_core.show_signs_of_life): the trigger skips both. The condition is short because every
+-- statement that updates tasks parses it again.
 create trigger tasks_before_update
   before update on fairlane.tasks
   for each row

@@ -1,10 +1,10 @@
 -- How much an owner may have: the owner's half of the one rule (how many tasks run at once), and the bounds of what is
 -- queued and of projects, their number and their names.
 
--- What a user row allows, as the user's slots keep it: the owner's half of the one rule (docs/architecture.md). Whoever
--- writes what a user may takes it from here; the task's own half is fairlane_core.task_readiness.
--- The user_slots row that follows from a user row, the tasks that run, the orchestration that needs a worker and the
--- starts that are remembered.
+-- What a user row allows, as stored in the user's slots: the owner's half of the one rule (docs/architecture.md).
+-- Whatever updates the slots calls this; the task's own half is fairlane_core.task_readiness.
+-- Returns the user_slots row that follows from a user row, the running tasks, the orchestration that needs a worker and
+-- the attempts that are remembered.
 create function fairlane_core.slots_of(
   p_user fairlane.owners, p_running integer, p_orchestrating integer, p_remembered integer
 )
@@ -29,7 +29,7 @@ begin
   v_slots.orchestration_limit := coalesce(
     p_user.max_orchestrating, v_settings.default_orchestration_limit, v_slots.task_limit
   );
-  -- Nothing of a deleted user starts any more while what they had goes piece by piece.
+  -- Nothing of a deleted user starts any more while their rows are deleted piece by piece.
   if fairlane_core.is_being_deleted(p_user.id) then
     v_slots.task_limit := 0;
     v_slots.orchestration_limit := 0;
@@ -53,8 +53,8 @@ begin
 end;
 $$;
 
--- After tasks_after_insert (triggers fire in the order of their names), which has taken the owner's lock and moved
--- the counters: nobody else can add to this owner's queue between the count and the commit.
+-- Runs after tasks_after_insert (triggers fire in name order), which has taken the owner's lock and updated the
+-- counters: nobody else can add to this owner's queue between the count and the commit.
 -- Refuses what a user enqueues beyond fairlane_core.settings.max_queued_per_user with 429 QUEUE_FULL.
 create function fairlane_core.enforce_queue_limit()
 returns trigger
@@ -77,7 +77,7 @@ begin
     return null;
   end if;
 
-  -- One after the other: as one query, the count is taken for each new row, and each row's orchestrator looked for.
+  -- One after the other: a single query would take the count and look up the orchestrator for each new row.
   for v_user_id in select distinct n.user_id from new_rows as n loop
     if fairlane_core.queued_count(v_user_id) > v_bound and exists (
       select
@@ -101,7 +101,7 @@ create trigger tasks_after_insert_enforce_queue_limit
   referencing new table as new_rows
   for each statement execute function fairlane_core.enforce_queue_limit();
 
--- How much a user has in the queue, added up from the derived counters: a few rows, however many tasks there are.
+-- How many tasks a user has in the queue, summed from the derived counters: a few rows, however many tasks there are.
 -- Exact under the lock on the owner's slots.
 create function fairlane_core.queued_count(p_user_id uuid)
 returns bigint
@@ -127,8 +127,8 @@ begin
 end;
 $$;
 
--- Whether a task is part of work that is under way: its params name an orchestrator of the same owner that was started
--- and has not ended. That one was counted when it was enqueued; to refuse the parts would fail the whole.
+-- Whether a task is part of work under way: its params name an orchestrator of the same owner that was started and has
+-- not ended. That orchestrator was counted when it was enqueued, and refusing its parts would fail all of it.
 create function fairlane_core.has_started_orchestrator(p_task fairlane.tasks)
 returns boolean
 language plpgsql
@@ -137,7 +137,7 @@ security invoker
 set search_path = ''
 as $$
 begin
-  -- By their keys: asked with the owner beside them, a plan may go through all that the owner has, for each new row.
+  -- By key: with the owner in the same condition, a plan may scan all that the owner has, for each new row.
   return exists (
     select
     from unnest(fairlane_core.named_parents(p_task.params)) as p (id)
@@ -152,8 +152,8 @@ begin
 end;
 $$;
 
--- Refuses projects that a user makes beyond 1,000 with 409 TOO_MANY_PROJECTS, and those of one who is being deleted with
--- 403 FORBIDDEN.
+-- Refuses a user's projects beyond 1,000 with 409 TOO_MANY_PROJECTS, and those of a user who is being deleted with 403
+-- FORBIDDEN.
 create function fairlane_core.enforce_project_limit()
 returns trigger
 language plpgsql
@@ -172,7 +172,7 @@ begin
   for v_user_id in select distinct n.user_id from new_rows as n order by n.user_id loop
     -- Two requests at once: the second counts what the first has added.
     perform pg_advisory_xact_lock(hashtextextended('fairlane_core.projects:' || v_user_id, 0));
-    -- A deletion that is under way is waited for, and one that comes later takes the project along.
+    -- Wait for a deletion under way; a later one deletes the project too.
     perform from fairlane.owners as u where u.id = v_user_id for key share;
     if fairlane_core.is_being_deleted(v_user_id) then
       perform fairlane_core.refuse(403, 'FORBIDDEN', 'This user is being deleted');
@@ -197,8 +197,8 @@ create trigger projects_after_insert_enforce_project_limit
   for each statement execute function fairlane_core.enforce_project_limit();
 
 -- Lists of projects are read all day, so their number and their names have bounds. The number binds users only; an app
--- that makes projects with the service key knows what it does.
--- Refuses a name of a project that is too long with 400 INVALID_ARGUMENT.
+-- that creates projects with the service key decides itself.
+-- Refuses a project name that is too long with 400 INVALID_ARGUMENT.
 create function fairlane_core.projects_before_write()
 returns trigger
 language plpgsql

@@ -1,6 +1,6 @@
--- What every new row of tasks gets: its owner, its pool, its model, where it stands; and how params are read.
+-- What every new row of tasks gets: its owner, pool, model and readiness; and how params are read.
 
--- What every new row gets, whoever inserts it: its owner, its pool and where it stands.
+-- What every new row gets, whoever inserts it: its owner, pool and readiness.
 create function fairlane_core.tasks_before_insert()
 returns trigger
 language plpgsql
@@ -25,7 +25,7 @@ begin
   perform fairlane_core.refuse_impossible_values(new);
 
   if new.project_id is not null then
-    -- Held, as the foreign key will: it does not change hands until the task is there.
+    -- Locked, as the foreign key will do anyway: the project keeps its owner until the task exists.
     select p.user_id, p.deleted_at into v_owner, v_deleted_at from fairlane.projects as p where p.id = new.project_id for key share;
     if v_deleted_at is not null then
       perform fairlane_core.refuse(404, 'PROJECT_NOT_FOUND', pg_catalog.format('Project %s was deleted', new.project_id));
@@ -49,8 +49,8 @@ begin
   new.output_location := fairlane_core.cut_ends(new.output_location);
   new.error_message := fairlane_core.cut_ends(new.error_message);
   new.error_details := fairlane_core.cut_ends(new.error_details);
-  -- A default timestamp becomes the queue's own time. One that was given stays, unless a user gave it: an older task
-  -- is served first.
+  -- A default timestamp becomes the queue's own time. A given one stays, unless a user gave it: older tasks are served
+  -- first.
   if new.created_at is null or new.created_at = pg_catalog.now() or fairlane_core.actor() ~ '^(authenticated$|user:)' then
     new.created_at := fairlane_core.now();
   end if;
@@ -79,8 +79,8 @@ create trigger tasks_before_insert
   before insert on fairlane.tasks
   for each row execute function fairlane_core.tasks_before_insert();
 
--- Workers index into params: anything but an object kills them. So null is {}, a JSON text of an object is read as the
--- object, and anything else is 400 INVALID_ARGUMENT.
+-- Workers index into params and crash on anything but an object. So null becomes {}, a JSON text of an object is read
+-- as the object, and anything else is 400 INVALID_ARGUMENT.
 create function fairlane_core.params_object(p_params jsonb)
 returns jsonb
 language plpgsql
@@ -125,8 +125,8 @@ begin
 end;
 $$;
 
--- Params as those may see them who neither work on the task nor own it: [redacted] in place of each user_jwt, wherever
--- it stands: some tasks bring their user's JWT along, which is for their worker alone.
+-- Params for readers who neither work on the task nor own it: [redacted] replaces each user_jwt at any depth. Some
+-- tasks carry their user's JWT, which is for their worker alone.
 create function fairlane_core.without_secrets(p_params jsonb)
 returns jsonb
 language plpgsql
@@ -136,7 +136,7 @@ set search_path = ''
 as $$
 begin
   if not jsonb_path_exists(p_params, '$.**.user_jwt') then
-    return p_params; -- like most, and most of what lies beside one
+    return p_params; -- most params have none
   elsif jsonb_typeof(p_params) = 'array' then
     return (
       select jsonb_agg(fairlane_core.without_secrets(e.value) order by e.place)

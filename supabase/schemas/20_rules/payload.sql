@@ -1,6 +1,6 @@
--- What the queue reads in params, in reports and in the settings of an owner: all of it, and nothing but this. A deployment
--- whose clients speak otherwise replaces these functions (85_fleet/payloads.sql) and nothing else. Those without arguments
--- are constants: a plan reads them once.
+-- Everything that the queue reads in params, in reports and in the settings of an owner. A deployment whose clients use
+-- other names replaces these functions (85_fleet/payloads.sql) and nothing else. Functions without arguments are
+-- constants: a plan evaluates them once.
 
 -- The member of params that names the task's orchestrator.
 create function fairlane_core.parent_key()
@@ -15,7 +15,8 @@ begin
 end;
 $$;
 
--- The tasks that params name as the orchestrator, the likeliest first; null for none. Texts that are no UUID name none.
+-- The tasks that params name as the orchestrator, the likeliest first; null for none. Texts that are no UUID are
+-- ignored.
 create function fairlane_core.named_parents(p_params jsonb)
 returns uuid[]
 language plpgsql
@@ -28,7 +29,7 @@ begin
 end;
 $$;
 
--- The member of params that says which part a task is, also of one that names no orchestrator.
+-- The member of params that says which part a task is, even if it names no orchestrator.
 create function fairlane_core.place_key()
 returns text
 language plpgsql
@@ -41,8 +42,8 @@ begin
 end;
 $$;
 
--- As which part of its family a child counts (fairlane_core.subtasks): rank 3 is the final child, of which there is one; of the
--- others the one with the highest rank and index makes the family's result.
+-- Which part of its family a child is (fairlane_core.subtasks): rank 3 is the final child, of which there is one; among
+-- the others the one with the highest rank and index provides the family's result.
 create function fairlane_core.part_of(p_task_type text, p_params jsonb, out final_rank smallint, out part_index integer)
 returns record
 language plpgsql
@@ -77,7 +78,7 @@ begin
 end;
 $$;
 
--- Whether an orchestrator reports with this text that there are no children to come: it then completes without a result.
+-- Whether an orchestrator reports with this text that no children will come: it then completes without a result.
 create function fairlane_core.has_nothing_to_enqueue(p_report text)
 returns boolean
 language plpgsql
@@ -90,7 +91,7 @@ begin
 end;
 $$;
 
--- Whether an orchestrator reports with this text that its children were enqueued, so that one without any has lost them.
+-- Whether an orchestrator reports with this text that its children were enqueued; if it then has none, they are lost.
 create function fairlane_core.has_enqueued(p_report text)
 returns boolean
 language plpgsql
@@ -129,8 +130,8 @@ begin
 end;
 $$;
 
--- The pools of work, each with workers of its own: gpu (a type without a row, too) and api. Whoever adds one adds it to the
--- two checks that name them as well (task_types, settings) and to shared/claim.ts; tests hold them against this list.
+-- The pools of work, each with its own workers: gpu (also for a type without a row) and api. To add one, also add it to
+-- the two checks that name them (task_types, settings) and to shared/claim.ts; tests compare them with this list.
 create function fairlane_core.pools()
 returns text[]
 language sql
@@ -141,7 +142,7 @@ as $$
   select array['gpu', 'api'];
 $$;
 
--- Where in the settings of an owner the switch for cloud or for local work is; only false is off.
+-- Where in an owner's settings the switch for cloud or local work is; only false switches it off.
 create function fairlane_core.switch_path(p_run_type text)
 returns text[]
 language plpgsql
@@ -154,7 +155,7 @@ begin
 end;
 $$;
 
--- Whether this worker runs on a machine that an autoscaler has rented, and will replace.
+-- Whether this worker runs on a machine that an autoscaler has rented and will replace.
 create function fairlane_core.is_rented(p_worker fairlane.workers)
 returns boolean
 language plpgsql

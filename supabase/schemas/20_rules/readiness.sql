@@ -1,9 +1,9 @@
--- May this task run now: the task's half of the one rule (docs/architecture.md); which pools there are, and who comes
--- to whose tasks. The owner's half is in limits.sql.
+-- May this task run now: the task's half of the one rule (docs/architecture.md); which pools exist, and which callers
+-- serve whose tasks. The owner's half is in limits.sql.
 
--- The task's half of the one rule (docs/architecture.md): where a live task stands: active, ready, or why it waits
+-- The task's half of the one rule (docs/architecture.md): the readiness of a live task: active, ready, or why it waits
 -- (no_owner, no_run_type, type_inactive, not_yet, dependency_pending, dependency_lost, stale); null for a finished one.
--- The reasons are asked in the order in which they are reported; reasons of the owner stand between them and are in
+-- Reasons are tested in the order in which they are reported; reasons of the owner come between them and are in
 -- fairlane_core.user_slots.
 create function fairlane_core.task_readiness(p_task fairlane.tasks)
 returns text
@@ -45,11 +45,10 @@ begin
 end;
 $$;
 
--- Whether a task's dependencies let it run. Only tasks of the same owner count as there: to depend on somebody
--- else's task is to depend on a missing one. Who calls this makes sure that no end is missed in between
--- (tasks_after_insert, unblock_dependents).
--- dependency_pending (one is still to end), dependency_lost (all ended, but one failed, was cancelled or is missing) or
--- null (none in the way).
+-- Whether a task's dependencies let it run. Only tasks of the same owner count: a dependency on somebody else's task
+-- counts as missing. Callers make sure that no end is missed in between (tasks_after_insert, unblock_dependents).
+-- Returns dependency_pending (one has not ended), dependency_lost (all have ended, but one failed, was cancelled or is
+-- missing) or null (they allow it).
 create function fairlane_core.dependency_state(p_task_id uuid, p_dependant_on uuid, p_user_id uuid)
 returns text
 language plpgsql
@@ -91,10 +90,10 @@ begin
 end;
 $$;
 
--- Work that nobody started for a week (fairlane_core.settings.stale_after) is not started by surprise: whether a queued task
--- that could run since p_since is such. p_since is when it could first run: the latest of created_at, available_at (its
--- own time) and released_at (the end of what it waited for). A live parent (the orchestrator that enqueued it) keeps a
--- task fresh. Handed out once is started, also when that start was taken off again.
+-- Work that nobody started for a week (fairlane_core.settings.stale_after) should not start by surprise. Whether a
+-- queued task that could have run since p_since is such work. p_since is the latest of created_at, available_at and
+-- released_at (the end of its last dependency). A live parent (the orchestrator that enqueued it) keeps a task fresh. A
+-- task that was handed out once counts as started, even if that attempt was uncounted.
 create function fairlane_core.is_stale(p_since timestamptz, p_was_started boolean, p_params jsonb)
 returns boolean
 language plpgsql
@@ -119,11 +118,11 @@ begin
 end;
 $$;
 
--- What could have run since before this, and was never started, is stale: fairlane_core.settings.stale_after ago, and as much
--- longer as the queue stood still meanwhile. Time in which it did (the project was paused, or its jobs and workers were
--- away) makes nothing older: work of a week ago is not thrown away at the first minute after an outage.
--- fairlane_core.watch_clock remembers how long that was (fairlane_core.clock_watch); here it is seen also before the first look after
--- it.
+-- A task that could have run since before this time, and was never started, is stale:
+-- fairlane_core.settings.stale_after ago, plus the time in which the queue stood still. Such time (the project was
+-- paused, or its jobs and workers were away) makes nothing older: week-old work is not discarded in the first minute
+-- after an outage. fairlane_core.watch_clock records how long that was (fairlane_core.clock_watch); this function also
+-- sees a pause that has not been recorded yet.
 create function fairlane_core.stale_before()
 returns timestamptz
 language plpgsql
@@ -146,8 +145,8 @@ begin
 end;
 $$;
 
--- Since when nothing that a task waits for holds it back: the end of the last of them. Before that it could not have run,
--- however long ago it was enqueued.
+-- Since when no dependency blocks a task: the end of the last one. Before that it could not have run, however long ago
+-- it was enqueued.
 create function fairlane_core.released_at(p_task_id uuid, p_dependant_on uuid, p_user_id uuid)
 returns timestamptz
 language plpgsql
@@ -166,9 +165,9 @@ begin
 end;
 $$;
 
--- A type that is switched off or changes its pool or kind concerns all of its live tasks, however many. They are derived
--- again piece by piece (fairlane_core.deferred_work); until then whoever looks at one asks this. A task that runs keeps what it was
--- handed out as until it goes back (fairlane_core.tasks_before_update).
+-- Switching a type off, or changing its pool or kind, concerns all of its live tasks, however many. They are derived
+-- again piece by piece (fairlane_core.deferred_work); until then every reader of one asks this. A running task keeps
+-- what it was handed out as until it is requeued (fairlane_core.tasks_before_update).
 create function fairlane_core.is_behind_its_type(
   p_task_type text, p_pool text, p_takes_slot boolean, p_runs_on_own_gpu boolean, p_readiness text
 )
@@ -192,8 +191,8 @@ begin
 end;
 $$;
 
--- Whoever names a pool names one that is there; null is for the caller to read.
--- Raises 400 INVALID_ARGUMENT when this is no pool of work.
+-- A named pool must exist; the caller interprets null.
+-- Raises 400 INVALID_ARGUMENT when there is no such pool.
 create function fairlane_core.refuse_unknown_pool(p_pool text)
 returns void
 language plpgsql
@@ -211,10 +210,10 @@ begin
 end;
 $$;
 
--- Which tasks a claim for a pool comes to. GPU machines of a user run some types of other pools as well, and name gpu; the
--- fleet's do not. In person a user is told of local tasks what the own machine makes of them (fairlane_core.reason_of).
--- Whether this caller's claims or counts for a pool are about a task of the owner's with this pool, mark
--- (tasks.runs_on_own_gpu) and run type. fairlane_core.own_gpu_queue has those of other pools in order.
+-- Which tasks a claim for a pool may take. GPU machines of a user also run some types of other pools, and name gpu; the
+-- fleet's do not. A signed-in user is told what the own machine would do with local tasks (fairlane_core.reason_of).
+-- Whether this caller's claims or counts for a pool cover a task of the owner's with this pool, mark
+-- (tasks.runs_on_own_gpu) and run type. fairlane_core.own_gpu_queue returns those of other pools in order.
 create function fairlane_core.is_served_by(
   p_caller fairlane_core.caller, p_pool text, p_task_pool text, p_runs_on_own_gpu boolean, p_run_type text
 )

@@ -1,30 +1,31 @@
--- The session variables of the queue: three, all on this page. Each is set for the transaction alone (set_config with
--- true) and put back by whoever has set it, right after the statement that it is about. '' or null = nothing is said.
--- Nothing else of a session steers a trigger, but PostgREST's own request.* and lock_timeout.
+-- The session variables of the queue: three, all on this page. Each is set for the transaction only (set_config with
+-- true) and restored by the function that set it, right after the statement it is meant for. '' or null = not set.
+-- Nothing else in a session steers a trigger, except PostgREST's own request.* and lock_timeout.
 --
--- fairlane_core.event: who is behind the changes that follow, and why, as {actor, reason, details}. '' = a direct change: a
+-- fairlane_core.event: who makes the changes that follow, and why, as {actor, reason, details}. '' = a direct change: a
 --   caller's own write, through no function of the queue.
---     set by   fairlane_core.set_event_context alone; fairlane_core.end_tasks, complete_for, requeue_lost_part and note_enqueued speak for the cause of a
---              change for a moment, and then put back what was said of it
---     read by  fairlane_core.actor, tasks_before_update, and tasks_after_update, which writes it into fairlane.task_events; whether
---              a change is direct is asked by these two and by is_plain_write
+--     set by   fairlane_core.set_event_context alone; end_tasks, complete_for, requeue_lost_part and note_enqueued set it
+--              to the cause of one change, and then restore it
+--     read by  fairlane_core.actor, tasks_before_update, and tasks_after_update, which writes it into
+--              fairlane.task_events; these two and is_plain_write also read from it whether a change is direct
 --
--- fairlane_core.mode: what a function does itself, or means, so that a trigger need not, or may: words with a blank between.
---     counts_itself    claim_next_task, start_task: readiness, counters and history are set by the start itself. Beats
---                      (show_signs_of_life, beat_of_token): nothing follows. It stands alone, so that the conditions of
---                      tasks_before_update and tasks_after_update, which every update pays for, compare and do no more
---     forgives_starts  requeue_lost, free_work, update_task_status: a task that goes back with one start less gets it back
---                      (tasks_before_update)
---     let_go:<task>    requeue_lost, and who ends its own start (complete_task, fail_task, update_task_status, start_again):
---                      its holder holds no slot of this task any more (tasks_after_update, held_after)
---     gone:<task>      requeue_lost: the machine itself named this task in its last beat (signs_of_life)
---     ends_in_turn     end_tasks: whoever ends these tasks looks after what waits for them (tasks_after_update)
---     bills            let_go: until when a machine is paid is written on a task that has ended (tasks_before_update)
---     rescues          rescue: it puts back what its workers ran (workers_after_write)
---     moves_project    move_project: tasks and families go along (projects_after_update, tasks_after_update)
+-- fairlane_core.mode: what a function does or intends, so that a trigger skips or allows it: words separated by blanks.
+--     counts_itself    claim_next_task, start_task: the start itself sets readiness, counters and history. Heartbeats
+--                      (show_signs_of_life, beat_of_token): nothing follows. Always the only word, so that the conditions
+--                      of tasks_before_update and tasks_after_update, which every update evaluates, just compare
+--     forgives_starts  requeue_lost, free_work, update_task_status: a task that is requeued with one attempt less gets
+--                      that attempt back (tasks_before_update)
+--     let_go:<task>    requeue_lost, and functions that end their caller's own attempt (complete_task, fail_task,
+--                      update_task_status, start_again): the holder no longer holds a slot of this task
+--                      (tasks_after_update, held_after)
+--     gone:<task>      requeue_lost: the machine itself named this task in its last heartbeat (signs_of_life)
+--     ends_in_turn     end_tasks: the caller also ends the dependents of these tasks (tasks_after_update)
+--     bills            let_go: writes until when a machine is paid on a task that has ended (tasks_before_update)
+--     rescues          rescue: it requeues what its workers ran (workers_after_write)
+--     moves_project    move_project: tasks and families move too (projects_after_update, tasks_after_update)
 --
--- fairlane_core.noticed: what tasks_before_update has seen in a row and tasks_after_update is to know, of the same statement, as
---   {regroups, error_message}; tasks_after_update takes it.
+-- fairlane_core.noticed: what tasks_before_update has seen in a row and tasks_after_update needs, within one statement,
+--   as {regroups, error_message}; tasks_after_update clears it.
 
 -- What the history should say about the changes that follow in this transaction.
 -- Sets actor, reason and details of the task events that follow in this transaction; without an actor nothing is said.
