@@ -1399,10 +1399,10 @@ declare
   v_has_children boolean;
   v_has_unsettled boolean;
 begin
-  -- One look says what else is to be asked: most tasks wait for nothing and are a part of nothing.
+  -- One query decides what else to check: most tasks wait for nothing and are part of nothing.
   select
     array_agg(n.id) filter (where n.dependant_on is not null),
-    -- An orchestrator may come after its children.
+    -- An orchestrator may arrive after its children.
     array_agg(n.id) filter (where not n.takes_slot or n.task_type like '%orchestrat%'),
     bool_or(n.params ? fairlane_core.parent_key()),
     bool_or(n.readiness in ('dependency_lost', 'dependency_pending'))
@@ -1436,9 +1436,9 @@ begin
     group by 1, 2, 3, 4, 5
   ) as g;
 
-  -- All that an insert waits for. PostgREST has no status of its own for a lock that was not to be had.
+  -- All locks that an insert waits for. PostgREST has no status of its own for a lock timeout.
   begin
-    -- Other tasks are locked before any owner, like everywhere.
+    -- Other tasks are locked before any owner, as everywhere.
     if v_children is not null then
       perform fairlane_core.lock_families(v_children);
     end if;
@@ -1457,9 +1457,9 @@ begin
     perform fairlane_core.refuse_cycles(v_dependants);
   end if;
 
-  -- A dependency may have come, ended or gone between the look at it and the owner's lock, which is held from here on; and a
-  -- task that others already wait for may only now have come.
-  -- By their keys: as joins, a plan from when the queue was small goes through new rows for each waiting task.
+  -- A dependency may have appeared, ended or gone between the first check and the owner's lock, which is held from here
+  -- on; and a task that others already wait for may only now exist.
+  -- Each by key: as joins, a plan from when the queue was small scans the new rows for each waiting task.
   if v_has_unsettled then
     select array_agg(n.id)
     into v_unsettled
@@ -1470,7 +1470,7 @@ begin
         from fairlane_core.task_dependencies as d
         where d.task_id = n.id
           and case n.readiness
-            -- What is missing or somebody else's has not changed.
+            -- A missing or foreign dependency has not changed.
             when 'dependency_lost' then (select t.user_id is not distinct from n.user_id from public.tasks as t where t.id = d.depends_on)
             else coalesce((select t.status in ('Complete', 'Failed', 'Cancelled') from public.tasks as t where t.id = d.depends_on), true)
           end
@@ -1528,7 +1528,7 @@ begin
   if v_ids is null then
     return null;
   end if;
-  -- And the children that a deleted one had replaced.
+  -- Also the children that a deleted one had replaced.
   v_gone := v_ids || array(select s.task_id from fairlane_core.subtasks as s where s.replaced_by = any (v_ids));
   perform fairlane_core.lock_for_update(null, null, null, null, null, v_gone, v_owners, v_is_plain);
   if v_is_plain then
@@ -1549,7 +1549,7 @@ begin
     group by 1, 2, 3, 4, 5
   ) as g;
 
-  -- Whoever ran what is gone may still be at work on it.
+  -- Whoever ran a deleted task may still be working on it.
   if exists (select from unnest(v_changes) as c where c.readiness = 'active') then
     v_held := array(
       select h.held
@@ -1578,7 +1578,7 @@ begin
   where h.orchestrator_id = o.id
     and not o.takes_slot;
 
-  -- Also where nothing is counted: families are changed under the owner's lock.
+  -- Even if nothing is counted: families change under the owner's lock.
   perform from fairlane_core.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update;
 
   insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
@@ -1614,7 +1614,7 @@ declare
   v_waited_for uuid[];
   v_reported uuid[];
   v_reporters uuid[];
-  -- Not inside another trigger, which may mean to go on without the lock.
+  -- Not inside another trigger, which may intend to go on without the lock.
   v_is_plain boolean := v_is_direct and pg_trigger_depth() = 1 and fairlane_core.is_plain_write();
   v_has_moved boolean;
   v_has_shifted boolean;
@@ -1623,7 +1623,7 @@ declare
   v_has_said boolean;
   v_details jsonb;
 begin
-  -- One look says what else is to be asked: a beat or a report of progress moves nothing.
+  -- One query decides what else to check: a heartbeat or a progress report changes nothing derived.
   select
     array_agg(n.id) filter (where e.has_ended and n.status = 'Complete'),
     array_agg((n.id, n.user_id, n.status, n.error_message)::fairlane_core.task_end) filter (where e.has_ended and n.status in ('Failed', 'Cancelled')),
@@ -1640,17 +1640,18 @@ begin
     bool_or(o.readiness = 'active' and n.readiness is distinct from 'active' and not o.takes_slot),
     bool_or(n.status = 'In Progress' and n.output_location is distinct from o.output_location)
   into v_complete, v_lost, v_owners, v_moved, v_from, v_to, v_has_moved, v_has_shifted, v_has_left, v_has_forgotten, v_has_said
-  -- A full join, and no condition that makes it another: the plan is made for the few rows of a first call and kept, and an
-  -- inner join for few rows compares each with each. This one is merged or hashed, however many rows come.
+  -- A full join, with no condition that would reduce it: the plan is made for the few rows of a first call and kept,
+  -- and an inner join planned for few rows compares every pair. A full join is merged or hashed, however many rows
+  -- there are.
   from new_rows as n
     full join old_rows as o on o.id = n.id
     cross join lateral (
-      -- Ended, or put back after its end.
+      -- Ended, or requeued after its end.
       select n.status <> o.status and (n.status not in ('Queued', 'In Progress') or o.status not in ('Queued', 'In Progress')) as has_ended
     ) as e;
   if strpos(v_mode, 'ends_in_turn') > 0 then
     v_lost := null;
-    -- Of this statement only, not of those that follow from it.
+    -- For this statement only, not for those that follow from it.
     perform set_config('fairlane_core.mode', replace(v_mode, 'ends_in_turn', ''), true);
   end if;
   if v_noticed is not null then
@@ -1660,7 +1661,7 @@ begin
     v_now := fairlane_core.now();
   end if;
 
-  -- What a direct change puts into the text of an orchestrator, it says like a report (fairlane_core.update_task_status).
+  -- A direct change of an orchestrator's text counts as a report (fairlane_core.update_task_status).
   if v_is_direct and v_has_said then
     select
       jsonb_agg(jsonb_build_object('id', n.id, 'text', n.output_location) order by n.user_id, n.id),
@@ -1678,7 +1679,8 @@ begin
     );
   end if;
 
-  -- What is a part of something else now, or waits for something else (fairlane_core.tasks_before_update has noticed).
+  -- Tasks that are now part of something else, or wait for something else (noticed by
+  -- fairlane_core.tasks_before_update).
   if v_noticed ? 'regroups' then
     select
       array_agg(n.id order by n.id) filter (
@@ -1693,11 +1695,11 @@ begin
       full join old_rows as o on o.id = n.id -- full as above
     where coalesce(n.id = o.id, false);
     if strpos(v_mode, 'moves_project') > 0 then
-      v_regrouped := null; -- all of a family at once (fairlane_core.move_project)
+      v_regrouped := null; -- fairlane_core.move_project moves whole families
     end if;
   end if;
 
-  -- Other tasks are locked before any owner, like everywhere.
+  -- Other tasks are locked before any owner, as everywhere.
   if v_regrouped is not null then
     select array_agg(c.child)
     into v_children
@@ -1732,7 +1734,7 @@ begin
     ) as g;
   end if;
 
-  -- Whose start another has ended may still be at work on it: its slot is not free yet.
+  -- The holder of an attempt that somebody else ended may still be working on it: its slot is not free yet.
   if v_has_left then
     v_held := array(
       select h.held
@@ -1742,7 +1744,7 @@ begin
         ) as held
         from old_rows as o
           full join new_rows as n on n.id = o.id -- full as above
-        -- Who puts a task back directly says that nobody runs it any more.
+        -- A direct requeue says that nobody runs the task any more.
         where coalesce(o.readiness = 'active' and n.readiness is distinct from 'active' and not (n.status = 'Queued' and v_is_direct), false)
       ) as h
       where (h.held).task_id is not null
@@ -1773,9 +1775,9 @@ begin
       and n.readiness is distinct from 'active';
   end if;
 
-  -- The state, or the start (a second start by the same worker changes only the lease).
+  -- The state, or the attempt (a second attempt by the same worker changes only the lease).
   if v_has_moved then
-    -- A direct change says the same of all its rows, and here more of it than they keep.
+    -- A direct change gives all its rows the same text; the event keeps more of it than they do.
     v_details := case
       when v_event <> '' then nullif(v_event::jsonb -> 'details', 'null')
       else nullif(coalesce(v_noticed, '{}') - 'regroups', '{}')
@@ -1783,7 +1785,7 @@ begin
     insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
     select
       n.id, n.user_id, v_now, o.status, n.status, coalesce(n.worker_id, o.worker_id),
-      greatest(n.attempts, o.attempts), -- a start that is taken off again is still told by its number
+      greatest(n.attempts, o.attempts), -- an uncounted attempt is still recorded under its number
       fairlane_core.actor(),
       coalesce(
         case when v_event <> '' then v_event::json ->> 'reason' end,
@@ -1855,7 +1857,7 @@ begin
     v_has_blocked := v_has_blocked or v_change.has_blocked;
     continue when v_change.user_id is null;
 
-    -- The lock, and what runs.
+    -- Takes the lock, and counts what runs.
     v_running := v_change.running;
     update fairlane_core.user_slots as s
     set running = s.running + v_running,
@@ -1867,7 +1869,7 @@ begin
     v_turn_load := v_slots.running + v_slots.orchestrating + v_slots.remembered;
     v_room := greatest(v_slots.orchestration_limit - v_slots.orchestrating, 0);
 
-    -- The line that gained or lost tasks. Being served, or beginning to wait, starts a new wait for a turn.
+    -- The user queue that gained or lost tasks. Being served, or beginning to wait, starts a new wait for a turn.
     update fairlane_core.user_queues as l
     set ready_cloud = l.ready_cloud + v_change.ready_cloud,
       ready_cloud_orchestration = l.ready_cloud_orchestration + v_change.ready_cloud_orchestration,
@@ -1912,7 +1914,7 @@ begin
       );
     end if;
 
-    -- The owner's line in another pool, where what runs has changed under it.
+    -- The owner's queue in another pool, which copies the number of running tasks.
     if v_running <> 0 or v_change.orchestrating <> 0 then
       update fairlane_core.user_queues as l
       set running = v_slots.running,
@@ -1967,7 +1969,7 @@ begin
       and k.reason = c.reason
       and k.is_cloud = c.is_cloud
   )
-  -- Tasks without an owner have no lock above them: two statements may add the same row.
+  -- Tasks without an owner are not protected by an owner's lock: two statements may add the same row.
   on conflict (user_id, pool, reason, is_cloud) do update
     set task_count = b.task_count + excluded.task_count;
 end;
@@ -2059,7 +2061,7 @@ begin
       p_token_id is null
       and exists (select from public.workers as w where w.id = p_worker_id and fairlane_core.has_ended(w.status))
     )
-    -- An owner that goes takes everything along.
+    -- Deleting an owner deletes its held slots too.
     or not exists (select from public.users as u where u.id = p_user_id) then
     return null;
   end if;
@@ -2071,7 +2073,7 @@ begin
   v_held.token_id := p_token_id;
   v_held.lease_token := p_lease_token;
   v_held.attempt := p_attempt;
-  -- What an owner ends early is paid for until the machine lets go; the service knows what it does.
+  -- A task that its owner ends early is paid for until the machine lets go; the service is trusted.
   if p_token_id is null and fairlane_core.actor() ~ '^(user|token):' then
     v_held.billed_from := p_billed_from;
   end if;
@@ -2118,7 +2120,7 @@ begin
       and (p_worker_id is null or h.worker_id = p_worker_id)
       and (
         p_pool is null or h.pool = p_pool
-        -- What a token's machine ran of another pool (fairlane_core.is_served_by).
+        -- What a token's machine ran of other pools (fairlane_core.is_served_by).
         or (p_pool = 'gpu' and h.token_id is not null and (select t.runs_on_own_gpu from public.tasks as t where t.id = h.task_id))
       )
     order by h.user_id, h.id
@@ -2195,7 +2197,7 @@ declare
 begin
   select h.* into v_held from fairlane_core.held_slots as h where h.id = p_held_id;
 
-  -- The task before its owner, like everywhere.
+  -- The task before its owner, as everywhere.
   select t.* into v_task from public.tasks as t where t.id = v_held.task_id for no key update skip locked;
   if v_task.id is null and exists (select from public.tasks as t where t.id = v_held.task_id) then
     return false;
@@ -2207,7 +2209,7 @@ begin
 
   update fairlane_core.held_slots as h
   set let_go_at = p_at,
-    -- From here on it only counts for the turn, and not for long: to cancel once must not cost more than about one.
+    -- From here on it counts only for the turn, and briefly: cancelling a task should cost about one attempt, not more.
     held_until = least(h.held_until, p_at + (select s.turn_memory from fairlane_core.settings as s))
   where h.id = p_held_id
     and h.let_go_at is null;
@@ -2216,7 +2218,7 @@ begin
   end if;
   perform fairlane_core.move_slots(v_held.user_id, -v_held.takes_slot::integer, v_held.takes_slot::integer - 1, 1);
 
-  -- A machine of the fleet is paid until it lets go, also when the owner has ended its task.
+  -- A machine of the fleet is paid until it lets go, even if the owner has ended its task.
   if v_held.billed_from is not null then
     if v_task.lease_token = v_held.lease_token and v_task.status in ('Complete', 'Failed', 'Cancelled') then
       perform set_config('fairlane_core.mode', concat_ws(' ', v_mode, 'bills'), true);
@@ -2318,7 +2320,8 @@ begin
   select t.user_id into v_user_id from public.tasks as t where t.id = p_task_id;
   if v_user_id is not null then
     perform fairlane_core.lock_relatives_of(
-      -- The children of a cancelled orchestrator go with it, unless they are many (fairlane_core.cancel_children).
+      -- The children of a cancelled orchestrator are cancelled too, unless they are many
+      -- (fairlane_core.cancel_children).
       p_task_id || case when p_status is null or p_status = 'Cancelled' then
         (select c.ids from fairlane_core.next_relatives(p_task_id, true, null, 101) as c (ids) where cardinality(c.ids) <= 100)
       end,
@@ -2336,7 +2339,8 @@ declare
   v_waiting uuid[];
   v_lost uuid[];
 begin
-  -- Each by its key: to an index that was analyzed while it was empty, a list of keys is as good as all of it.
+  -- Each by key: for an index that was analyzed while empty, the planner sees no difference between a list of keys and
+  -- all rows.
   select array_agg(s.orchestrator_id)
   into v_above
   from unnest(p_task_ids) as i (id)
@@ -2350,7 +2354,7 @@ begin
   );
 
   if v_above is null and v_waiting = '{}' then
-    return; -- nothing to keep in order
+    return; -- no order to keep
   elsif cardinality(v_waiting) > v_look then
     v_waiting := '{}';
   end if;
@@ -2364,7 +2368,7 @@ begin
         select d.task_id as id from fairlane_core.task_dependencies as d where d.depends_on = l.task_id
         union all
         select s.orchestrator_id from fairlane_core.subtasks as s where s.task_id = l.task_id
-        offset 0 -- each by its key: a join may read all links there are
+        offset 0 -- each by key: a join may read all dependencies
       ) as n
   )
   select array_agg(l.task_id)
@@ -2415,7 +2419,7 @@ begin
   from unnest(array['Complete', 'Failed', 'Cancelled']) as s (status)
   on conflict do nothing;
 
-  -- Walked from the end, so that it costs what the last minutes brought.
+  -- Scanned from the end, so that the cost depends on the last minutes only.
   select e.id
   into v_up_to
   from public.task_events as e
@@ -2446,7 +2450,7 @@ begin
       t.task_type,
       (array_agg(extract(epoch from e.at - t.claimed_at)::integer order by e.id))[greatest(count(*) - 49, 1):] as durations
     from public.task_events as e
-      -- Each by its key, here and wherever events meet their tasks: a join may compare each with each.
+      -- Each by key, here and wherever events are joined to their tasks: a join may compare every pair.
       cross join lateral (
         select k.task_type, k.takes_slot, k.claimed_at from public.tasks as k where k.id = e.task_id offset 0
       ) as t
@@ -2456,7 +2460,7 @@ begin
       and e.to_status = 'Complete'
       and t.takes_slot
       and t.claimed_at <= e.at
-      -- Of tasks from before types had bounds; too long for an index.
+      -- Tasks older than the bounds of types may have one that is too long.
       and length(t.task_type) <= 200
     group by t.task_type
   ),
@@ -2464,7 +2468,7 @@ begin
     select s.task_type, (d.durations || s.durations)[greatest(cardinality(d.durations || s.durations) - 49, 1):] as durations
     from seen as s
       left join fairlane_core.type_durations as d on d.task_type = s.task_type
-    -- Any word may be a type: what users make up is not kept without end.
+    -- Users choose type names freely: names without a row are not kept for ever.
     where d.task_type is not null
       or (select count(*) from fairlane_core.type_durations) < 1000
   )
@@ -2661,7 +2665,7 @@ begin
   set pool = null
   where t.id = any (v_mine)
     and t.readiness is not null;
-  -- What somebody is just changing may have been derived before this change.
+  -- A task that somebody is changing may have been derived before this change.
   insert into fairlane_core.deferred_work (kind, task_type, user_id, only_id, since)
   select 'type', t.task_type, coalesce(t.user_id, '00000000-0000-0000-0000-000000000000'), t.id, fairlane_core.now()
   from public.tasks as t
@@ -2733,7 +2737,8 @@ create function fairlane_core.users_before_delete()
 returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 begin
   if fairlane_core.goes_at_once(old.id, null) then
-    -- What the foreign keys will take, where a lock can still be told; tasks before their owner, as ever.
+    -- Takes the locks that the foreign keys will need while a lock timeout can still be reported; tasks before their
+    -- owner, as everywhere.
     if fairlane_core.is_plain_write() then
       begin
         perform from public.tasks as t where t.user_id = old.id order by t.id for update;
@@ -2755,8 +2760,8 @@ begin
       ));
     delete from public.user_api_tokens as k where k.user_id = old.id;
     perform fairlane_core.lock_owners(array[old.id]);
-    -- The row of users itself stays as it is: changed in the transaction that takes the account away, it would have to
-    -- find the account, where an app has tied the two.
+    -- The row of users itself does not change: where an app has linked the two, an update in the transaction that
+    -- deletes the account would still have to find the account.
     update fairlane_core.user_slots as s
     set (task_limit, orchestration_limit, cloud_reason, local_reason) = (
       select w.task_limit, w.orchestration_limit, w.cloud_reason, w.local_reason
@@ -2783,7 +2788,7 @@ create function fairlane_core.projects_before_delete()
 returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 begin
   if fairlane_core.goes_at_once(null, old.id)
-    -- It goes with its owner, who is gone already: no row may stay behind.
+    -- Its owner has already been deleted, so no row may remain.
     or not exists (select from public.users as u where u.id = old.user_id) then
     return old;
   end if;
@@ -2802,7 +2807,7 @@ declare
   v_most_tasks constant integer := 100;
   v_most_others constant integer := 1000;
 begin
-  -- Two statements, each with an index of its own.
+  -- Two statements, because each has its own index.
   if p_project_id is not null then
     return (select count(*) from (select from public.tasks as t where t.project_id = p_project_id limit v_most_tasks + 1) as n) <= v_most_tasks
       and (select count(*) from (select from public.generations as g where g.project_id = p_project_id limit v_most_others + 1) as n) <= v_most_others;
@@ -2861,7 +2866,7 @@ begin
     v_mine := array(select t.id from public.tasks as t where t.project_id = p_work.deleted_id limit p_limit for update skip locked);
   end if;
   if cardinality(v_mine) > 0 then
-    -- The history says whose deletion it is.
+    -- The history records whose deletion it is.
     perform fairlane_core.set_event_context(coalesce(p_work.reason, 'fairlane_core.settle'));
     delete from public.tasks as t where t.id = any (v_mine);
     perform fairlane_core.set_event_context('fairlane_core.settle');
@@ -2882,7 +2887,7 @@ begin
   else
     delete from public.projects as p where p.id = p_work.deleted_id;
   end if;
-  -- Somebody holds what is left, or more has come: later.
+  -- Somebody holds what is left, or more has arrived: try later.
   if not found then
     return null;
   end if;
@@ -2939,7 +2944,7 @@ begin
   if p_user_id is not null
     and (select s.registers_owners from fairlane_core.settings as s)
     and not exists (select from public.users as u where u.id = p_user_id) then
-    -- Two first tasks at once: the second waits for the first, and has its row then.
+    -- Two first tasks at once: the second waits for the first and then finds its row.
     insert into public.users (id) values (p_user_id) on conflict (id) do nothing;
   end if;
 end;
@@ -3036,7 +3041,7 @@ begin
     );
   end if;
 
-  -- Who waits for whom, and who is whose child, across the border of the project.
+  -- Dependencies and children across the border of the project.
   select l.id, l.other
   into v_in_the_way
   from (
@@ -3066,7 +3071,7 @@ begin
 
   perform fairlane_core.set_event_context(fairlane_core.caller_name(v_caller), 'moved with its project to another user');
   perform set_config('fairlane_core.mode', 'moves_project', true);
-  -- A key means the same request only among those of one owner.
+  -- An idempotency key is unique per owner.
   update public.tasks as t
   set user_id = p_user_id,
     idempotency_key = case
@@ -3082,7 +3087,7 @@ begin
   get diagnostics v_generations = row_count;
   update public.projects as p set user_id = p_user_id where p.id = p_project_id;
 
-  -- One saw the others of the statement before they had moved.
+  -- A trigger saw the other tasks of the statement before they had moved.
   v_waiting := array(
     select t.id from public.tasks as t where t.id = any (v_tasks) and t.status = 'Queued' and t.dependant_on is not null
   );
@@ -3112,7 +3117,7 @@ begin
   end if;
 
   perform fairlane_core.open_tables(false);
-  -- Two at once for a new name: the second waits, and then changes what the first has added.
+  -- Two calls at once for a new name: the second waits, and then changes what the first has added.
   perform fairlane_core.wait_for_name('fairlane_core.task_type::' || p_name, 'Another change of this type');
   select y.* into v_old from public.task_types as y where y.name = p_name for no key update;
   v_new := fairlane_core.read_type_changes(case when v_old.name is null then fairlane_core.type_by_name(p_name) else v_old end, p_changes);
@@ -3308,7 +3313,7 @@ declare
   v_task public.tasks;
   v_replies json[] := array[]::json[];
   v_created uuid[] := array[]::uuid[];
-  -- Ids of this batch, and the tasks that have been there under the same key.
+  -- Ids of this batch, and the existing tasks with the same keys.
   v_sent uuid[] := array[]::uuid[];
   v_known uuid[] := array[]::uuid[];
 begin
@@ -3322,8 +3327,8 @@ begin
   into v_requests
   from jsonb_array_elements(p_tasks) with ordinality as b (body, place);
 
-  -- Requests of one owner are looked at one after the other: of the same id or key sent twice at once the second finds
-  -- the first. Taken before any row, in one order, by nobody else; so it cannot close a circle of waits.
+  -- Requests of one owner are processed one after the other: if the same id or key is sent twice at once, the second
+  -- finds the first. Taken before any row, in one order, by nothing else; so it cannot deadlock.
   perform pg_advisory_xact_lock(l.key)
   from (
     select distinct hashtextextended('enqueue:' || r.owner_id, 0) as key
@@ -3452,20 +3457,20 @@ begin
       n.task_id, n.task_type, n.params, n.project_id, n.owner_id, n.depends_on[1], coalesce(n.run_type, 'cloud'),
       coalesce(n.priority, 0), n.available_at, n.idempotency_key, n.max_attempts,
       make_interval(secs => n.timeout_seconds),
-      -- Tasks of one batch keep their order in line.
+      -- Tasks of one batch keep their order in the queue.
       coalesce(n.created_at, fairlane_core.now() + (n.place - 1) * interval '1 microsecond')
     from unnest(p_requests) with ordinality as n (
       task_id, task_type, params, project, depends_on, run_type, priority, available_at, idempotency_key,
       max_attempts, timeout_seconds, created_at, project_id, owner_id, place
     )
     order by n.task_id
-    -- By somebody who inserts into the table directly, a moment ago.
+    -- Inserted a moment ago by a direct write.
     on conflict do nothing
     returning id
   )
   select array_agg(t.id) into v_created from new_task as t;
 
-  -- The first dependency is in the row itself. Nobody sees the row before the others are there.
+  -- The row itself contains the first dependency. Nobody sees the row before the others exist.
   insert into fairlane_core.task_dependencies (task_id, depends_on)
   select distinct n.task_id, d.id
   from unnest(p_requests) as n
@@ -3537,7 +3542,7 @@ begin
     end if;
   end if;
 
-  -- A family may be a client's word for a type.
+  -- A family may be a client's name for a type.
   if p_body ->> 'family' is not null then
     v_request.task_type := coalesce(
       (
@@ -3589,7 +3594,7 @@ begin
     union all
     select 2, 1, case when fairlane_core.is_uuid(p_request.params ->> 'project_id') then (p_request.params ->> 'project_id')::uuid end
     union all
-    -- A dependency of another owner's would never be met.
+    -- A dependency of another owner can never be met.
     select 3, d.place, t.project_id
     from unnest(p_request.depends_on) with ordinality as d (id, place)
       join public.tasks as t on t.id = d.id
@@ -3618,7 +3623,7 @@ declare
 begin
   select t.* into v_task from public.tasks as t where t.id = p_request.task_id;
 
-  -- Says no more than that the id cannot be had, and an insert would tell that too.
+  -- Reveals only that the id is taken, which an insert would reveal too.
   if v_task.user_id <> p_request.owner_id or (v_task.id is not null and v_task.user_id is null and p_caller.kind <> 'service') then
     perform fairlane_core.refuse(
       409, 'TASK_ID_TAKEN',
@@ -3659,7 +3664,7 @@ begin
       exists (select from fairlane_core.unused_fields as k where k.endpoint = p_endpoint and k.field = c.key)
       or (select count(*) from fairlane_core.unused_fields) < v_most
     )
-  order by c.key -- two instances lock in one order
+  order by c.key -- two instances lock in the same order
   limit 50
   on conflict (endpoint, field) do update
     set calls = u.calls + excluded.calls, last_at = greatest(u.last_at, excluded.last_at);
@@ -3705,8 +3710,9 @@ declare
 begin
   if p_caller ->> 'kind' = 'service' and length(p_worker_id) between 1 and 255 and not starts_with(p_worker_id, 'token:') and v_pool = any (fairlane_core.pools())
     and coalesce(length(p_claim_id) <= 255, true) and not p_dry_run then
-    -- The same claim twice at once, or two under one name: the second one waits, with care. In the order in which that takes
-    -- these locks (fairlane_core.repeat_claim, fairlane_core.redeliver_held_task): what was got here stays locked meanwhile.
+    -- The same claim twice at once, or two under one name: the second waits, in claim_general. Locks in the same order
+    -- as there (fairlane_core.repeat_claim, fairlane_core.redeliver_held_task), because those taken here stay held
+    -- meanwhile.
     if (p_claim_id is null or pg_try_advisory_xact_lock(hashtextextended('fairlane_core.claim:' || p_worker_id || ':' || p_claim_id, 0)))
       and pg_try_advisory_xact_lock(hashtextextended('fairlane_core.holder::' || p_worker_id, 0)) then
       select
@@ -3730,10 +3736,10 @@ begin
           )
         )
         and v_pool <> all (c.paused_pools)
-        -- Every task is as its type is now.
+        -- No type change is pending: every task is derived from its current type.
         and not exists (select from fairlane_core.deferred_work as w where w.task_type is not null)
-        -- Nothing is due, or nothing that a claim would release. Few ever ask the second. The first is due first: in that
-        -- order only one index has them, whatever the statistics.
+        -- Nothing is due, or nothing that a claim would release. The second check is rarely reached. Ordered by due
+        -- time, which only one index provides, whatever the statistics.
         and (
           coalesce(
             (select t.available_at from public.tasks as t where t.readiness = 'not_yet' order by t.available_at limit 1)
@@ -3745,7 +3751,7 @@ begin
     end if;
   end if;
 
-  -- Whether a claim_id was answered before the start itself finds out below, or else care.
+  -- If a claim_id was used before, the start itself notices below; where it would not, the general claim decides.
   if v_now is null or (p_claim_id is not null and not v_has_open) then
     return fairlane_core.claim_general(
       p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
@@ -3757,7 +3763,7 @@ begin
   begin
     perform set_config('fairlane_core.mode', 'counts_itself', true);
     with turn as materialized (
-      -- Fewest starts first, then who has waited longest for a turn.
+      -- Fewest attempts first, then who has waited longest for a turn.
       select
         s.user_id, s.cloud_reason, l.ready_cloud > 0 as has_slot_tasks,
         l.ready_cloud_orchestration > 0 and s.orchestrating < s.orchestration_limit as may_orchestrate
@@ -3769,7 +3775,7 @@ begin
       limit 1
       for no key update of s skip locked
     ),
-    -- The first of the line, of the two kinds of task that it has room for.
+    -- The head of the queue, among the kinds of task (orchestration or not) for which there is room.
     head as materialized (
       select h.id
       from turn as u
@@ -3826,7 +3832,8 @@ begin
         generation_started_at = v_now,
         delivered_at = null,
         updated_at = v_now
-      -- By its key, as a value: to a join a table that was drained is as good as one row (fairlane_core.lock_relatives_of).
+      -- By key, as a scalar: for a join the planner takes an emptied table for one row
+      -- (fairlane_core.lock_relatives_of).
       where t.id = (select h.id from head as h)
       returning
         t.id, t.user_id, t.task_type, t.params, t.project_id, t.lease_token, t.attempts, t.takes_slot::integer as slot
@@ -3843,7 +3850,7 @@ begin
         s.user_id, s.running, s.cloud_reason, x.slot, s.running + s.orchestrating + s.remembered as turn_load,
         greatest(s.orchestration_limit - s.orchestrating, 0) as room
     ),
-    -- All of the owner's lines: the task leaves one, and what runs has changed for either.
+    -- All of the owner's queues: the task leaves one, and the number of running tasks changes in each.
     lines as (
       update fairlane_core.user_queues as l
       set ready_cloud = l.ready_cloud - case when l.pool = v_pool then s.slot else 0 end,
@@ -3923,7 +3930,7 @@ begin
 
   v_holder := fairlane_core.holder_name(v_caller, p_worker_id);
 
-  -- The workers table is the fleet's: API workers are not in it, and a user's machine may choose any id.
+  -- The workers table describes the fleet: API workers are not in it, and a user's machine may choose any id.
   if v_caller.kind = 'service' and exists (select from public.workers as w where w.id = p_worker_id) then
     v_affinity := fairlane_core.affinity_of(p_worker_id, p_same_model_only, p_max_task_wait_minutes);
   end if;
@@ -3941,24 +3948,24 @@ begin
     end if;
     v_task := fairlane_core.redeliver_held_task(v_caller, v_holder, v_pool, p_claim_id, v_now);
   exception when lock_not_available then
-    -- What the worker holds is being changed: neither that task nor another one is to be had before it is known how.
+    -- Somebody is changing what the worker holds: until the outcome is known it gets neither that task nor another one.
     perform fairlane_core.say_passed_over(1);
     return null;
   end;
-  -- What a worker holds it gets back, but a pool that is paused gives out nothing new.
+  -- A worker gets back what it holds, but a paused pool hands out nothing new.
   while v_task.id is null and not exists (select from fairlane_core.settings as s where v_pool = any (s.paused_pools)) loop
     if v_caller.kind = 'token' then
       v_task := fairlane_core.take_own_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
     else
       v_task := fairlane_core.take_next_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
     end if;
-    -- Once more if this claim has done work that the queue was behind with: there may be a task now.
+    -- Once more if this claim has done overdue work of the queue: there may be a task now.
     exit when v_task.id is null and (v_has_worked or fairlane_core.work_while_idle() = 0);
     v_has_worked := true;
   end loop;
 
-  -- A worker that said goodbye or crashed and claims has come back; else the next rescue would take what it gets here.
-  -- Its row is not waited for: a beat that holds it says the same.
+  -- A worker that said goodbye or crashed and now claims has come back; otherwise the next rescue would requeue what it
+  -- gets here. Does not wait for its row: a heartbeat that holds it says the same.
   if v_caller.kind = 'service' and exists (
     select from public.workers as w where w.id = p_worker_id and (w.goodbye_at is not null or w.status = 'crashed')
   ) then
@@ -3988,7 +3995,7 @@ begin
     'project_id', p_task.project_id,
     'lease_token', p_task.lease_token,
     'attempt', p_task.attempts,
-    -- Failures so far: by this deployed workers count when to give up.
+    -- Failures so far: deployed workers decide by this number when to give up.
     'attempts', greatest(p_task.attempts - (p_task.status = 'In Progress')::integer, 0)
   );
 end;
@@ -4074,7 +4081,7 @@ begin
           order by d.priority desc, d.available_at
           limit v_batch
         ))
-        and coalesce(t.readiness, '') = 'not_yet' -- not as an index has it, for these few
+        and coalesce(t.readiness, '') = 'not_yet' -- spelled so that no index on readiness is used for these few
       for no key update skip locked
     );
   end if;
@@ -4111,7 +4118,7 @@ begin
     );
   end if;
 
-  -- Many are due at once. Those who are due first may all belong to one owner, so owners are asked, in turn.
+  -- Many are due at once. The earliest may all belong to one owner, so read owner by owner, in turn.
   return array(
     select s.user_id
     from fairlane_core.blocked_tasks as b
@@ -4122,7 +4129,7 @@ begin
       and b.is_cloud
       and b.task_count > 0
       and s.cloud_reason is null
-      -- In the order of the index that has it all: without an order another one may look as good to a planner.
+      -- In the order of the one suitable index: without an order the planner may choose another.
       and (
         select true
         from public.tasks as t
@@ -4211,8 +4218,8 @@ declare
   v_unfit_id uuid;
   v_task public.tasks;
 begin
-  -- Looked at without a lock first: an idle poll writes nothing, not even a lock. Counting is left out where one step into
-  -- an index says that there is something, or that there can be nothing.
+  -- Checked without a lock first: an idle poll writes nothing, not even a lock. Counting is skipped if one index probe
+  -- shows that there is something, or that there can be nothing.
   if exists (select from fairlane_core.user_slots as s where s.user_id = p_caller.user_id and s.local_reason is not null) then
     return v_task;
   elsif not exists (
@@ -4226,7 +4233,7 @@ begin
 
   perform fairlane_core.release_due_tasks(p_pool, p_caller);
 
-  -- A few heads that cannot be handed out are ended on the way, each after the user's lock was given back.
+  -- A few heads that cannot be handed out are ended on the way, each after releasing the user's lock.
   for v_look in 1..5 loop
     begin
       if fairlane_core.wait_for_owner(p_caller.user_id) then
@@ -4287,7 +4294,7 @@ begin
       and t.runs_on_own_gpu
       and t.available_at <= fairlane_core.now()
       and (p_caller.kind = 'token' or t.run_type = 'local')
-    -- By id as well: that order has only the index of its owner's tasks, not the one of what is due of all.
+    -- By id as well: only the index of the owner's tasks has this order, not the index of all due tasks.
     order by t.available_at, t.id
     limit p_limit;
   end if;
@@ -4301,7 +4308,8 @@ declare
   v_task public.tasks;
 begin
   for v_task_id in
-    -- Ordered apart: claims forbid sorts, and an index in this order is no way to what a worker holds.
+    -- Sorted separately: claims disable sorts, and an index in this order would be a bad way to find what a worker
+    -- holds.
     with held as materialized (
       select t.id, t.user_id
       from public.tasks as t
@@ -4315,7 +4323,7 @@ begin
     )
     select h.id from held as h order by h.user_id, h.id
   loop
-    -- The task before its owner, like everywhere.
+    -- The task before its owner, as everywhere.
     select t.* into v_task from public.tasks as t where t.id = v_task_id for no key update skip locked;
     continue when v_task.id is null;
     perform from fairlane_core.user_slots as s where s.user_id = v_task.user_id for no key update skip locked;
@@ -4368,8 +4376,8 @@ begin
     return null;
   end if;
 
-  -- Whoever else holds it is not waited for: then this answer is not counted. Its owner is waited for only a moment, when
-  -- it ends (fairlane_core.claim_general).
+  -- Does not wait for another holder of the row: then this repeat is not counted. The wait for the owner when the task
+  -- ends is short (fairlane_core.claim_general).
   perform fairlane_core.limit_lock_waits(0.5);
   select t.*
   into v_locked
@@ -4392,7 +4400,7 @@ begin
 
   perform fairlane_core.set_event_context(fairlane_core.caller_name(p_caller));
   if v_locked.claim_repeats < (select s.max_uncounted_releases from fairlane_core.settings as s)
-    -- A request that was held up on its way comes late, but not as late as this.
+    -- A request may be delayed on its way, but not by this much.
     and (v_locked.delivered_at is null or v_locked.claimed_at > p_now - interval '1 minute') then
     update public.tasks as t
     set claim_repeats = t.claim_repeats + 1
@@ -4440,8 +4448,8 @@ begin
     and fairlane_core.is_served_by(p_caller, p_pool, t.pool, t.runs_on_own_gpu, t.run_type)
     and t.takes_slot;
 
-  -- A worker that runs one task at a time and asks for another has let go of what others ended under it, and orchestrates
-  -- nothing any more. But of an orchestration task that it was handed last it may never have heard.
+  -- A worker that runs one task at a time and claims again has let go of what others ended, and no longer orchestrates.
+  -- But it may never have heard of the last orchestration task it was handed.
   if v_limit = 1 then
     if v_held_count = 0 then
       v_lost_id := fairlane_core.stalled_orchestration(p_worker_id, p_caller.token_id, p_pool);
@@ -4454,8 +4462,8 @@ begin
     return null;
   end if;
 
-  -- It may be ending just now; then the worker holds it no more. Whoever leaves it locked is not waited for, nor is its
-  -- owner (fairlane_core.claim_general).
+  -- The task may be ending right now; then the worker no longer holds it. Does not wait for whoever keeps it or its
+  -- owner locked (fairlane_core.claim_general).
   perform fairlane_core.limit_lock_waits(0.5);
   select t.*
   into v_held
@@ -4469,7 +4477,7 @@ begin
     return null;
   elsif v_lost_id is not null
     and fairlane_core.stalled_orchestration(p_worker_id, p_caller.token_id, p_pool) is distinct from v_lost_id then
-    -- A word of it came meanwhile.
+    -- It was named meanwhile.
     perform fairlane_core.leave_orchestration(p_worker_id, p_caller.token_id, p_pool);
     return null;
   end if;
@@ -4492,7 +4500,8 @@ create function fairlane_core.stalled_orchestration(p_worker_id text, p_token_id
 returns uuid language plpgsql stable security invoker set search_path = '' as $$
 begin
   return (
-    -- Looked for apart: claims forbid sorts, and an index in this order is no way to what a worker holds.
+    -- Found separately: claims disable sorts, and an index in this order would be a bad way to find what a worker
+    -- holds.
     with held as materialized (
       select t.id, t.claimed_at
       from public.tasks as t
@@ -4504,7 +4513,7 @@ begin
         and t.delivered_at is null
         and not fairlane_core.is_handed_over(t.id, t.lease_token)
         and not fairlane_core.is_waiting_for_children(t)
-        -- As a value: an anti-join would be planned together with all tasks there are.
+        -- As a scalar: an anti-join would be planned over all tasks.
         and (
           select true
           from fairlane_core.subtasks as s
@@ -4548,7 +4557,7 @@ begin
   set status = 'Failed',
     error_message = v_reason,
     output_location = v_reason,
-    claim_id = nullif(t.claim_id, p_claim_id) -- the claim goes on under it
+    claim_id = nullif(t.claim_id, p_claim_id) -- freed: this claim goes on under it
   where t.id = p_held.id;
   perform set_config('fairlane_core.mode', '', true);
   return null;
@@ -4594,7 +4603,7 @@ begin
   v_turn_load := v_slots.running + v_slots.orchestrating + v_slots.remembered;
   v_room := greatest(v_slots.orchestration_limit - v_slots.orchestrating, 0);
 
-  -- All of the owner's lines: the task leaves one, and what runs has changed for either.
+  -- All of the owner's queues: the task leaves one, and the number of running tasks changes in each.
   v_cloud := (v_task.run_type = 'cloud')::integer;
   v_by_key := (p_token_id is null)::integer;
   update fairlane_core.user_queues as l
@@ -4652,7 +4661,7 @@ declare
   v_only_suited boolean;
   v_before public.tasks;
   v_own_id uuid;
-  -- Types that have changed, and whose tasks are not all derived again yet.
+  -- Types that have changed while not all of their tasks are derived again.
   v_is_behind boolean := exists (select from fairlane_core.deferred_work as w where w.task_type is not null);
 begin
   has_written := false;
@@ -4674,8 +4683,8 @@ begin
       select o.* from fairlane_core.own_gpu_queue(p_caller, p_pool, 1) as o
     ) as h
     order by
-      -- What suits the caller, and a head that has waited too long, in the order of the line; then the rest. Every task
-      -- becomes head, so none waits for ever.
+      -- What suits the caller, and a head that has waited too long, in queue order; then the rest. Every task
+      -- eventually becomes head, so none waits for ever.
       (h.takes_slot and h.model <> p_affinity.model and h.created_at >= p_affinity.waited_since) is true,
       h.priority desc, h.created_at, h.id
     limit 1;
@@ -4686,7 +4695,7 @@ begin
       or v_is_behind and (
         select fairlane_core.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.readiness) from public.tasks as t where t.id = v_head.id
       ) then
-      -- The line has grown stale while it waited, or its types have changed: set a batch of it aside and look once more.
+      -- The queue has grown stale while it waited, or its types have changed: set a batch aside and try once more.
       if not has_written then
         perform fairlane_core.set_tasks_aside(p_caller, p_user_id, p_pool, v_is_behind);
         has_written := true;
@@ -4694,7 +4703,7 @@ begin
       end if;
       v_head.id := null;
     elsif not fairlane_core.fits_a_reply(v_head.has_bounded_params, v_head.params) then
-      -- To be ended by the caller, who gives the user's lock back first.
+      -- The caller ends this task after releasing the user's lock.
       raise sqlstate 'QU002' using message = v_head.id::text;
     end if;
 
@@ -4706,8 +4715,8 @@ begin
     for no key update skip locked;
     exit when task_id is not null;
 
-    -- Somebody is just changing that very task, or more is to be set aside than one batch: take the first that is neither,
-    -- and first of what suits a worker that asks for that.
+    -- Somebody is changing that very task, or more than one batch has to be set aside: take the first task that is
+    -- neither, and first one that suits a worker that requires it.
     foreach v_only_suited in array case when p_affinity.is_required then array[true, false] else array[false] end loop
       exit when task_id is not null;
       task_id := fairlane_core.lock_fresh_task(
@@ -4717,7 +4726,7 @@ begin
         p_affinity, v_only_suited, v_is_behind
       );
     end loop;
-    -- Of other pools (fairlane_core.own_gpu_queue) the first that is neither, where it comes before.
+    -- From other pools (fairlane_core.own_gpu_queue) the first such task, if it comes earlier.
     if p_caller.user_id is not null then
       v_before := (select t from public.tasks as t where t.id = task_id);
       v_own_id := (
@@ -4752,7 +4761,7 @@ declare
 begin
   select w.* into v_worker from public.workers as w where w.id = p_worker_id;
 
-  -- Its own goodbye binds nobody: it has come back.
+  -- Its own goodbye does not bind it: it has come back.
   if v_worker.status in ('terminating', 'terminated', 'error') and v_worker.goodbye_at is null then
     perform fairlane_core.refuse(
       409, 'WORKER_NOT_ELIGIBLE',
@@ -4785,14 +4794,14 @@ $$;
 create function fairlane_core.queue_heads(p_user_id uuid, p_pool text, p_run_type text, p_affinity fairlane_core.affinity)
 returns setof public.tasks language plpgsql stable security invoker set search_path = '' as $$
 declare
-  -- Orchestration only where its owner has a place for it; else the line goes on behind it.
+  -- Orchestration only if its owner has a free slot for it; else the queue goes on behind it.
   v_kinds boolean[] := (
     select case when s.orchestrating < s.orchestration_limit then array[true, false] else array[true] end
     from fairlane_core.user_slots as s
     where s.user_id = p_user_id
   );
 begin
-  -- Each look is one step into an index that is already in claim order.
+  -- Each query is one probe of an index in claim order.
   return query
   select h.*
   from unnest(v_kinds) as kind (takes_slot)
@@ -4844,7 +4853,7 @@ create function fairlane_core.lock_fresh_task(
 )
 returns uuid language plpgsql volatile security invoker set search_path = '' as $$
 declare
-  v_most_priorities constant integer := 1000; -- create-task knows twice as many, the column more
+  v_most_priorities constant integer := 1000; -- create-task allows twice as many, the column more
   v_old_before timestamptz := fairlane_core.stale_before();
   v_look_at integer;
   v_candidate uuid;
@@ -4886,7 +4895,7 @@ begin
     end loop;
   end loop;
 
-  -- What suits is preferred, and not looked for through all else.
+  -- A suiting task is preferred, but not searched for through everything else.
   for v_step in 1..case when p_only_suited or p_is_behind then 0 else v_most_priorities end loop
     select h.priority
     into v_priority
@@ -4971,7 +4980,7 @@ begin
           or p_is_behind and fairlane_core.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.readiness)
         limit v_most
       ))
-      -- Not as the indexes of lines say it: one of them might be gone through for these few.
+      -- Not spelled as in the queue indexes: the planner might scan one of them for these few.
       and coalesce(t.readiness, '') = 'ready'
     order by t.id
     for no key update skip locked
@@ -4997,14 +5006,14 @@ declare
   v_held_count integer := 0;
   v_unfit_id uuid;
   v_unfit_count integer := 0;
-  -- A transaction that has written may hold locks that others wait for: then this claim waits for nobody.
+  -- A transaction that has already written may hold locks that others wait for: then this claim waits for nobody.
   v_may_wait boolean := pg_current_xact_id_if_assigned() is null;
   v_task public.tasks;
-  -- Types that have changed, and whose tasks are not all derived again yet: each head is looked at.
+  -- Types that have changed while not all of their tasks are derived again: each head is checked.
   v_is_behind boolean := exists (select from fairlane_core.deferred_work as w where w.task_type is not null);
 begin
-  -- Nothing tells the queue that a task's time has come, so every claim asks; owners' locks are held from here on, if only
-  -- because what is due is held by somebody else.
+  -- Nothing tells the queue that a task's time has come, so every claim checks. From here on owners' locks are held,
+  -- even if the due tasks turn out to be held by somebody else.
   perform fairlane_core.release_due_tasks(p_pool, p_caller);
   v_may_wait := v_may_wait and pg_current_xact_id_if_assigned() is null;
 
@@ -5022,7 +5031,7 @@ begin
         v_user_id := fairlane_core.lock_user_with_affinity(p_pool, v_passed_over, p_affinity);
       else
         with turn as materialized (
-          -- Fewest starts first, then who has waited longest for a turn.
+          -- Fewest attempts first, then who has waited longest for a turn.
           select
             s.user_id, s.running, s.task_limit, l.ready_cloud > 0 as has_slot_tasks,
             l.ready_cloud_orchestration > 0 and s.orchestrating < s.orchestration_limit as may_orchestrate
@@ -5079,7 +5088,7 @@ begin
             and not v_is_behind;
       end if;
 
-      -- The plain case is settled by one statement; everything else is looked at again under the user's lock.
+      -- One statement decides the plain case; everything else is checked again under the user's lock.
       if v_user_id is not null and v_task_id is null and v_is_locked then
         select h.task_id, h.has_written, h.is_held
         into v_task_id, v_has_written, v_is_held
@@ -5103,7 +5112,7 @@ begin
         v_unfit_id := sqlerrm::uuid;
     end;
 
-    -- A few of them, and the look goes on with this user; more than that are left for the next claims.
+    -- Ends a few of them, and the look goes on with this user; more than that are left for the next claims.
     if v_unfit_id is not null then
       v_unfit_count := v_unfit_count + 1;
       v_is_held := not fairlane_core.end_unfit_task(v_unfit_id);
@@ -5116,7 +5125,7 @@ begin
     end if;
 
     if not v_is_locked and v_user_id is not null then
-      -- Its holder does not let go: look over all once more.
+      -- Its holder does not let go: look once more over all users.
       v_wait := false;
       v_may_wait := false;
     elsif v_user_id is null then
@@ -5133,7 +5142,7 @@ $$;
 create function fairlane_core.lock_user_with_affinity(p_pool text, p_passed_over uuid[], p_affinity fairlane_core.affinity)
 returns uuid language plpgsql volatile security invoker set search_path = '' as $$
 declare
-  -- So many lines are looked into. A claim must not become dearer with each user who has work.
+  -- How many user queues are read. A claim must not become more expensive with each user who has work.
   v_look_at constant integer := 20;
   v_user_id uuid;
 begin
@@ -5220,7 +5229,7 @@ create function fairlane_core.wait_for_open_user(
   out is_locked boolean
 ) language plpgsql volatile security invoker set search_path = '' as $$
 begin
-  -- Whoever sorts on reads all lines; the first of the index is all that is needed, as in the look before.
+  -- A sort would read all user queues; the first of the index is enough, as in the look before.
   select l.user_id
   into wait_for_open_user.user_id
   from fairlane_core.user_queues as l
@@ -5242,7 +5251,7 @@ declare
   v_holder text;
   v_next_holder text;
 begin
-  -- To get a row one waits twice: in line behind others who wait, then for the holder.
+  -- To get a row one may wait twice: behind other waiters, then for the holder.
   perform set_config('lock_timeout', ceil(500 * extract(epoch from v_max_wait)) || 'ms', true);
   loop
     select s.xmin::text || ' ' || s.xmax::text into v_holder from fairlane_core.user_slots as s where s.user_id = p_user_id;
@@ -5253,10 +5262,10 @@ begin
       select s.xmin::text || ' ' || s.xmax::text into v_next_holder from fairlane_core.user_slots as s where s.user_id = p_user_id;
     end;
     if v_next_holder is distinct from v_holder then
-      -- Somebody got it. Nobody comes last for ever, and no caller is kept for ever.
+      -- Somebody else got it. Retry, so that nobody always comes last, but not for ever.
       exit when clock_timestamp() > v_started_at + 20 * v_max_wait;
     else
-      -- Half of the time is left when nobody else was in line.
+      -- Half of the time is left if there were no other waiters.
       exit when clock_timestamp() > v_started_at + 0.6 * v_max_wait;
     end if;
   end loop;
@@ -14832,7 +14841,8 @@ create trigger tasks_after_update
   after update on public.tasks
   referencing old table as old_rows new table as new_rows
   for each statement
-  -- A claim keeps the counters and the history itself (fairlane_core.claim_next_task, fairlane_core.start_task); a beat moves none.
+  -- A claim updates counters and history itself (fairlane_core.claim_next_task, fairlane_core.start_task); a heartbeat
+  -- changes none.
   when (current_setting('fairlane_core.mode', true) is distinct from 'counts_itself')
   execute function fairlane_core.tasks_after_update();
 

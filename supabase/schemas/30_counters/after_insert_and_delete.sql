@@ -1,7 +1,7 @@
--- What follows from new tasks and from deleted ones: dependencies, families, counters, history.
+-- What follows from inserted and deleted tasks: dependencies, families, counters, history.
 
--- After an insert statement: dependencies recorded, counters moved, history begun. Per statement, so that a bulk
--- insert moves each counter once.
+-- After an insert statement: records dependencies, updates counters, begins the history. Per statement, so that a bulk
+-- insert updates each counter once.
 create function fairlane_core.tasks_after_insert()
 returns trigger
 language plpgsql
@@ -22,10 +22,10 @@ declare
   v_has_children boolean;
   v_has_unsettled boolean;
 begin
-  -- One look says what else is to be asked: most tasks wait for nothing and are a part of nothing.
+  -- One query decides what else to check: most tasks wait for nothing and are part of nothing.
   select
     array_agg(n.id) filter (where n.dependant_on is not null),
-    -- An orchestrator may come after its children.
+    -- An orchestrator may arrive after its children.
     array_agg(n.id) filter (where not n.takes_slot or n.task_type like '%orchestrat%'),
     bool_or(n.params ? fairlane_core.parent_key()),
     bool_or(n.readiness in ('dependency_lost', 'dependency_pending'))
@@ -59,9 +59,9 @@ begin
     group by 1, 2, 3, 4, 5
   ) as g;
 
-  -- All that an insert waits for. PostgREST has no status of its own for a lock that was not to be had.
+  -- All locks that an insert waits for. PostgREST has no status of its own for a lock timeout.
   begin
-    -- Other tasks are locked before any owner, like everywhere.
+    -- Other tasks are locked before any owner, as everywhere.
     if v_children is not null then
       perform fairlane_core.lock_families(v_children);
     end if;
@@ -80,9 +80,9 @@ begin
     perform fairlane_core.refuse_cycles(v_dependants);
   end if;
 
-  -- A dependency may have come, ended or gone between the look at it and the owner's lock, which is held from here on; and a
-  -- task that others already wait for may only now have come.
-  -- By their keys: as joins, a plan from when the queue was small goes through new rows for each waiting task.
+  -- A dependency may have appeared, ended or gone between the first check and the owner's lock, which is held from here
+  -- on; and a task that others already wait for may only now exist.
+  -- Each by key: as joins, a plan from when the queue was small scans the new rows for each waiting task.
   if v_has_unsettled then
     select array_agg(n.id)
     into v_unsettled
@@ -93,7 +93,7 @@ begin
         from fairlane_core.task_dependencies as d
         where d.task_id = n.id
           and case n.readiness
-            -- What is missing or somebody else's has not changed.
+            -- A missing or foreign dependency has not changed.
             when 'dependency_lost' then (select t.user_id is not distinct from n.user_id from fairlane.tasks as t where t.id = d.depends_on)
             else coalesce((select t.status in ('Complete', 'Failed', 'Cancelled') from fairlane.tasks as t where t.id = d.depends_on), true)
           end
@@ -133,7 +133,7 @@ create trigger tasks_after_insert
   referencing new table as new_rows
   for each statement execute function fairlane_core.tasks_after_insert();
 
--- A deleted task leaves the counters; what depended on it can never run and goes with it.
+-- A deleted task leaves the counters; tasks that depended on it can never run and are cancelled.
 create function fairlane_core.tasks_after_delete()
 returns trigger
 language plpgsql
@@ -163,7 +163,7 @@ begin
   if v_ids is null then
     return null;
   end if;
-  -- And the children that a deleted one had replaced.
+  -- Also the children that a deleted one had replaced.
   v_gone := v_ids || array(select s.task_id from fairlane_core.subtasks as s where s.replaced_by = any (v_ids));
   perform fairlane_core.lock_for_update(null, null, null, null, null, v_gone, v_owners, v_is_plain);
   if v_is_plain then
@@ -184,7 +184,7 @@ begin
     group by 1, 2, 3, 4, 5
   ) as g;
 
-  -- Whoever ran what is gone may still be at work on it.
+  -- Whoever ran a deleted task may still be working on it.
   if exists (select from unnest(v_changes) as c where c.readiness = 'active') then
     v_held := array(
       select h.held
@@ -213,7 +213,7 @@ begin
   where h.orchestrator_id = o.id
     and not o.takes_slot;
 
-  -- Also where nothing is counted: families are changed under the owner's lock.
+  -- Even if nothing is counted: families change under the owner's lock.
   perform from fairlane_core.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update;
 
   insert into fairlane.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)

@@ -1,7 +1,7 @@
 -- What follows from changed tasks: counters, history, result records, dependents, families.
 
--- After an update statement: counters, history, result records, dependents and families follow, in the same transaction and
--- whatever the way in.
+-- After an update statement: counters, history, result records, dependents and families follow in the same transaction,
+-- whoever writes.
 create function fairlane_core.tasks_after_update()
 returns trigger
 language plpgsql
@@ -31,7 +31,7 @@ declare
   v_waited_for uuid[];
   v_reported uuid[];
   v_reporters uuid[];
-  -- Not inside another trigger, which may mean to go on without the lock.
+  -- Not inside another trigger, which may intend to go on without the lock.
   v_is_plain boolean := v_is_direct and pg_trigger_depth() = 1 and fairlane_core.is_plain_write();
   v_has_moved boolean;
   v_has_shifted boolean;
@@ -40,7 +40,7 @@ declare
   v_has_said boolean;
   v_details jsonb;
 begin
-  -- One look says what else is to be asked: a beat or a report of progress moves nothing.
+  -- One query decides what else to check: a heartbeat or a progress report changes nothing derived.
   select
     array_agg(n.id) filter (where e.has_ended and n.status = 'Complete'),
     array_agg((n.id, n.user_id, n.status, n.error_message)::fairlane_core.task_end) filter (where e.has_ended and n.status in ('Failed', 'Cancelled')),
@@ -57,17 +57,18 @@ begin
     bool_or(o.readiness = 'active' and n.readiness is distinct from 'active' and not o.takes_slot),
     bool_or(n.status = 'In Progress' and n.output_location is distinct from o.output_location)
   into v_complete, v_lost, v_owners, v_moved, v_from, v_to, v_has_moved, v_has_shifted, v_has_left, v_has_forgotten, v_has_said
-  -- A full join, and no condition that makes it another: the plan is made for the few rows of a first call and kept, and an
-  -- inner join for few rows compares each with each. This one is merged or hashed, however many rows come.
+  -- A full join, with no condition that would reduce it: the plan is made for the few rows of a first call and kept,
+  -- and an inner join planned for few rows compares every pair. A full join is merged or hashed, however many rows
+  -- there are.
   from new_rows as n
     full join old_rows as o on o.id = n.id
     cross join lateral (
-      -- Ended, or put back after its end.
+      -- Ended, or requeued after its end.
       select n.status <> o.status and (n.status not in ('Queued', 'In Progress') or o.status not in ('Queued', 'In Progress')) as has_ended
     ) as e;
   if strpos(v_mode, 'ends_in_turn') > 0 then
     v_lost := null;
-    -- Of this statement only, not of those that follow from it.
+    -- For this statement only, not for those that follow from it.
     perform set_config('fairlane_core.mode', replace(v_mode, 'ends_in_turn', ''), true);
   end if;
   if v_noticed is not null then
@@ -77,7 +78,7 @@ begin
     v_now := fairlane_core.now();
   end if;
 
-  -- What a direct change puts into the text of an orchestrator, it says like a report (fairlane_core.update_task_status).
+  -- A direct change of an orchestrator's text counts as a report (fairlane_core.update_task_status).
   if v_is_direct and v_has_said then
     select
       jsonb_agg(jsonb_build_object('id', n.id, 'text', n.output_location) order by n.user_id, n.id),
@@ -95,7 +96,8 @@ begin
     );
   end if;
 
-  -- What is a part of something else now, or waits for something else (fairlane_core.tasks_before_update has noticed).
+  -- Tasks that are now part of something else, or wait for something else (noticed by
+  -- fairlane_core.tasks_before_update).
   if v_noticed ? 'regroups' then
     select
       array_agg(n.id order by n.id) filter (
@@ -110,11 +112,11 @@ begin
       full join old_rows as o on o.id = n.id -- full as above
     where coalesce(n.id = o.id, false);
     if strpos(v_mode, 'moves_project') > 0 then
-      v_regrouped := null; -- all of a family at once (fairlane_core.move_project)
+      v_regrouped := null; -- fairlane_core.move_project moves whole families
     end if;
   end if;
 
-  -- Other tasks are locked before any owner, like everywhere.
+  -- Other tasks are locked before any owner, as everywhere.
   if v_regrouped is not null then
     select array_agg(c.child)
     into v_children
@@ -149,7 +151,7 @@ begin
     ) as g;
   end if;
 
-  -- Whose start another has ended may still be at work on it: its slot is not free yet.
+  -- The holder of an attempt that somebody else ended may still be working on it: its slot is not free yet.
   if v_has_left then
     v_held := array(
       select h.held
@@ -159,7 +161,7 @@ begin
         ) as held
         from old_rows as o
           full join new_rows as n on n.id = o.id -- full as above
-        -- Who puts a task back directly says that nobody runs it any more.
+        -- A direct requeue says that nobody runs the task any more.
         where coalesce(o.readiness = 'active' and n.readiness is distinct from 'active' and not (n.status = 'Queued' and v_is_direct), false)
       ) as h
       where (h.held).task_id is not null
@@ -190,9 +192,9 @@ begin
       and n.readiness is distinct from 'active';
   end if;
 
-  -- The state, or the start (a second start by the same worker changes only the lease).
+  -- The state, or the attempt (a second attempt by the same worker changes only the lease).
   if v_has_moved then
-    -- A direct change says the same of all its rows, and here more of it than they keep.
+    -- A direct change gives all its rows the same text; the event keeps more of it than they do.
     v_details := case
       when v_event <> '' then nullif(v_event::jsonb -> 'details', 'null')
       else nullif(coalesce(v_noticed, '{}') - 'regroups', '{}')
@@ -200,7 +202,7 @@ begin
     insert into fairlane.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
     select
       n.id, n.user_id, v_now, o.status, n.status, coalesce(n.worker_id, o.worker_id),
-      greatest(n.attempts, o.attempts), -- a start that is taken off again is still told by its number
+      greatest(n.attempts, o.attempts), -- an uncounted attempt is still recorded under its number
       fairlane_core.actor(),
       coalesce(
         case when v_event <> '' then v_event::json ->> 'reason' end,
@@ -244,6 +246,7 @@ create trigger tasks_after_update
   after update on fairlane.tasks
   referencing old table as old_rows new table as new_rows
   for each statement
-  -- A claim keeps the counters and the history itself (fairlane_core.claim_next_task, fairlane_core.start_task); a beat moves none.
+  -- A claim updates counters and history itself (fairlane_core.claim_next_task, fairlane_core.start_task); a heartbeat
+  -- changes none.
   when (current_setting('fairlane_core.mode', true) is distinct from 'counts_itself')
   execute function fairlane_core.tasks_after_update();

@@ -1,8 +1,9 @@
--- The counters of owners, moved by what one statement changed, and the lines that copy from them.
+-- The counters of owners, updated from the changes of one statement, and the user queues that copy from them.
 
--- Moves the derived counters by what one statement changed, owner by owner in the order of their ids. Everything
--- about an owner is done under the lock on the owner's slots, and the order keeps two statements that touch several
--- owners from waiting for each other in a circle. Beside the readiness of tasks it knows two more: enqueued, an orchestrator
+-- Updates the derived counters from the changes of one statement, owner by owner in id order. All work on an owner is
+-- done under the lock on the owner's slots, and the order keeps two statements that touch several owners from
+-- deadlocking. Besides the readiness of tasks there are two pseudo-states: enqueued, an active orchestrator that needs
+-- no worker, and held, an attempt that has ended while its holder has not let go.
 -- that is active and needs no worker, and held, a start that has ended while its holder has not let go.
 create function fairlane_core.apply_counter_deltas(p_changes fairlane_core.counter_delta[], p_now timestamptz)
 returns void
@@ -41,7 +42,7 @@ begin
     v_has_blocked := v_has_blocked or v_change.has_blocked;
     continue when v_change.user_id is null;
 
-    -- The lock, and what runs.
+    -- Takes the lock, and counts what runs.
     v_running := v_change.running;
     update fairlane_core.user_slots as s
     set running = s.running + v_running,
@@ -53,7 +54,7 @@ begin
     v_turn_load := v_slots.running + v_slots.orchestrating + v_slots.remembered;
     v_room := greatest(v_slots.orchestration_limit - v_slots.orchestrating, 0);
 
-    -- The line that gained or lost tasks. Being served, or beginning to wait, starts a new wait for a turn.
+    -- The user queue that gained or lost tasks. Being served, or beginning to wait, starts a new wait for a turn.
     update fairlane_core.user_queues as l
     set ready_cloud = l.ready_cloud + v_change.ready_cloud,
       ready_cloud_orchestration = l.ready_cloud_orchestration + v_change.ready_cloud_orchestration,
@@ -98,7 +99,7 @@ begin
       );
     end if;
 
-    -- The owner's line in another pool, where what runs has changed under it.
+    -- The owner's queue in another pool, which copies the number of running tasks.
     if v_running <> 0 or v_change.orchestrating <> 0 then
       update fairlane_core.user_queues as l
       set running = v_slots.running,
@@ -117,7 +118,8 @@ begin
 end;
 $$;
 
--- The counters of tasks that wait for a reason of their own. Runs under the owners' locks (fairlane_core.apply_counter_deltas).
+-- Updates the counters of tasks that wait for a reason of their own. Runs under the owners' locks
+-- (fairlane_core.apply_counter_deltas).
 create function fairlane_core.shift_blocked(p_changes fairlane_core.counter_delta[])
 returns void
 language plpgsql
@@ -159,14 +161,14 @@ begin
       and k.reason = c.reason
       and k.is_cloud = c.is_cloud
   )
-  -- Tasks without an owner have no lock above them: two statements may add the same row.
+  -- Tasks without an owner are not protected by an owner's lock: two statements may add the same row.
   on conflict (user_id, pool, reason, is_cloud) do update
     set task_count = b.task_count + excluded.task_count;
 end;
 $$;
 
--- What an owner's cloud_reason or local_reason is once so many of its tasks run: user_at_limit comes and goes with them,
--- and every other reason comes first.
+-- An owner's cloud_reason or local_reason once this many of its tasks run: user_at_limit appears and disappears with
+-- the number, and every other reason takes precedence.
 create function fairlane_core.with_limit(p_reason text, p_running integer, p_limit integer)
 returns text
 language plpgsql
@@ -179,9 +181,9 @@ begin
 end;
 $$;
 
--- Adds to an owner's running, orchestrating and remembered, and brings the lines in step: what starts take, moved apart
--- from any change of a task, when an orchestrator has handed over, a holder has let go, a start is forgotten. The
--- caller holds the owner's lock.
+-- Adds to an owner's running, orchestrating and remembered, and updates the user queues: for changes of slots without a
+-- change of a task, when an orchestrator has handed over, a holder has let go or an attempt is forgotten. The caller
+-- holds the owner's lock.
 create function fairlane_core.move_slots(p_user_id uuid, p_running integer, p_orchestrating integer, p_remembered integer)
 returns void
 language plpgsql
@@ -201,8 +203,8 @@ begin
 end;
 $$;
 
--- Brings what these users' lines copy from their slots, and is_open, in step with them, after something about the
--- owners has changed. The caller holds the owners' locks.
+-- Updates what these users' queues copy from their slots, and is_open, after an owner has changed. The caller holds the
+-- owners' locks.
 create function fairlane_core.refresh_queues(p_user_ids uuid[])
 returns void
 language plpgsql
@@ -236,8 +238,8 @@ begin
 end;
 $$;
 
--- What a line copies from its owner's slots and only a write to the owner changes (fairlane_core.refresh_queues) is filled in
--- here, once, so that the statements that start and end tasks need not carry it.
+-- Fills in what a user queue copies from its owner's slots and only a write to the owner changes
+-- (fairlane_core.refresh_queues). Done once, so that statements that start and end tasks need not carry it.
 create function fairlane_core.user_queues_before_insert()
 returns trigger
 language plpgsql
@@ -258,7 +260,7 @@ create trigger user_queues_before_insert
   before insert on fairlane_core.user_queues
   for each row execute function fairlane_core.user_queues_before_insert();
 
--- The update trigger works out where a queued task stands whenever its row is written.
+-- The update trigger derives the readiness of a queued task whenever its row is written.
 create function fairlane_core.recompute_readiness(p_task_ids uuid[])
 returns void
 language plpgsql

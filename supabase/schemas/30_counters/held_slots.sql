@@ -1,8 +1,8 @@
--- Starts that another than their holder ended: the slot stays taken until the holder lets go.
+-- Attempts that somebody other than their holder ended: the slot stays taken until the holder lets go.
 
--- What fairlane_core.held_slots is to hold of a start which has just ended: the slot of one whose holder is there and did not
--- end it itself; null = nothing. Who ends a task for its holder says so (let_go in fairlane_core.mode). An
--- operator who works on the database itself frees at once what they end.
+-- The row of fairlane_core.held_slots for an attempt that has just ended: the slot, if the holder is alive and did not
+-- end the attempt itself; else null. A function that ends a task for its holder says so (let_go in fairlane_core.mode).
+-- What an operator ends directly in the database is free at once.
 create function fairlane_core.held_after(
   p_task_id uuid, p_user_id uuid, p_pool text, p_takes_slot boolean, p_worker_id text, p_token_id uuid, p_lease_token uuid,
   p_attempt integer, p_billed_from timestamptz, p_now timestamptz
@@ -24,7 +24,7 @@ begin
       p_token_id is null
       and exists (select from fairlane.workers as w where w.id = p_worker_id and fairlane_core.has_ended(w.status))
     )
-    -- An owner that goes takes everything along.
+    -- Deleting an owner deletes its held slots too.
     or not exists (select from fairlane.owners as u where u.id = p_user_id) then
     return null;
   end if;
@@ -36,7 +36,7 @@ begin
   v_held.token_id := p_token_id;
   v_held.lease_token := p_lease_token;
   v_held.attempt := p_attempt;
-  -- What an owner ends early is paid for until the machine lets go; the service knows what it does.
+  -- A task that its owner ends early is paid for until the machine lets go; the service is trusted.
   if p_token_id is null and fairlane_core.actor() ~ '^(user|token):' then
     v_held.billed_from := p_billed_from;
   end if;
@@ -46,8 +46,8 @@ begin
 end;
 $$;
 
--- Remembers slots that are held, as rows of fairlane_core.held_slots. They are counted already (fairlane_core.apply_counter_deltas); the caller
--- holds the owners' locks.
+-- Stores held slots as rows of fairlane_core.held_slots. They are already counted (fairlane_core.apply_counter_deltas);
+-- the caller holds the owners' locks.
 create function fairlane_core.hold_slots(p_held fairlane_core.held_slots[])
 returns void
 language plpgsql
@@ -66,9 +66,9 @@ begin
 end;
 $$;
 
--- Frees what the caller still holds of this task, which it has just reported on: who reports on a task that others have
--- ended has let go of it. Of the fleet's workers nobody says which one it is: the first to report on the task is taken
--- for its holder, as everywhere.
+-- Frees what the caller still holds of this task, which it has just reported on: reporting on a task that others have
+-- ended shows that the caller has let go of it. Workers of the fleet are not identified: the first to report on the
+-- task counts as its holder, as everywhere.
 create function fairlane_core.let_go_by_report(p_caller fairlane_core.caller, p_task_id uuid)
 returns void
 language plpgsql
@@ -83,9 +83,8 @@ begin
 end;
 $$;
 
--- Lets go of what a holder still held, by the task that it reports on, or by itself when it claims again or ends: frees
--- the slots still held by this worker (null = whoever has this token, null = the service key) in this pool and of this
--- task (null = any); returns how many.
+-- Frees slots when their holder reports on the task, claims again or ends: those still held by this worker (null =
+-- whoever has this token, null = the service key) in this pool for this task (null = any). Returns how many.
 create function fairlane_core.let_go_of(p_worker_id text, p_token_id uuid, p_pool text, p_task_id uuid)
 returns integer
 language plpgsql
@@ -106,7 +105,7 @@ begin
       and (p_worker_id is null or h.worker_id = p_worker_id)
       and (
         p_pool is null or h.pool = p_pool
-        -- What a token's machine ran of another pool (fairlane_core.is_served_by).
+        -- What a token's machine ran of other pools (fairlane_core.is_served_by).
         or (p_pool = 'gpu' and h.token_id is not null and (select t.runs_on_own_gpu from fairlane.tasks as t where t.id = h.task_id))
       )
     order by h.user_id, h.id
@@ -117,8 +116,8 @@ begin
 end;
 $$;
 
--- Frees what time alone frees, up to p_limit: slots whose holders have ended or fallen silent, or that have been held
--- for held_slot_limit; and forgets starts that count for no turn any more. Passes over what somebody is just changing.
+-- Frees, up to p_limit, what time alone frees: slots whose holders have ended or fallen silent, or that have been held
+-- for held_slot_limit; and forgets attempts that no longer count for a turn. Skips rows that somebody is changing.
 -- Returns how many it freed.
 create function fairlane_core.free_held_slots(p_limit integer)
 returns integer
@@ -182,10 +181,10 @@ begin
 end;
 $$;
 
--- The holder of a start that others had ended has let go: the slot is free, and what the start cost is known. Waits for
--- nobody: what somebody is just changing is left for the next time (fairlane_core.free_held_slots, each minute).
--- Frees this slot, which is held since its task was ended by others, and writes down until when the machine is paid;
--- false when it is free already or somebody is just changing the task or its owner.
+-- The holder of an attempt that others ended has let go: the slot is free, and the cost of the attempt is known. Waits
+-- for nobody: a locked row is left for the next run (fairlane_core.free_held_slots, each minute).
+-- Frees this held slot and records until when the machine is paid; false when it is already free or somebody is
+-- changing the task or its owner.
 create function fairlane_core.let_go(p_held_id bigint, p_at timestamptz)
 returns boolean
 language plpgsql
@@ -200,7 +199,7 @@ declare
 begin
   select h.* into v_held from fairlane_core.held_slots as h where h.id = p_held_id;
 
-  -- The task before its owner, like everywhere.
+  -- The task before its owner, as everywhere.
   select t.* into v_task from fairlane.tasks as t where t.id = v_held.task_id for no key update skip locked;
   if v_task.id is null and exists (select from fairlane.tasks as t where t.id = v_held.task_id) then
     return false;
@@ -212,7 +211,7 @@ begin
 
   update fairlane_core.held_slots as h
   set let_go_at = p_at,
-    -- From here on it only counts for the turn, and not for long: to cancel once must not cost more than about one.
+    -- From here on it counts only for the turn, and briefly: cancelling a task should cost about one attempt, not more.
     held_until = least(h.held_until, p_at + (select s.turn_memory from fairlane_core.settings as s))
   where h.id = p_held_id
     and h.let_go_at is null;
@@ -221,7 +220,7 @@ begin
   end if;
   perform fairlane_core.move_slots(v_held.user_id, -v_held.takes_slot::integer, v_held.takes_slot::integer - 1, 1);
 
-  -- A machine of the fleet is paid until it lets go, also when the owner has ended its task.
+  -- A machine of the fleet is paid until it lets go, even if the owner has ended its task.
   if v_held.billed_from is not null then
     if v_task.lease_token = v_held.lease_token and v_task.status in ('Complete', 'Failed', 'Cancelled') then
       perform set_config('fairlane_core.mode', concat_ws(' ', v_mode, 'bills'), true);

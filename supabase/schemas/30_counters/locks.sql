@@ -1,10 +1,10 @@
--- Rows are locked in one order (docs/architecture.md, "Lock order"): tasks by id, then owners by id. Here it is kept;
--- and a plain write that meets a lock is told so.
+-- Rows are locked in one order (docs/architecture.md, "Lock order"): tasks by id, then owners by id. The functions here
+-- keep it; a plain write that meets a lock is refused with a clear answer.
 
--- Locks the other live tasks of these owners that a change of some may change, before any owner: of those that were
--- grouped anew (with what they are children of now), that reported something (and their owners), that are Complete,
--- that are lost. A plain write that meets a lock is told so, as by fairlane_core.lock_owners: only with p_is_plain is it
--- caught, which costs a subtransaction.
+-- Locks, before any owner, the other live tasks of these owners that a change of some may change: relatives of those
+-- that were regrouped (including their new parents), that reported something (and their owners), that are Complete,
+-- that are lost. A plain write that meets a lock is refused as in fairlane_core.lock_owners; the timeout is caught only
+-- with p_is_plain, because that costs a subtransaction.
 create function fairlane_core.lock_for_update(
   p_regrouped uuid[], p_children fairlane_core.subtasks[], p_reported uuid[], p_reporters uuid[], p_complete uuid[], p_lost uuid[], p_owners uuid[],
   p_is_plain boolean
@@ -45,8 +45,8 @@ begin
 end;
 $$;
 
--- Locks, in the order of their ids and before any owner, the live tasks that the arrival of these children may change:
--- their orchestrators, and the children that they replace, with what waits for those.
+-- Locks, in id order and before any owner, the live tasks that the arrival of these children may change: their
+-- orchestrators, and the children that they replace, with the dependents of those.
 create function fairlane_core.lock_families(p_children fairlane_core.subtasks[])
 returns void
 language plpgsql
@@ -93,8 +93,8 @@ end;
 $$;
 
 -- What a function locks before it ends a task with this status (null = any), and before it locks anything else: the
--- task and every other live task that this end may change, in one statement and in the order of their ids. A task
--- without relatives costs two looks at an index.
+-- task and every other live task that this end may change, in one statement and in id order. A task without relatives
+-- costs two index probes.
 create function fairlane_core.lock_relatives(p_task_id uuid, p_status text default null)
 returns void
 language plpgsql
@@ -108,7 +108,8 @@ begin
   select t.user_id into v_user_id from fairlane.tasks as t where t.id = p_task_id;
   if v_user_id is not null then
     perform fairlane_core.lock_relatives_of(
-      -- The children of a cancelled orchestrator go with it, unless they are many (fairlane_core.cancel_children).
+      -- The children of a cancelled orchestrator are cancelled too, unless they are many
+      -- (fairlane_core.cancel_children).
       p_task_id || case when p_status is null or p_status = 'Cancelled' then
         (select c.ids from fairlane_core.next_relatives(p_task_id, true, null, 101) as c (ids) where cardinality(c.ids) <= 100)
       end,
@@ -118,12 +119,12 @@ begin
 end;
 $$;
 
--- Locks these tasks and the live ones of these owners that their end may change, before any owner and in the order of
--- their ids, so that nobody who does the same can wait for us in a circle: the tasks that wait for them, the
--- orchestrators that they are parts of, and, when they are lost (failed, cancelled, deleted), what would go with those
--- in turn. After a good end only the first of the waiting change.
--- Locks nothing when nothing hangs on them. Where more than a thousand do, whosever they are, nothing of it changes now
--- (fairlane_core.deferred_work), and only these tasks and their orchestrators are locked.
+-- Locks these tasks and the live tasks of these owners that their end may change, before any owner and in id order, so
+-- that nobody else doing the same can deadlock with us: their dependents, the orchestrators that they are part of, and,
+-- when they are lost (failed, cancelled, deleted), the dependents of those in turn. After a good end only direct
+-- dependents change.
+-- Locks nothing when nothing depends on them. If more than a thousand tasks do, whoever owns them, none of them changes
+-- now (fairlane_core.deferred_work), and only these tasks and their orchestrators are locked.
 create function fairlane_core.lock_relatives_of(p_task_ids uuid[], p_user_ids uuid[], p_is_lost boolean)
 returns void
 language plpgsql
@@ -137,7 +138,8 @@ declare
   v_waiting uuid[];
   v_lost uuid[];
 begin
-  -- Each by its key: to an index that was analyzed while it was empty, a list of keys is as good as all of it.
+  -- Each by key: for an index that was analyzed while empty, the planner sees no difference between a list of keys and
+  -- all rows.
   select array_agg(s.orchestrator_id)
   into v_above
   from unnest(p_task_ids) as i (id)
@@ -151,7 +153,7 @@ begin
   );
 
   if v_above is null and v_waiting = '{}' then
-    return; -- nothing to keep in order
+    return; -- no order to keep
   elsif cardinality(v_waiting) > v_look then
     v_waiting := '{}';
   end if;
@@ -165,7 +167,7 @@ begin
         select d.task_id as id from fairlane_core.task_dependencies as d where d.depends_on = l.task_id
         union all
         select s.orchestrator_id from fairlane_core.subtasks as s where s.task_id = l.task_id
-        offset 0 -- each by its key: a join may read all links there are
+        offset 0 -- each by key: a join may read all dependencies
       ) as n
   )
   select array_agg(l.task_id)
@@ -185,8 +187,8 @@ begin
 end;
 $$;
 
--- The owners of what a write changes, in the order of their ids. A plain write over the Data API that meets a lock is told so
--- (fairlane_core.is_plain_write); functions and sessions get 55P03.
+-- Locks the owners of what a write changes, in id order. A plain write over the Data API that meets a lock is refused
+-- with 503 (fairlane_core.is_plain_write); functions and sessions get 55P03.
 create function fairlane_core.lock_owners(p_user_ids uuid[])
 returns void
 language plpgsql
@@ -205,9 +207,9 @@ end;
 $$;
 
 -- Whether the current statement is a write over the Data API that goes through no function. PostgREST has no status of
--- its own for a lock that was not to be had: 55P03 is 500 to it. Where the triggers of a plain write take locks, they
--- can say 503 instead (fairlane_core.refuse_while_locked). Not inside functions, which do that themselves, nor for sessions,
--- which know what 55P03 is.
+-- its own for a lock timeout: it maps 55P03 to 500. Where the triggers of a plain write take locks, they can answer 503
+-- instead (fairlane_core.refuse_while_locked). False inside functions, which do that themselves, and for SQL sessions,
+-- which know what 55P03 means.
 create function fairlane_core.is_plain_write()
 returns boolean
 language plpgsql

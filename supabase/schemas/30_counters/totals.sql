@@ -1,8 +1,8 @@
--- How many tasks have ended, and how long they usually take: counted on from the history.
+-- How many tasks have ended, and how long they usually take: advanced from the history.
 
--- Counts the history on, once a minute: brings fairlane_core.status_totals and fairlane_core.type_durations up to what happened two
--- minutes ago, and returns the totals. The last minutes are left for the next time: ids are given out before their
--- transactions end, so that a late one could be missed.
+-- Advances the totals, once a minute: brings fairlane_core.status_totals and fairlane_core.type_durations up to two
+-- minutes ago, and returns the totals. The last minutes are left for the next run: ids are assigned before their
+-- transactions end, so a late one could be missed.
 create function fairlane_core.advance_status_totals()
 returns json
 language plpgsql
@@ -18,7 +18,7 @@ begin
   from unnest(array['Complete', 'Failed', 'Cancelled']) as s (status)
   on conflict do nothing;
 
-  -- Walked from the end, so that it costs what the last minutes brought.
+  -- Scanned from the end, so that the cost depends on the last minutes only.
   select e.id
   into v_up_to
   from fairlane.task_events as e
@@ -39,8 +39,8 @@ begin
 end;
 $$;
 
--- What is usual for a type follows from its last completions: adds those among these events (at most the last 5000
--- events of a long history) to fairlane_core.type_durations; types without one for 30 days go.
+-- The usual duration of a type comes from its last completions: adds those among these events (at most the last 5000
+-- events of a long history) to fairlane_core.type_durations, and removes types without one for 30 days.
 create function fairlane_core.note_durations(p_after_event_id bigint, p_up_to_event_id bigint)
 returns void
 language plpgsql
@@ -57,7 +57,7 @@ begin
       t.task_type,
       (array_agg(extract(epoch from e.at - t.claimed_at)::integer order by e.id))[greatest(count(*) - 49, 1):] as durations
     from fairlane.task_events as e
-      -- Each by its key, here and wherever events meet their tasks: a join may compare each with each.
+      -- Each by key, here and wherever events are joined to their tasks: a join may compare every pair.
       cross join lateral (
         select k.task_type, k.takes_slot, k.claimed_at from fairlane.tasks as k where k.id = e.task_id offset 0
       ) as t
@@ -67,7 +67,7 @@ begin
       and e.to_status = 'Complete'
       and t.takes_slot
       and t.claimed_at <= e.at
-      -- Of tasks from before types had bounds; too long for an index.
+      -- Tasks older than the bounds of types may have one that is too long.
       and length(t.task_type) <= 200
     group by t.task_type
   ),
@@ -75,7 +75,7 @@ begin
     select s.task_type, (d.durations || s.durations)[greatest(cardinality(d.durations || s.durations) - 49, 1):] as durations
     from seen as s
       left join fairlane_core.type_durations as d on d.task_type = s.task_type
-    -- Any word may be a type: what users make up is not kept without end.
+    -- Users choose type names freely: names without a row are not kept for ever.
     where d.task_type is not null
       or (select count(*) from fairlane_core.type_durations) < 1000
   )
@@ -92,7 +92,7 @@ begin
 end;
 $$;
 
--- How many tasks are Complete, Failed or Cancelled: what was counted so far and what the history adds since.
+-- How many tasks are Complete, Failed or Cancelled: the stored totals plus what the history has added since.
 create function fairlane_core.ended_total(p_status text)
 returns bigint
 language plpgsql
@@ -109,8 +109,8 @@ begin
 end;
 $$;
 
--- Writes fairlane_core.status_totals anew from the tasks themselves. Events of the last minutes are left to be counted on, as
--- fairlane_core.advance_status_totals leaves them; tasks and events are seen in one snapshot.
+-- Writes fairlane_core.status_totals anew from the tasks themselves. Events of the last minutes are left to be counted
+-- later, as in fairlane_core.advance_status_totals; tasks and events are read in one snapshot.
 create function fairlane_core.recount_totals()
 returns void
 language plpgsql
@@ -138,7 +138,7 @@ begin
 end;
 $$;
 
--- How many tasks more (or fewer) have this final status after the events between these two ids.
+-- How many more (or fewer) tasks have this final status after the events between these two ids.
 create function fairlane_core.ended_since(p_status text, p_after bigint, p_up_to bigint)
 returns bigint
 language plpgsql

@@ -1,7 +1,7 @@
--- A changed setting or type concerns tasks and owners that are there: few follow at once, many piece by piece.
+-- A changed setting or type concerns existing tasks and owners: a few are updated at once, many piece by piece.
 
--- A changed default of either limit, or of whether credits are needed, concerns every user, a longer stale_after every stale task. The
--- first hundred follow at once, which mostly is all; the others by and by (fairlane_core.deferred_work).
+-- A changed default limit, or need for credits, concerns every user; a longer stale_after concerns every stale task.
+-- The first hundred are updated at once, which is usually all; the rest later (fairlane_core.deferred_work).
 create function fairlane_core.settings_after_update()
 returns trigger
 language plpgsql
@@ -31,9 +31,9 @@ create trigger settings_after_update
   after update on fairlane_core.settings
   for each row execute function fairlane_core.settings_after_update();
 
--- Gives the next users, up to p_limit, in the order of their ids, the changed default limit where they have none of
--- their own, and returns how many it looked at; null when somebody holds the one that is left. An owner whom somebody
--- serves comes when the others are through.
+-- Gives the next users, up to p_limit, in id order, the changed default limit if they have none of their own, and
+-- returns how many it read; null when somebody holds the only one left. Owners that are being served come after all
+-- others.
 create function fairlane_core.settle_limits(p_work fairlane_core.deferred_work, p_limit integer)
 returns integer
 language plpgsql
@@ -88,8 +88,8 @@ begin
 end;
 $$;
 
--- Lets the next tasks go, up to p_limit, that a longer stale_after makes fresh again, and returns how many. What is
--- asked again is not found again.
+-- Releases the next tasks, up to p_limit, that a longer stale_after makes fresh again, and returns how many. A task
+-- that was derived again is not found again.
 create function fairlane_core.settle_stale(p_work fairlane_core.deferred_work, p_limit integer)
 returns integer
 language plpgsql
@@ -122,8 +122,8 @@ begin
 end;
 $$;
 
--- A type that appears, changes pool, machines or kind or is switched on or off concerns every live task of that type. Few are
--- derived again at once, many by and by (fairlane_core.deferred_work): the change itself costs the same however many are queued,
+-- A new type, or a change of pool, machines, kind or activity, concerns every live task of that type. Few are derived
+-- again at once, many later (fairlane_core.deferred_work): the change itself costs the same however many are queued,
 -- and claims obey it from its commit on (fairlane_core.lock_queue_head).
 create function fairlane_core.task_types_after_write()
 returns trigger
@@ -168,7 +168,7 @@ begin
   set pool = null
   where t.id = any (v_mine)
     and t.readiness is not null;
-  -- What somebody is just changing may have been derived before this change.
+  -- A task that somebody is changing may have been derived before this change.
   insert into fairlane_core.deferred_work (kind, task_type, user_id, only_id, since)
   select 'type', t.task_type, coalesce(t.user_id, '00000000-0000-0000-0000-000000000000'), t.id, fairlane_core.now()
   from fairlane.tasks as t
@@ -182,8 +182,8 @@ create trigger task_types_after_write
   after insert or update or delete on fairlane.task_types
   for each row execute function fairlane_core.task_types_after_write();
 
--- Up to p_limit live tasks of this owner (00000000-0000-0000-0000-000000000000: of nobody) and type, after this id, in
--- the order of their ids, through the index of live tasks.
+-- Up to p_limit live tasks of this owner (00000000-0000-0000-0000-000000000000: without owner) and type, after this id,
+-- in id order, through the index of live tasks.
 create function fairlane_core.live_tasks_of_type(p_user_id uuid, p_task_type text, p_after uuid, p_limit integer)
 returns setof uuid
 language plpgsql
@@ -220,9 +220,8 @@ begin
 end;
 $$;
 
--- Up to p_limit owners who may have live tasks, after this one, in the order of their ids
--- (00000000-0000-0000-0000-000000000000 for tasks without one), without looking at the tasks: the lines and what waits
--- are counted per owner.
+-- Up to p_limit owners who may have live tasks, after this one, in id order (00000000-0000-0000-0000-000000000000 for
+-- tasks without one), without reading the tasks: user queues and blocked tasks are counted per owner.
 create function fairlane_core.owners_with_live_tasks(p_after uuid, p_limit integer)
 returns setof uuid
 language plpgsql

@@ -1,10 +1,10 @@
 -- Users and projects are deleted at once while they are small, else piece by piece.
 
--- With a user go projects, tasks, results and tokens, by foreign keys: in the transaction of the deletion while they
--- are few. Of a user with more than 100 tasks, 1,000 results or 1,000 projects that is only written down, and all of it
--- follows piece by piece (fairlane_core.settle_deletion), the row of users last: the app, or Supabase's Auth by a foreign key
--- of its own, is answered at once however much there is. What must hold from now on does: nothing of theirs starts, no
--- token of theirs is known, no task comes into their projects.
+-- Deleting a user deletes projects, tasks, results and tokens, by foreign keys: in the same transaction while they are
+-- few. For a user with more than 100 tasks, 1,000 results or 1,000 projects the deletion is only recorded, and
+-- everything is deleted piece by piece (fairlane_core.settle_deletion), the row of users last: the app, or Supabase's
+-- Auth through a foreign key of its own, gets its answer at once however much there is. The effect is immediate:
+-- nothing of theirs starts, their tokens are unknown, no task enters their projects.
 create function fairlane_core.users_before_delete()
 returns trigger
 language plpgsql
@@ -15,7 +15,8 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 as $$
 begin
   if fairlane_core.goes_at_once(old.id, null) then
-    -- What the foreign keys will take, where a lock can still be told; tasks before their owner, as ever.
+    -- Takes the locks that the foreign keys will need while a lock timeout can still be reported; tasks before their
+    -- owner, as everywhere.
     if fairlane_core.is_plain_write() then
       begin
         perform from fairlane.tasks as t where t.user_id = old.id order by t.id for update;
@@ -37,8 +38,8 @@ begin
       ));
     delete from fairlane.user_api_tokens as k where k.user_id = old.id;
     perform fairlane_core.lock_owners(array[old.id]);
-    -- The row of users itself stays as it is: changed in the transaction that takes the account away, it would have to
-    -- find the account, where an app has tied the two.
+    -- The row of users itself does not change: where an app has linked the two, an update in the transaction that
+    -- deletes the account would still have to find the account.
     update fairlane_core.user_slots as s
     set (task_limit, orchestration_limit, cloud_reason, local_reason) = (
       select w.task_limit, w.orchestration_limit, w.cloud_reason, w.local_reason
@@ -55,8 +56,8 @@ create trigger users_before_delete
   before delete on fairlane.owners
   for each row execute function fairlane_core.users_before_delete();
 
--- With a user go projects, tasks, results and tokens, by foreign keys. What the history tells of them is kept for a while,
--- and then deleted (fairlane_core.purge_kept).
+-- Deleting a user deletes projects, tasks, results and tokens, by foreign keys. The history of them is kept for a
+-- while, and then deleted (fairlane_core.purge_kept).
 create function fairlane_core.users_after_delete()
 returns trigger
 language plpgsql
@@ -77,9 +78,9 @@ create trigger users_after_delete
   after delete on fairlane.owners
   for each row execute function fairlane_core.users_after_delete();
 
--- With a project go its tasks and results, by foreign keys: in the transaction of the deletion while they are few. A
--- project with more than 100 tasks or 1,000 results is only marked: its owner does not see it any more, no task is
--- enqueued into it, and the rest follows piece by piece (fairlane_core.settle_deletion), the row last.
+-- Deleting a project deletes its tasks and results, by foreign keys: in the same transaction while they are few. A
+-- project with more than 100 tasks or 1,000 results is only marked: its owner no longer sees it, no task enters it, and
+-- the rest is deleted piece by piece (fairlane_core.settle_deletion), the row last.
 create function fairlane_core.projects_before_delete()
 returns trigger
 language plpgsql
@@ -90,7 +91,7 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 as $$
 begin
   if fairlane_core.goes_at_once(null, old.id)
-    -- It goes with its owner, who is gone already: no row may stay behind.
+    -- Its owner has already been deleted, so no row may remain.
     or not exists (select from fairlane.owners as u where u.id = old.user_id) then
     return old;
   end if;
@@ -107,8 +108,8 @@ create trigger projects_before_delete
   before delete on fairlane.projects
   for each row execute function fairlane_core.projects_before_delete();
 
--- Whether a user (or else a project) is so small that all of it may go in the transaction of its deletion: at most 100
--- tasks and 1,000 results (and projects).
+-- Whether a user (or else a project) is small enough to be deleted in one transaction: at most 100 tasks and 1,000
+-- results (and projects).
 create function fairlane_core.goes_at_once(p_user_id uuid, p_project_id uuid)
 returns boolean
 language plpgsql
@@ -120,7 +121,7 @@ declare
   v_most_tasks constant integer := 100;
   v_most_others constant integer := 1000;
 begin
-  -- Two statements, each with an index of its own.
+  -- Two statements, because each has its own index.
   if p_project_id is not null then
     return (select count(*) from (select from fairlane.tasks as t where t.project_id = p_project_id limit v_most_tasks + 1) as n) <= v_most_tasks
       and (select count(*) from (select from fairlane.generations as g where g.project_id = p_project_id limit v_most_others + 1) as n) <= v_most_others;
@@ -131,8 +132,8 @@ begin
 end;
 $$;
 
--- Whether a user or project is deleted already, though the row is still there while what it had goes piece by piece
--- (fairlane_core.settle_deletion).
+-- Whether a user or project counts as deleted although its row still exists while its contents are deleted piece by
+-- piece (fairlane_core.settle_deletion).
 create function fairlane_core.is_being_deleted(p_id uuid)
 returns boolean
 language sql
@@ -144,9 +145,9 @@ as $$
 $$;
 
 -- Deletes the next piece of a deleted user or project, up to p_limit tasks (ten times as many results), and returns how
--- many; null when somebody holds what is left. Results first, which are in nobody's way, then tasks, a user's newest
--- first, so that most have neither children nor dependents left when it is their turn; then a user's projects, and in
--- the end the row itself. Whoever takes the mark off a project again keeps what is left of it.
+-- many; null when somebody holds what is left. Results first, because nothing depends on them, then tasks, a user's
+-- newest first, so that most have neither children nor dependents left; then a user's projects, and finally the row
+-- itself. Removing the mark from a project keeps what is left of it.
 create function fairlane_core.settle_deletion(p_work fairlane_core.deferred_work, p_limit integer)
 returns integer
 language plpgsql
@@ -195,7 +196,7 @@ begin
     v_mine := array(select t.id from fairlane.tasks as t where t.project_id = p_work.deleted_id limit p_limit for update skip locked);
   end if;
   if cardinality(v_mine) > 0 then
-    -- The history says whose deletion it is.
+    -- The history records whose deletion it is.
     perform fairlane_core.set_event_context(coalesce(p_work.reason, 'fairlane_core.settle'));
     delete from fairlane.tasks as t where t.id = any (v_mine);
     perform fairlane_core.set_event_context('fairlane_core.settle');
@@ -216,7 +217,7 @@ begin
   else
     delete from fairlane.projects as p where p.id = p_work.deleted_id;
   end if;
-  -- Somebody holds what is left, or more has come: later.
+  -- Somebody holds what is left, or more has arrived: try later.
   if not found then
     return null;
   end if;

@@ -1,9 +1,9 @@
 -- Changes of users and projects, and what follows from them for their tasks.
 
--- What a user may is copied into the user's slots row, so that a claim reads one row and one malformed setting
--- concerns one user. Closing or opening the user's lines happens here too. Of users for whom nothing of that changes, as
--- of most whose credits do, no lock is taken: a transaction that is left open after it holds nobody up. Per statement, so
--- that the locks on many are taken in order.
+-- What a user may do is copied into the user's slots row, so that a claim reads one row and one malformed setting
+-- concerns one user. This also opens and closes the user's queues. If nothing of that changes, as for most changes of
+-- credits, the user is not locked: a transaction left open afterwards blocks nobody. Per statement, so that many locks
+-- are taken in order.
 create function fairlane_core.users_after_write()
 returns trigger
 language plpgsql
@@ -62,7 +62,8 @@ create trigger users_after_update
   referencing new table as new_rows
   for each statement execute function fairlane_core.users_after_write();
 
--- Gives an owner who is seen for the first time a row, where fairlane_core.settings.registers_owners says so. Null: nobody.
+-- Creates a row for an owner seen for the first time, if fairlane_core.settings.registers_owners says so. Null: no
+-- owner.
 create function fairlane_core.register_owner(p_user_id uuid)
 returns void
 language plpgsql
@@ -74,14 +75,14 @@ begin
   if p_user_id is not null
     and (select s.registers_owners from fairlane_core.settings as s)
     and not exists (select from fairlane.owners as u where u.id = p_user_id) then
-    -- Two first tasks at once: the second waits for the first, and has its row then.
+    -- Two first tasks at once: the second waits for the first and then finds its row.
     insert into fairlane.owners (id) values (p_user_id) on conflict (id) do nothing;
   end if;
 end;
 $$;
 
--- What an app keeps beside its users is read with each of them, so it has the bounds of params (fairlane_core.json_fault): 413
--- PARAMS_TOO_LARGE.
+-- What an app stores with its users is read with each of them, so it has the bounds of params
+-- (fairlane_core.json_fault): 413 PARAMS_TOO_LARGE.
 create function fairlane_core.users_keep_settings_small()
 returns trigger
 language plpgsql
@@ -103,7 +104,7 @@ create trigger users_keep_settings_small
   when (pg_column_size(new.settings) > 100)
   execute function fairlane_core.users_keep_settings_small();
 
--- A project may be the first that is seen of its owner.
+-- A project may be the first sight of its owner.
 create function fairlane_core.projects_before_insert()
 returns trigger
 language plpgsql
@@ -121,9 +122,9 @@ create trigger projects_before_insert
   before insert on fairlane.projects
   for each row execute function fairlane_core.projects_before_insert();
 
--- Locks a project that is given to another user against those who enqueue into it: they read its owner and hold the row
--- until the tasks are there (fairlane_core.tasks_before_insert). Before the owner changes they are waited for, and those who
--- come later wait for the change and read the new one.
+-- Locks a project that is given to another user against callers that enqueue into it: they read its owner and hold the
+-- row until the tasks exist (fairlane_core.tasks_before_insert). The change waits for them, and later callers wait for
+-- the change and read the new owner.
 create function fairlane_core.projects_before_update()
 returns trigger
 language plpgsql
@@ -144,9 +145,9 @@ create trigger projects_before_update
   when (new.user_id <> old.user_id)
   execute function fairlane_core.projects_before_update();
 
--- A task's owner is its project's owner, and so is whose limit it takes, who pays, and who may see its results. A
--- project that holds any of that does not change hands by a mere update (409 PROJECT_HAS_TASKS): fairlane_core.move_project
--- takes all of it along. Asked after the update, when row level security has had its say.
+-- A task's owner is its project's owner: that decides whose limit it uses, who pays, and who may see its results. So a
+-- plain update cannot give a project that has tasks to another user (409 PROJECT_HAS_TASKS): fairlane_core.move_project
+-- moves everything. Checked after the update, when row level security has been applied.
 create function fairlane_core.projects_after_update()
 returns trigger
 language plpgsql
@@ -176,10 +177,10 @@ create trigger projects_after_update
   when (new.user_id <> old.user_id)
   execute function fairlane_core.projects_after_update();
 
--- Gives a project to another user with all that belongs to it, in one transaction: tasks, results, history, families and
--- what is counted. Not while something of it runs, because that takes a slot of the former owner's and is paid by them;
--- and not where it would part tasks that belong together, which are only of one owner. Over the API not where it would be
--- cut off half way, with both owners held for nothing: in a session of SQL nothing ends it.
+-- Gives a project to another user with everything in it, in one transaction: tasks, results, history, families and
+-- counters. Not while one of its tasks runs, because that uses a slot of the former owner, who pays for it; and not if
+-- it would separate related tasks, which must have one owner. Over the API not if it would take longer than a call may
+-- and be cancelled half way, with both owners locked for nothing; in an SQL session nothing ends it.
 -- See fairlane.move_project.
 create function fairlane_core.move_project(p_caller jsonb, p_project_id uuid, p_user_id uuid)
 returns json
@@ -235,7 +236,7 @@ begin
     );
   end if;
 
-  -- Who waits for whom, and who is whose child, across the border of the project.
+  -- Dependencies and children across the border of the project.
   select l.id, l.other
   into v_in_the_way
   from (
@@ -265,7 +266,7 @@ begin
 
   perform fairlane_core.set_event_context(fairlane_core.caller_name(v_caller), 'moved with its project to another user');
   perform set_config('fairlane_core.mode', 'moves_project', true);
-  -- A key means the same request only among those of one owner.
+  -- An idempotency key is unique per owner.
   update fairlane.tasks as t
   set user_id = p_user_id,
     idempotency_key = case
@@ -281,7 +282,7 @@ begin
   get diagnostics v_generations = row_count;
   update fairlane.projects as p set user_id = p_user_id where p.id = p_project_id;
 
-  -- One saw the others of the statement before they had moved.
+  -- A trigger saw the other tasks of the statement before they had moved.
   v_waiting := array(
     select t.id from fairlane.tasks as t where t.id = any (v_tasks) and t.status = 'Queued' and t.dependant_on is not null
   );

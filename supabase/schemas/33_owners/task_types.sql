@@ -1,7 +1,7 @@
--- Types of task as operators set them, and names that tasks came with and no type has.
+-- Task types as operators set them, and type names of tasks that have no row.
 
--- Adds a type of task or changes one. What hangs on it follows by the table's trigger (fairlane_core.task_types_after_write): the
--- change costs the same however many tasks of it wait or run, and claims obey it from its commit on.
+-- Adds a task type or changes one. The table's trigger (fairlane_core.task_types_after_write) applies the consequences:
+-- the change costs the same however many tasks of it wait or run, and claims obey it from its commit on.
 -- See fairlane.set_task_type.
 create function fairlane_core.set_task_type(p_caller jsonb, p_name text, p_changes jsonb)
 returns json
@@ -21,7 +21,7 @@ begin
   end if;
 
   perform fairlane_core.open_tables(false);
-  -- Two at once for a new name: the second waits, and then changes what the first has added.
+  -- Two calls at once for a new name: the second waits, and then changes what the first has added.
   perform fairlane_core.wait_for_name('fairlane_core.task_type::' || p_name, 'Another change of this type');
   select y.* into v_old from fairlane.task_types as y where y.name = p_name for no key update;
   v_new := fairlane_core.read_type_changes(case when v_old.name is null then fairlane_core.type_by_name(p_name) else v_old end, p_changes);
@@ -63,10 +63,10 @@ begin
 end;
 $$;
 
--- Puts what an operator says of a type into its row, and refuses what is none of its fields or no value of theirs. Fields
--- that are not named stay; null takes away what may be absent.
--- This type with these changes (fields as in fairlane_core.type_as_json). Raises 400 INVALID_ARGUMENT for an unknown field, a
--- wrong value, and orchestration that creates generations or runs on GPUs of its owner.
+-- Applies an operator's changes to a type, and refuses unknown fields and wrong values. Fields that are not named stay;
+-- null removes an optional value.
+-- Returns this type with these changes (fields as in fairlane_core.type_as_json). Raises 400 INVALID_ARGUMENT for an
+-- unknown field, a wrong value, and orchestration that creates generations or runs on GPUs of its owner.
 create function fairlane_core.read_type_changes(p_type fairlane.task_types, p_changes jsonb)
 returns fairlane.task_types
 language plpgsql
@@ -152,7 +152,7 @@ begin
 end;
 $$;
 
--- The types without a row that tasks were enqueued with in the last week, what they count as, and how to say otherwise.
+-- The types without a row that tasks were enqueued with in the last week, what they count as, and how to set them.
 -- See fairlane.unknown_task_types.
 create function fairlane_core.unknown_task_types(p_caller jsonb)
 returns json
@@ -191,7 +191,7 @@ begin
 end;
 $$;
 
--- What a type without a row counts as: what its row would say if nothing were said of it.
+-- What a type without a row counts as: a row with all defaults.
 create function fairlane_core.type_by_name(p_name text)
 returns fairlane.task_types
 language plpgsql

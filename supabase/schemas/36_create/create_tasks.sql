@@ -1,7 +1,7 @@
 -- Enqueuing by function: one task or many, all or none.
 
--- Enqueues tasks, all of them or none (docs/architecture.md, "Enqueuing"). What was enqueued before, under the same id
--- or key, is answered as it is now: the reply to the first request may have been lost.
+-- Enqueues tasks, all of them or none (docs/architecture.md, "Enqueuing"). A task that was already enqueued under the
+-- same id or key is returned in its current state: the reply to the first request may have been lost.
 -- See fairlane.create_tasks.
 create function fairlane_core.create_tasks(p_caller jsonb, p_tasks jsonb)
 returns json
@@ -20,7 +20,7 @@ declare
   v_task fairlane.tasks;
   v_replies json[] := array[]::json[];
   v_created uuid[] := array[]::uuid[];
-  -- Ids of this batch, and the tasks that have been there under the same key.
+  -- Ids of this batch, and the existing tasks with the same keys.
   v_sent uuid[] := array[]::uuid[];
   v_known uuid[] := array[]::uuid[];
 begin
@@ -34,8 +34,8 @@ begin
   into v_requests
   from jsonb_array_elements(p_tasks) with ordinality as b (body, place);
 
-  -- Requests of one owner are looked at one after the other: of the same id or key sent twice at once the second finds
-  -- the first. Taken before any row, in one order, by nobody else; so it cannot close a circle of waits.
+  -- Requests of one owner are processed one after the other: if the same id or key is sent twice at once, the second
+  -- finds the first. Taken before any row, in one order, by nothing else; so it cannot deadlock.
   perform pg_advisory_xact_lock(l.key)
   from (
     select distinct hashtextextended('enqueue:' || r.owner_id, 0) as key
@@ -85,8 +85,8 @@ begin
 end;
 $$;
 
--- A task without an owner would be nobody's: 404 PROJECT_NOT_FOUND or 400 PROJECT_REQUIRED when the request leads to no
--- project of the caller; where owners need no project, 400 OWNER_REQUIRED when it names neither.
+-- Every task needs an owner: 404 PROJECT_NOT_FOUND or 400 PROJECT_REQUIRED when the request leads to no project of the
+-- caller; where owners need no project, 400 OWNER_REQUIRED when it names neither.
 create function fairlane_core.refuse_homeless_task(p_request fairlane_core.task_request)
 returns void
 language plpgsql
@@ -120,7 +120,7 @@ begin
 end;
 $$;
 
--- Starts and time of a task are machines' time: a user or token may ask for less than the task's type allows, never for
+-- Attempts and time of a task are machine time: a user or token may ask for less than the task's type allows, never for
 -- more (400 INVALID_ARGUMENT).
 create function fairlane_core.refuse_raised_limits(p_caller fairlane_core.caller, p_request fairlane_core.task_request)
 returns void
@@ -163,9 +163,8 @@ begin
 end;
 $$;
 
--- Inserts requested tasks with all their dependencies and returns the ids of those that were not there yet. In one
--- statement, so that each counter moves once, and in the order of the ids: two batches with the same ids meet at the
--- first of them and not crosswise.
+-- Inserts requested tasks with all their dependencies and returns the ids of those that are new. In one statement, so
+-- that each counter changes once, and in id order, so that two batches with the same ids do not deadlock.
 create function fairlane_core.insert_requested_tasks(p_requests fairlane_core.task_request[])
 returns uuid[]
 language plpgsql
@@ -186,20 +185,20 @@ begin
       n.task_id, n.task_type, n.params, n.project_id, n.owner_id, n.depends_on[1], coalesce(n.run_type, 'cloud'),
       coalesce(n.priority, 0), n.available_at, n.idempotency_key, n.max_attempts,
       make_interval(secs => n.timeout_seconds),
-      -- Tasks of one batch keep their order in line.
+      -- Tasks of one batch keep their order in the queue.
       coalesce(n.created_at, fairlane_core.now() + (n.place - 1) * interval '1 microsecond')
     from unnest(p_requests) with ordinality as n (
       task_id, task_type, params, project, depends_on, run_type, priority, available_at, idempotency_key,
       max_attempts, timeout_seconds, created_at, project_id, owner_id, place
     )
     order by n.task_id
-    -- By somebody who inserts into the table directly, a moment ago.
+    -- Inserted a moment ago by a direct write.
     on conflict do nothing
     returning id
   )
   select array_agg(t.id) into v_created from new_task as t;
 
-  -- The first dependency is in the row itself. Nobody sees the row before the others are there.
+  -- The row itself contains the first dependency. Nobody sees the row before the others exist.
   insert into fairlane_core.task_dependencies (task_id, depends_on)
   select distinct n.task_id, d.id
   from unnest(p_requests) as n
@@ -220,9 +219,9 @@ begin
 end;
 $$;
 
--- What create-task answers for one task. Without params: who sent them has them.
--- The reply about a task that was enqueued, now (created) or before: task_id, status, created, task_type, project_id,
--- dependant_on, run_type, priority, available_at, idempotency_key, output_location, created_at.
+-- The reply of create-task for one task, new (created) or not: task_id, status, created, task_type, project_id,
+-- dependant_on, run_type, priority, available_at, idempotency_key, output_location, created_at. Without params: the
+-- caller has them.
 create function fairlane_core.created_reply(p_task fairlane.tasks, p_is_new boolean)
 returns json
 language plpgsql

@@ -1,9 +1,9 @@
--- One task of such a request: how it is read, whose project it goes into, and what was sent that the queue does not use.
+-- One task of such a request: how it is read, which project it goes into, and which sent fields the queue does not use.
 
--- What a caller asks for, with its owner looked up. Who is not the service decides neither age nor owner.
+-- What a caller asks for, with its owner looked up. Only the service chooses age and owner.
 -- Reads one requested task {task_id, task_type, family (whether the type was said so), params, project, depends_on,
--- run_type, priority, available_at, idempotency_key, max_attempts, timeout_seconds, created_at, user_id (its owner, where
--- owners need no project)} and finds its project and owner. Raises 403 FORBIDDEN when user_id is not that owner.
+-- run_type, priority, available_at, idempotency_key, max_attempts, timeout_seconds, created_at, user_id (its owner,
+-- where owners need no project)} and finds its project and owner. Raises 403 FORBIDDEN when user_id is not that owner.
 create function fairlane_core.read_task_request(p_caller fairlane_core.caller, p_body jsonb)
 returns fairlane_core.task_request
 language plpgsql
@@ -40,7 +40,7 @@ begin
     end if;
   end if;
 
-  -- A family may be a client's word for a type.
+  -- A family may be a client's name for a type.
   if p_body ->> 'family' is not null then
     v_request.task_type := coalesce(
       (
@@ -67,10 +67,10 @@ begin
 end;
 $$;
 
--- The caller's project that a request names or, when that is no UUID, the first of these: that of the orchestrator in
--- params, params.project_id, that of a dependency, the only one of the caller; null when there is none. Deployed
--- orchestrators know no better than "default_project_id" at times; their task then belongs where what it names belongs.
--- Whoever calls in a user's name reaches that user's projects only.
+-- The caller's project that a request names or, if that is no UUID, the first of these: the project of the orchestrator
+-- in params, params.project_id, the project of a dependency, the caller's only project; null when there is none.
+-- Deployed orchestrators sometimes know only "default_project_id"; their task then belongs where what it names belongs.
+-- A call in a user's name reaches that user's projects only.
 create function fairlane_core.project_for(p_caller fairlane_core.caller, p_request fairlane_core.task_request)
 returns fairlane.projects
 language plpgsql
@@ -101,7 +101,7 @@ begin
     union all
     select 2, 1, case when fairlane_core.is_uuid(p_request.params ->> 'project_id') then (p_request.params ->> 'project_id')::uuid end
     union all
-    -- A dependency of another owner's would never be met.
+    -- A dependency of another owner can never be met.
     select 3, d.place, t.project_id
     from unnest(p_request.depends_on) with ordinality as d (id, place)
       join fairlane.tasks as t on t.id = d.id
@@ -123,8 +123,9 @@ begin
 end;
 $$;
 
--- The task that answers a request already: that of the same id, whatever has become of it, else, for its owner, that of
--- the same idempotency key; null when it is new. Raises 409 TASK_ID_TAKEN when the id is that of another owner's task.
+-- The task that already answers a request: the one with the same id, in any state, else, for its owner, the one with
+-- the same idempotency key; null when the request is new. Raises 409 TASK_ID_TAKEN when the id belongs to another
+-- owner's task.
 create function fairlane_core.task_for_request(p_caller fairlane_core.caller, p_request fairlane_core.task_request)
 returns fairlane.tasks
 language plpgsql
@@ -137,7 +138,7 @@ declare
 begin
   select t.* into v_task from fairlane.tasks as t where t.id = p_request.task_id;
 
-  -- Says no more than that the id cannot be had, and an insert would tell that too.
+  -- Reveals only that the id is taken, which an insert would reveal too.
   if v_task.user_id <> p_request.owner_id or (v_task.id is not null and v_task.user_id is null and p_caller.kind <> 'service') then
     perform fairlane_core.refuse(
       409, 'TASK_ID_TAKEN',
@@ -157,8 +158,8 @@ begin
 end;
 $$;
 
--- Writes down what an instance of an endpoint has counted. The names come from clients, so there is a bound on how many
--- are kept; a name that is old makes room after thirty days.
+-- Stores what an instance of an endpoint has counted. The names come from clients, so their number is bounded; a name
+-- is dropped after thirty days to make room.
 -- See fairlane.note_unused_fields.
 create function fairlane_core.note_unused_fields(p_caller jsonb, p_endpoint text, p_counts jsonb)
 returns void
@@ -187,16 +188,16 @@ begin
       exists (select from fairlane_core.unused_fields as k where k.endpoint = p_endpoint and k.field = c.key)
       or (select count(*) from fairlane_core.unused_fields) < v_most
     )
-  order by c.key -- two instances lock in one order
+  order by c.key -- two instances lock in the same order
   limit 50
   on conflict (endpoint, field) do update
     set calls = u.calls + excluded.calls, last_at = greatest(u.last_at, excluded.last_at);
 end;
 $$;
 
--- What a plain write sends for a column and does not get stored. A function counts what it got for nothing and writes that
--- down once a minute; here there is nobody to count, so it is what came in as many minutes. One transaction at a time
--- writes, and nobody waits for it.
+-- A plain write sent a column that is not stored. A function counts such fields and stores the count once a minute; a
+-- trigger cannot keep a count, so this counts minutes in which one came. One transaction at a time writes, and nobody
+-- waits for it.
 create function fairlane_core.note_unused_column(p_table text, p_column text)
 returns void
 language plpgsql

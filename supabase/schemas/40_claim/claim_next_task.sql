@@ -1,12 +1,13 @@
--- The claim. Most are plain: one statement, here. Every other one goes on step by step, each looked at under its lock: the
+-- The claim. Most are plain: one statement, in this file. All others go step by step, each checked under its lock: the
 -- same task again (start.sql), whose turn (whose_turn.sql), which of that owner's tasks (which_task.sql).
 
 -- The claim (docs/architecture.md): one task to one caller, the owner's limit exact, users in turn.
 --
--- The plain case is one question and one statement: a worker with the service key that has no model loaded and holds
--- nothing. All else is left to fairlane_core.claim_general. What the statement does is said once more there, so whoever
--- changes one changes the other: the turn is that of fairlane_core.take_next_task, the start that of fairlane_core.start_task, the
--- reply fairlane_core.claim_reply. claim_next_task/plain_and_careful_claims_agree.test.sql compares what they leave behind.
+-- The plain case is one check and one statement: a worker with the service key that has no model loaded and holds
+-- nothing. Everything else goes to fairlane_core.claim_general, which repeats the rules of the statement, so a change
+-- of one needs a change of the other: the turn is that of fairlane_core.take_next_task, the start that of
+-- fairlane_core.start_task, the reply fairlane_core.claim_reply.
+-- claim_next_task/plain_and_careful_claims_agree.test.sql compares the results.
 -- See fairlane.claim_next_task.
 create function fairlane_core.claim_next_task(
   p_caller jsonb,
@@ -24,7 +25,7 @@ security definer -- writes lease columns, which no API role may
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-set enable_sort = off -- lines are in the order of an index: no statistics may find it as good to sort all that a user has
+set enable_sort = off -- queues come in index order: no statistics may make a sort of all rows look as cheap
 as $$
 declare
   v_pool text := coalesce(p_run_type, 'gpu');
@@ -35,8 +36,9 @@ declare
 begin
   if p_caller ->> 'kind' = 'service' and length(p_worker_id) between 1 and 255 and not starts_with(p_worker_id, 'token:') and v_pool = any (fairlane_core.pools())
     and coalesce(length(p_claim_id) <= 255, true) and not p_dry_run then
-    -- The same claim twice at once, or two under one name: the second one waits, with care. In the order in which that takes
-    -- these locks (fairlane_core.repeat_claim, fairlane_core.redeliver_held_task): what was got here stays locked meanwhile.
+    -- The same claim twice at once, or two under one name: the second waits, in claim_general. Locks in the same order
+    -- as there (fairlane_core.repeat_claim, fairlane_core.redeliver_held_task), because those taken here stay held
+    -- meanwhile.
     if (p_claim_id is null or pg_try_advisory_xact_lock(hashtextextended('fairlane_core.claim:' || p_worker_id || ':' || p_claim_id, 0)))
       and pg_try_advisory_xact_lock(hashtextextended('fairlane_core.holder::' || p_worker_id, 0)) then
       select
@@ -60,10 +62,10 @@ begin
           )
         )
         and v_pool <> all (c.paused_pools)
-        -- Every task is as its type is now.
+        -- No type change is pending: every task is derived from its current type.
         and not exists (select from fairlane_core.deferred_work as w where w.task_type is not null)
-        -- Nothing is due, or nothing that a claim would release. Few ever ask the second. The first is due first: in that
-        -- order only one index has them, whatever the statistics.
+        -- Nothing is due, or nothing that a claim would release. The second check is rarely reached. Ordered by due
+        -- time, which only one index provides, whatever the statistics.
         and (
           coalesce(
             (select t.available_at from fairlane.tasks as t where t.readiness = 'not_yet' order by t.available_at limit 1)
@@ -75,7 +77,7 @@ begin
     end if;
   end if;
 
-  -- Whether a claim_id was answered before the start itself finds out below, or else care.
+  -- If a claim_id was used before, the start itself notices below; where it would not, the general claim decides.
   if v_now is null or (p_claim_id is not null and not v_has_open) then
     return fairlane_core.claim_general(
       p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
@@ -87,7 +89,7 @@ begin
   begin
     perform set_config('fairlane_core.mode', 'counts_itself', true);
     with turn as materialized (
-      -- Fewest starts first, then who has waited longest for a turn.
+      -- Fewest attempts first, then who has waited longest for a turn.
       select
         s.user_id, s.cloud_reason, l.ready_cloud > 0 as has_slot_tasks,
         l.ready_cloud_orchestration > 0 and s.orchestrating < s.orchestration_limit as may_orchestrate
@@ -99,7 +101,7 @@ begin
       limit 1
       for no key update of s skip locked
     ),
-    -- The first of the line, of the two kinds of task that it has room for.
+    -- The head of the queue, among the kinds of task (orchestration or not) for which there is room.
     head as materialized (
       select h.id
       from turn as u
@@ -156,7 +158,8 @@ begin
         generation_started_at = v_now,
         delivered_at = null,
         updated_at = v_now
-      -- By its key, as a value: to a join a table that was drained is as good as one row (fairlane_core.lock_relatives_of).
+      -- By key, as a scalar: for a join the planner takes an emptied table for one row
+      -- (fairlane_core.lock_relatives_of).
       where t.id = (select h.id from head as h)
       returning
         t.id, t.user_id, t.task_type, t.params, t.project_id, t.lease_token, t.attempts, t.takes_slot::integer as slot
@@ -173,7 +176,7 @@ begin
         s.user_id, s.running, s.cloud_reason, x.slot, s.running + s.orchestrating + s.remembered as turn_load,
         greatest(s.orchestration_limit - s.orchestrating, 0) as room
     ),
-    -- All of the owner's lines: the task leaves one, and what runs has changed for either.
+    -- All of the owner's queues: the task leaves one, and the number of running tasks changes in each.
     lines as (
       update fairlane_core.user_queues as l
       set ready_cloud = l.ready_cloud - case when l.pool = v_pool then s.slot else 0 end,
@@ -225,8 +228,8 @@ begin
 end;
 $$;
 
--- Every claim that is not plain (fairlane_core.claim_next_task): with a token, a claim_id that was sent before, a model, work
--- already held, tasks that have just become due, users whom others are serving. One step at a time, each looked at
+-- Every claim that is not plain (fairlane_core.claim_next_task): with a token, a claim_id that was sent before, a
+-- model, work already held, tasks that have just become due, users whom others are serving. Step by step, each checked
 -- under its lock.
 create function fairlane_core.claim_general(
   p_caller jsonb,
@@ -261,7 +264,7 @@ begin
 
   v_holder := fairlane_core.holder_name(v_caller, p_worker_id);
 
-  -- The workers table is the fleet's: API workers are not in it, and a user's machine may choose any id.
+  -- The workers table describes the fleet: API workers are not in it, and a user's machine may choose any id.
   if v_caller.kind = 'service' and exists (select from fairlane.workers as w where w.id = p_worker_id) then
     v_affinity := fairlane_core.affinity_of(p_worker_id, p_same_model_only, p_max_task_wait_minutes);
   end if;
@@ -279,24 +282,24 @@ begin
     end if;
     v_task := fairlane_core.redeliver_held_task(v_caller, v_holder, v_pool, p_claim_id, v_now);
   exception when lock_not_available then
-    -- What the worker holds is being changed: neither that task nor another one is to be had before it is known how.
+    -- Somebody is changing what the worker holds: until the outcome is known it gets neither that task nor another one.
     perform fairlane_core.say_passed_over(1);
     return null;
   end;
-  -- What a worker holds it gets back, but a pool that is paused gives out nothing new.
+  -- A worker gets back what it holds, but a paused pool hands out nothing new.
   while v_task.id is null and not exists (select from fairlane_core.settings as s where v_pool = any (s.paused_pools)) loop
     if v_caller.kind = 'token' then
       v_task := fairlane_core.take_own_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
     else
       v_task := fairlane_core.take_next_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
     end if;
-    -- Once more if this claim has done work that the queue was behind with: there may be a task now.
+    -- Once more if this claim has done overdue work of the queue: there may be a task now.
     exit when v_task.id is null and (v_has_worked or fairlane_core.work_while_idle() = 0);
     v_has_worked := true;
   end loop;
 
-  -- A worker that said goodbye or crashed and claims has come back; else the next rescue would take what it gets here.
-  -- Its row is not waited for: a beat that holds it says the same.
+  -- A worker that said goodbye or crashed and now claims has come back; otherwise the next rescue would requeue what it
+  -- gets here. Does not wait for its row: a heartbeat that holds it says the same.
   if v_caller.kind = 'service' and exists (
     select from fairlane.workers as w where w.id = p_worker_id and (w.goodbye_at is not null or w.status = 'crashed')
   ) then
@@ -316,10 +319,9 @@ begin
 end;
 $$;
 
--- What a claim answers. params leave as jsonb text: a 64-bit seed stays what it was. Workers die on params that are no
--- object; a row from before that was asked for is wrapped in one.
--- The reply of a claim: task_id, task_type, params, project_id, lease_token, attempt (which start this is), attempts (how
--- many have failed so far).
+-- The reply of a claim: task_id, task_type, params, project_id, lease_token, attempt (the number of this attempt),
+-- attempts (how many have failed so far). params are returned as jsonb text, so that a 64-bit seed stays exact. Workers
+-- crash on params that are no object; a row older than that rule is wrapped in one.
 create function fairlane_core.claim_reply(p_task fairlane.tasks)
 returns json
 language plpgsql
@@ -335,15 +337,15 @@ begin
     'project_id', p_task.project_id,
     'lease_token', p_task.lease_token,
     'attempt', p_task.attempts,
-    -- Failures so far: by this deployed workers count when to give up.
+    -- Failures so far: deployed workers decide by this number when to give up.
     'attempts', greatest(p_task.attempts - (p_task.status = 'In Progress')::integer, 0)
   );
 end;
 $$;
 
--- An empty answer is not the whole truth while somebody else's transaction holds owners with work: the header
--- x-fairlane-passed-over says how many were passed over; none for 0. PostgREST sends what response.headers holds, and
--- the functions hand it on.
+-- An empty reply is incomplete while another transaction holds owners with work: the header x-fairlane-passed-over says
+-- how many were passed over; no header for 0. PostgREST sends the contents of response.headers, and the functions pass
+-- them on.
 create function fairlane_core.say_passed_over(p_count integer)
 returns void
 language plpgsql
@@ -365,8 +367,8 @@ begin
 end;
 $$;
 
--- What a claim that found nothing does for the queue before it goes: a piece of what changes have left to do, or else
--- the work of a rescue that is late. Mostly there is neither, and it writes nothing. Returns how many tasks it changed.
+-- What a claim that found nothing does for the queue before it returns: a piece of deferred work, or else an overdue
+-- rescue. Usually there is neither, and it writes nothing. Returns how many tasks it changed.
 create function fairlane_core.work_while_idle()
 returns integer
 language plpgsql

@@ -1,9 +1,10 @@
--- What a claim sees beside the lines: tasks whose time has come, which it releases; and, of users' own machines, the tasks of
--- other pools that their GPUs run as well. What a worker holds for nothing it leaves.
+-- What a claim considers besides the user queues: due tasks, which it releases; for users' own machines, the tasks of
+-- other pools that their GPUs also run; and orchestration slots that a worker no longer needs.
 
--- Makes tasks ready whose available_at has come, of users who could run one now (for a token: of its owner): some 100,
--- of up to 100 owners, of each the most urgent, so that neither a user with ten thousand nor an earlier time comes
--- before a priority or a turn. Who is just being served is passed over: nobody is waited for here. Returns how many.
+-- Makes tasks ready whose available_at has come, of users who could run one now (for a token: of its owner): about 100,
+-- of up to 100 owners, the most urgent of each, so that neither a user with ten thousand tasks nor an earlier time
+-- takes precedence over priority or turn. Owners that are being served are passed over; it waits for nobody. Returns
+-- how many.
 create function fairlane_core.release_due_tasks(p_pool text, p_caller fairlane_core.caller)
 returns integer
 language plpgsql
@@ -58,7 +59,7 @@ begin
           order by d.priority desc, d.available_at
           limit v_batch
         ))
-        and coalesce(t.readiness, '') = 'not_yet' -- not as an index has it, for these few
+        and coalesce(t.readiness, '') = 'not_yet' -- spelled so that no index on readiness is used for these few
       for no key update skip locked
     );
   end if;
@@ -71,9 +72,8 @@ end;
 $$;
 
 -- Whose due tasks a claim of the fleet releases: up to 100 owners of due cloud tasks in the pool who could run one now,
--- those whose turn it is first. A task whose owner may run none waits for the sweep, and no claim looks at it twice.
--- However much is due, this stays one short look, or one step into an index for each owner who has something waiting
--- for a time.
+-- in order of their turn. A task whose owner may run none waits for the sweep, and claims do not read it again. However
+-- much is due, this remains one short query, or one index probe for each owner with tasks that wait for a time.
 create function fairlane_core.owners_to_release(p_pool text)
 returns uuid[]
 language plpgsql
@@ -104,7 +104,7 @@ begin
     );
   end if;
 
-  -- Many are due at once. Those who are due first may all belong to one owner, so owners are asked, in turn.
+  -- Many are due at once. The earliest may all belong to one owner, so read owner by owner, in turn.
   return array(
     select s.user_id
     from fairlane_core.blocked_tasks as b
@@ -115,7 +115,7 @@ begin
       and b.is_cloud
       and b.task_count > 0
       and s.cloud_reason is null
-      -- In the order of the index that has it all: without an order another one may look as good to a planner.
+      -- In the order of the one suitable index: without an order the planner may choose another.
       and (
         select true
         from fairlane.tasks as t
@@ -133,9 +133,9 @@ begin
 end;
 $$;
 
--- Up to p_limit ready tasks of a line that have not grown stale, in its order, without going through those that have,
--- of which there may be a hundred thousand: among the first p_look_at of the line any, whatever keeps it fresh; behind
--- those what was created since fairlane_core.stale_before(), priority by priority, each one step into the index of the line.
+-- Up to p_limit ready tasks of a user queue that are not stale, in queue order, without reading all the stale ones, of
+-- which there may be a hundred thousand: among the first p_look_at any fresh one, for whatever reason; behind those
+-- only tasks created since fairlane_core.stale_before(), priority by priority, each one index probe.
 create function fairlane_core.fresh_in_queue(
   p_user_id uuid, p_pool text, p_run_type text, p_takes_slot boolean, p_look_at integer, p_limit integer
 )
@@ -144,8 +144,8 @@ language plpgsql
 stable
 security invoker
 set search_path = ''
-set enable_sort = off -- lines are in the order of an index: no statistics may find it as good to sort all that a user has
-set enable_bitmapscan = off -- which would look at all of it before it is cut
+set enable_sort = off -- queues come in index order: no statistics may make a sort of all rows look as cheap
+set enable_bitmapscan = off -- a bitmap reads everything before the limit applies
 as $$
 declare
   v_old_before timestamptz := fairlane_core.stale_before();
@@ -206,9 +206,9 @@ begin
 end;
 $$;
 
--- What fairlane_core.take_next_task is for the fleet, for a user's own machine: one user, so no turns. Claims the next task,
--- cloud or local, of the token's owner and returns it; null when there is none that nobody else holds
--- (fairlane_core.say_passed_over).
+-- The counterpart of fairlane_core.take_next_task for a user's own machine: one user, so no turns. Claims the next
+-- task, cloud or local, of the token's owner and returns it; null when every one is held by somebody else
+-- (fairlane_core.say_passed_over) or there is none.
 create function fairlane_core.take_own_task(p_caller fairlane_core.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity fairlane_core.affinity, p_now timestamptz)
 returns fairlane.tasks
 language plpgsql
@@ -222,8 +222,8 @@ declare
   v_unfit_id uuid;
   v_task fairlane.tasks;
 begin
-  -- Looked at without a lock first: an idle poll writes nothing, not even a lock. Counting is left out where one step into
-  -- an index says that there is something, or that there can be nothing.
+  -- Checked without a lock first: an idle poll writes nothing, not even a lock. Counting is skipped if one index probe
+  -- shows that there is something, or that there can be nothing.
   if exists (select from fairlane_core.user_slots as s where s.user_id = p_caller.user_id and s.local_reason is not null) then
     return v_task;
   elsif not exists (
@@ -237,7 +237,7 @@ begin
 
   perform fairlane_core.release_due_tasks(p_pool, p_caller);
 
-  -- A few heads that cannot be handed out are ended on the way, each after the user's lock was given back.
+  -- A few heads that cannot be handed out are ended on the way, each after releasing the user's lock.
   for v_look in 1..5 loop
     begin
       if fairlane_core.wait_for_owner(p_caller.user_id) then
@@ -261,17 +261,17 @@ begin
 end;
 $$;
 
--- What a claim or count for gpu comes to beside the pool itself (fairlane_core.is_served_by): the owner's ready tasks of types that
--- GPU machines run, too. Each line comes from the index that holds nothing else, in the order of claims.
--- Ready tasks of other pools that this caller's claims or counts for gpu are about, per pool and run type the first
--- p_limit of the line; of pools that are paused with p_is_paused. None for any other pool or caller.
+-- What a claim or count for gpu covers besides the pool itself (fairlane_core.is_served_by): the owner's ready tasks of
+-- types that GPU machines also run. Each queue comes from its own partial index, in claim order.
+-- Ready tasks of other pools that this caller's claims or counts for gpu cover, per pool and run type the first
+-- p_limit; from paused pools only with p_is_paused. None for any other pool or caller.
 create function fairlane_core.own_gpu_queue(p_caller fairlane_core.caller, p_pool text, p_limit integer, p_is_paused boolean default false)
 returns setof fairlane.tasks
 language plpgsql
 stable
 security invoker
 set search_path = ''
-set enable_sort = off -- under no statistics may it be as good to sort a line as to take it from the index in order
+set enable_sort = off -- no statistics may make a sort look as cheap as the index order
 as $$
 begin
   if p_pool = 'gpu' and p_caller.user_id is not null then
@@ -296,15 +296,15 @@ begin
 end;
 $$;
 
--- Up to p_limit tasks like those of fairlane_core.own_gpu_queue whose available_at has come and whose readiness does not say so
--- yet, the longest due first.
+-- Up to p_limit tasks like those of fairlane_core.own_gpu_queue whose available_at has come but whose readiness has not
+-- been updated, the longest due first.
 create function fairlane_core.own_gpu_due(p_caller fairlane_core.caller, p_pool text, p_limit integer)
 returns setof fairlane.tasks
 language plpgsql
 stable
 security invoker
 set search_path = ''
-set enable_sort = off -- under no statistics may it be as good to sort all that waits as to take it from the index in order
+set enable_sort = off -- no statistics may make a sort of all that waits look as cheap as the index order
 set enable_incremental_sort = off
 as $$
 begin
@@ -317,17 +317,17 @@ begin
       and t.runs_on_own_gpu
       and t.available_at <= fairlane_core.now()
       and (p_caller.kind = 'token' or t.run_type = 'local')
-    -- By id as well: that order has only the index of its owner's tasks, not the one of what is due of all.
+    -- By id as well: only the index of the owner's tasks has this order, not the index of all due tasks.
     order by t.available_at, t.id
     limit p_limit;
   end if;
 end;
 $$;
 
--- A worker that runs one task at a time and asks for another orchestrates nothing any more, whatever it has said of it: the
--- places are free, but that of the one whose reply was lost (fairlane_core.stalled_orchestration). Waits for nobody: what somebody is
--- just changing is left for the next claim.
--- Frees the places of the orchestration tasks that this worker still holds in this pool, but that of p_but.
+-- A worker that runs one task at a time and claims again no longer orchestrates, whatever it has said: its
+-- orchestration slots are free, except for the task whose claim reply was lost (fairlane_core.stalled_orchestration).
+-- Waits for nobody: a locked task is left for the next claim.
+-- Frees the slots of the orchestration tasks that this worker still holds in this pool, except p_but.
 create function fairlane_core.leave_orchestration(p_worker_id text, p_token_id uuid, p_pool text, p_but uuid default null)
 returns void
 language plpgsql
@@ -340,7 +340,8 @@ declare
   v_task fairlane.tasks;
 begin
   for v_task_id in
-    -- Ordered apart: claims forbid sorts, and an index in this order is no way to what a worker holds.
+    -- Sorted separately: claims disable sorts, and an index in this order would be a bad way to find what a worker
+    -- holds.
     with held as materialized (
       select t.id, t.user_id
       from fairlane.tasks as t
@@ -354,7 +355,7 @@ begin
     )
     select h.id from held as h order by h.user_id, h.id
   loop
-    -- The task before its owner, like everywhere.
+    -- The task before its owner, as everywhere.
     select t.* into v_task from fairlane.tasks as t where t.id = v_task_id for no key update skip locked;
     continue when v_task.id is null;
     perform from fairlane_core.user_slots as s where s.user_id = v_task.user_id for no key update skip locked;

@@ -1,21 +1,21 @@
--- The start of a task; and a claim that gets the task which the worker has already, because the reply was lost or the worker
--- came back.
+-- The start of an attempt; and claims that return the task which the worker already holds, because the reply was lost
+-- or the worker came back.
 
--- A claim request that was already answered gets the same answer: the reply was lost on the way. But a claim_id may also
--- be derived from something that stays, or kept over a restart: then the worker may have died of the task, each time, and
--- each answer would be as free as the one before. So it is free as often as starts are taken off (max_uncounted_releases), and
--- only until the worker has named the task: then it has had the reply. Beyond that it is a start, and the end of the task
--- when that was its last (as fairlane_core.redeliver_held_task).
--- The running task that this claim request was answered with, as a new start where it was answered too often; null when
--- the request is new, or that task has had its last start. 409 CLAIM_ID_USED when the task has ended, is of another pool
--- or needs no worker any more. Raises 55P03 when somebody else's transaction holds its owner.
+-- A claim request that was already answered gets the same answer: the reply was lost. But a claim_id may also be
+-- derived from something constant, or kept over a restart: then the worker may have died of the task each time, and
+-- every repeat would be as free as the first. So repeats are free only as often as attempts are uncounted
+-- (max_uncounted_releases), and only until the worker has named the task: then it has had the reply. Further repeats
+-- count as attempts, and end the task after its last one (as in fairlane_core.redeliver_held_task).
+-- Returns the running task that this claim request was answered with, as a new attempt where it was answered too often;
+-- null when the request is new, or that task has had its last attempt. 409 CLAIM_ID_USED when the task has ended, is of
+-- another pool or needs no worker any more. Raises 55P03 when another transaction holds its owner.
 create function fairlane_core.repeat_claim(p_caller fairlane_core.caller, p_worker_id text, p_pool text, p_claim_id text, p_now timestamptz)
 returns fairlane.tasks
 language plpgsql
 volatile
 security invoker
 set search_path = ''
-set lock_timeout = '120ms' -- taken back when the function ends; what counts is the setting below
+set lock_timeout = '120ms' -- restored when the function ends; the effective value is set below
 as $$
 declare
   v_task fairlane.tasks;
@@ -55,8 +55,8 @@ begin
     return null;
   end if;
 
-  -- Whoever else holds it is not waited for: then this answer is not counted. Its owner is waited for only a moment, when
-  -- it ends (fairlane_core.claim_general).
+  -- Does not wait for another holder of the row: then this repeat is not counted. The wait for the owner when the task
+  -- ends is short (fairlane_core.claim_general).
   perform fairlane_core.limit_lock_waits(0.5);
   select t.*
   into v_locked
@@ -79,7 +79,7 @@ begin
 
   perform fairlane_core.set_event_context(fairlane_core.caller_name(p_caller));
   if v_locked.claim_repeats < (select s.max_uncounted_releases from fairlane_core.settings as s)
-    -- A request that was held up on its way comes late, but not as late as this.
+    -- A request may be delayed on its way, but not by this much.
     and (v_locked.delivered_at is null or v_locked.claimed_at > p_now - interval '1 minute') then
     update fairlane.tasks as t
     set claim_repeats = t.claim_repeats + 1
@@ -93,13 +93,13 @@ begin
 end;
 $$;
 
--- A worker that claims although it holds all it may, or was handed an orchestration task and has never named it. Either it
--- never heard of the task (the reply was lost: the same attempt under a new lease) or it died and came back under its name
--- (a new start, and the end of the task when that was its last). Which of the two it is nobody knows of a task that kills
--- its worker before the first report: as often as starts are taken off again (max_uncounted_releases) its reply is taken for
--- lost, then each is a start.
--- The task that a worker at its own limit already holds, or the orchestration task of which nothing was heard since it
--- was handed out, handed out again; null when it may take another one. Raises 55P03 when somebody else's transaction
+-- A worker claims although it holds all it may, or was handed an orchestration task and has never named it. Either it
+-- never heard of the task (the reply was lost: the same attempt under a new lease) or it died and came back under its
+-- name (a new attempt, and the end of the task after its last one). For a task that kills its worker before the first
+-- report the two cannot be told apart: as often as attempts are uncounted (max_uncounted_releases) the reply is assumed
+-- lost, then each claim is an attempt.
+-- Returns the task that a worker at its own limit already holds, or the orchestration task that it has not named since
+-- it was handed out, handed out again; null when the worker may take another one. Raises 55P03 when another transaction
 -- holds that task or its owner.
 create function fairlane_core.redeliver_held_task(
   p_caller fairlane_core.caller, p_worker_id text, p_pool text, p_claim_id text, p_now timestamptz
@@ -109,7 +109,7 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
-set lock_timeout = '120ms' -- taken back when the function ends; what counts is the setting below
+set lock_timeout = '120ms' -- restored when the function ends; the effective value is set below
 as $$
 declare
   v_limit integer;
@@ -141,8 +141,8 @@ begin
     and fairlane_core.is_served_by(p_caller, p_pool, t.pool, t.runs_on_own_gpu, t.run_type)
     and t.takes_slot;
 
-  -- A worker that runs one task at a time and asks for another has let go of what others ended under it, and orchestrates
-  -- nothing any more. But of an orchestration task that it was handed last it may never have heard.
+  -- A worker that runs one task at a time and claims again has let go of what others ended, and no longer orchestrates.
+  -- But it may never have heard of the last orchestration task it was handed.
   if v_limit = 1 then
     if v_held_count = 0 then
       v_lost_id := fairlane_core.stalled_orchestration(p_worker_id, p_caller.token_id, p_pool);
@@ -155,8 +155,8 @@ begin
     return null;
   end if;
 
-  -- It may be ending just now; then the worker holds it no more. Whoever leaves it locked is not waited for, nor is its
-  -- owner (fairlane_core.claim_general).
+  -- The task may be ending right now; then the worker no longer holds it. Does not wait for whoever keeps it or its
+  -- owner locked (fairlane_core.claim_general).
   perform fairlane_core.limit_lock_waits(0.5);
   select t.*
   into v_held
@@ -170,7 +170,7 @@ begin
     return null;
   elsif v_lost_id is not null
     and fairlane_core.stalled_orchestration(p_worker_id, p_caller.token_id, p_pool) is distinct from v_lost_id then
-    -- A word of it came meanwhile.
+    -- It was named meanwhile.
     perform fairlane_core.leave_orchestration(p_worker_id, p_caller.token_id, p_pool);
     return null;
   end if;
@@ -190,8 +190,8 @@ end;
 $$;
 
 -- The orchestration task in this pool that this worker was handed last and never heard of: it claims again, and since
--- that claim nothing has named the task, no report, no log and no child; null when there is none. Who runs one task at
--- a time would have said something of it first.
+-- that claim no report, log or child has named the task; null when there is none. A worker that runs one task at a time
+-- would have named it first.
 create function fairlane_core.stalled_orchestration(p_worker_id text, p_token_id uuid, p_pool text)
 returns uuid
 language plpgsql
@@ -201,7 +201,8 @@ set search_path = ''
 as $$
 begin
   return (
-    -- Looked for apart: claims forbid sorts, and an index in this order is no way to what a worker holds.
+    -- Found separately: claims disable sorts, and an index in this order would be a bad way to find what a worker
+    -- holds.
     with held as materialized (
       select t.id, t.claimed_at
       from fairlane.tasks as t
@@ -213,7 +214,7 @@ begin
         and t.delivered_at is null
         and not fairlane_core.is_handed_over(t.id, t.lease_token)
         and not fairlane_core.is_waiting_for_children(t)
-        -- As a value: an anti-join would be planned together with all tasks there are.
+        -- As a scalar: an anti-join would be planned over all tasks.
         and (
           select true
           from fairlane_core.subtasks as s
@@ -228,10 +229,11 @@ begin
 end;
 $$;
 
--- A holder that asks again for what it runs, and is not taken for one that never had the reply, has died of the task or
--- forgotten it: that is a start more, or the end of the task when it was the last.
--- Gives this running task, which the caller has locked, to its holder anew: another lease, one more start; or ends it as
--- Failed after its last one, and returns null. p_what: what the holder did instead of finishing it, for the reason.
+-- A holder that claims again while it runs the task, and is known to have had the reply, has died of the task or
+-- forgotten it: that counts as another attempt, or ends the task after the last one.
+-- Gives this running task, which the caller has locked, to its holder again, with a new lease and one more attempt; or
+-- ends it as Failed after its last one, and returns null. p_what: what the holder did instead of finishing it, for the
+-- reason.
 create function fairlane_core.start_again(p_held fairlane.tasks, p_claim_id text, p_now timestamptz, p_what text)
 returns fairlane.tasks
 language plpgsql
@@ -266,18 +268,18 @@ begin
   set status = 'Failed',
     error_message = v_reason,
     output_location = v_reason,
-    claim_id = nullif(t.claim_id, p_claim_id) -- the claim goes on under it
+    claim_id = nullif(t.claim_id, p_claim_id) -- freed: this claim goes on under it
   where t.id = p_held.id;
   perform set_config('fairlane_core.mode', '', true);
   return null;
 end;
 $$;
 
--- Hands a queued task out, to this worker (and token, and claim request): a new lease, one more start, the slot. The
--- task and its owner's slots are locked by the caller.
--- It keeps the counters itself instead of leaving them to tasks_after_update (which does not run in the mode
--- counts_itself); what it must come to is the same, and fairlane_core.drift says whether it did.
--- fairlane_core.claim_next_task says the same once more for the plain claim.
+-- Hands a queued task to this worker (and token, and claim request): a new lease, one more attempt, the slot. The
+-- caller has locked the task and its owner's slots.
+-- Updates the counters itself instead of leaving them to tasks_after_update (which does not run in the mode
+-- counts_itself); the result must be the same, and fairlane_core.drift checks it.
+-- fairlane_core.claim_next_task repeats this for the plain claim.
 create function fairlane_core.start_task(p_task_id uuid, p_worker_id text, p_token_id uuid, p_claim_id text, p_now timestamptz)
 returns fairlane.tasks
 language plpgsql
@@ -322,7 +324,7 @@ begin
   v_turn_load := v_slots.running + v_slots.orchestrating + v_slots.remembered;
   v_room := greatest(v_slots.orchestration_limit - v_slots.orchestrating, 0);
 
-  -- All of the owner's lines: the task leaves one, and what runs has changed for either.
+  -- All of the owner's queues: the task leaves one, and the number of running tasks changes in each.
   v_cloud := (v_task.run_type = 'cloud')::integer;
   v_by_key := (p_token_id is null)::integer;
   update fairlane_core.user_queues as l

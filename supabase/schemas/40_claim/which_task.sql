@@ -1,12 +1,12 @@
--- Which of an owner's tasks runs next: the head of the line, past what is held, stale, behind its type or, for a worker
--- with a model, of another model.
+-- Which of an owner's tasks runs next: the head of the queue, skipping tasks that are held, stale, behind their type
+-- or, for a worker with a model, of another model.
 
--- The task of a user that should run next, locked. Call it under the user's lock: what is ready and whether the user has
--- a free slot cannot change then, and is looked at again here.
--- Locks the next task of this user's line in the pool and returns its id (null when the user may run none now), whether
--- tasks that have grown stale, or whose type has changed, were set aside on the way, and whether there would be a task
--- but for those who hold it. Raises QU002 with the id of a head that cannot be handed out. With a token, local tasks
--- count too and the user's switch for local work decides.
+-- The task of a user that should run next, locked. Call it under the user's lock: ready tasks and free slots cannot
+-- change then, and are checked again here.
+-- Locks the next task of this user's queue in the pool and returns its id (null when the user may run none now),
+-- whether stale tasks, or tasks whose type has changed, were set aside on the way, and whether other transactions hold
+-- the only tasks. Raises QU002 with the id of a head that cannot be handed out. With a token, local tasks count too and
+-- the user's switch for local work decides.
 create function fairlane_core.lock_queue_head(
   p_user_id uuid,
   p_pool text,
@@ -27,7 +27,7 @@ declare
   v_only_suited boolean;
   v_before fairlane.tasks;
   v_own_id uuid;
-  -- Types that have changed, and whose tasks are not all derived again yet.
+  -- Types that have changed while not all of their tasks are derived again.
   v_is_behind boolean := exists (select from fairlane_core.deferred_work as w where w.task_type is not null);
 begin
   has_written := false;
@@ -49,8 +49,8 @@ begin
       select o.* from fairlane_core.own_gpu_queue(p_caller, p_pool, 1) as o
     ) as h
     order by
-      -- What suits the caller, and a head that has waited too long, in the order of the line; then the rest. Every task
-      -- becomes head, so none waits for ever.
+      -- What suits the caller, and a head that has waited too long, in queue order; then the rest. Every task
+      -- eventually becomes head, so none waits for ever.
       (h.takes_slot and h.model <> p_affinity.model and h.created_at >= p_affinity.waited_since) is true,
       h.priority desc, h.created_at, h.id
     limit 1;
@@ -61,7 +61,7 @@ begin
       or v_is_behind and (
         select fairlane_core.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.readiness) from fairlane.tasks as t where t.id = v_head.id
       ) then
-      -- The line has grown stale while it waited, or its types have changed: set a batch of it aside and look once more.
+      -- The queue has grown stale while it waited, or its types have changed: set a batch aside and try once more.
       if not has_written then
         perform fairlane_core.set_tasks_aside(p_caller, p_user_id, p_pool, v_is_behind);
         has_written := true;
@@ -69,7 +69,7 @@ begin
       end if;
       v_head.id := null;
     elsif not fairlane_core.fits_a_reply(v_head.has_bounded_params, v_head.params) then
-      -- To be ended by the caller, who gives the user's lock back first.
+      -- The caller ends this task after releasing the user's lock.
       raise sqlstate 'QU002' using message = v_head.id::text;
     end if;
 
@@ -81,8 +81,8 @@ begin
     for no key update skip locked;
     exit when task_id is not null;
 
-    -- Somebody is just changing that very task, or more is to be set aside than one batch: take the first that is neither,
-    -- and first of what suits a worker that asks for that.
+    -- Somebody is changing that very task, or more than one batch has to be set aside: take the first task that is
+    -- neither, and first one that suits a worker that requires it.
     foreach v_only_suited in array case when p_affinity.is_required then array[true, false] else array[false] end loop
       exit when task_id is not null;
       task_id := fairlane_core.lock_fresh_task(
@@ -92,7 +92,7 @@ begin
         p_affinity, v_only_suited, v_is_behind
       );
     end loop;
-    -- Of other pools (fairlane_core.own_gpu_queue) the first that is neither, where it comes before.
+    -- From other pools (fairlane_core.own_gpu_queue) the first such task, if it comes earlier.
     if p_caller.user_id is not null then
       v_before := (select t from fairlane.tasks as t where t.id = task_id);
       v_own_id := (
@@ -119,11 +119,11 @@ begin
 end;
 $$;
 
--- What a worker would rather run: the model it has loaded. The guard holds for every caller that has a model, so that
--- no task waits for ever because other tasks suit the workers better.
--- The affinity of a worker that claims: its current model, null when none is known; a wait in minutes,
--- fairlane_core.settings.max_affinity_wait when null. Raises 409 WORKER_NOT_ELIGIBLE when somebody else than the worker itself
--- has set it to terminating, terminated or error.
+-- What a worker prefers to run: the model it has loaded. The time limit applies to every caller with a model, so that
+-- no task waits for ever because others suit the workers better.
+-- Returns the affinity of a worker that claims: its current model, null when none is known; a wait in minutes,
+-- fairlane_core.settings.max_affinity_wait when null. Raises 409 WORKER_NOT_ELIGIBLE when somebody other than the
+-- worker itself has set it to terminating, terminated or error.
 create function fairlane_core.affinity_of(p_worker_id text, p_same_model_only boolean, p_max_task_wait_minutes numeric)
 returns fairlane_core.affinity
 language plpgsql
@@ -137,7 +137,7 @@ declare
 begin
   select w.* into v_worker from fairlane.workers as w where w.id = p_worker_id;
 
-  -- Its own goodbye binds nobody: it has come back.
+  -- Its own goodbye does not bind it: it has come back.
   if v_worker.status in ('terminating', 'terminated', 'error') and v_worker.goodbye_at is null then
     perform fairlane_core.refuse(
       409, 'WORKER_NOT_ELIGIBLE',
@@ -167,9 +167,9 @@ begin
 end;
 $$;
 
--- The tasks among which the next one of a user is chosen: the head of the line of this pool and run type, and with an
--- affinity the heads of both kinds and the first of that model and of no model; orchestration, whatever its model, only
--- where the owner has a place for it.
+-- The candidates for a user's next task: the head of the queue of this pool and run type, and with an affinity the
+-- heads of both kinds and the first of that model and of no model; orchestration, of any model, only if the owner has a
+-- free orchestration slot.
 create function fairlane_core.queue_heads(p_user_id uuid, p_pool text, p_run_type text, p_affinity fairlane_core.affinity)
 returns setof fairlane.tasks
 language plpgsql
@@ -178,14 +178,14 @@ security invoker
 set search_path = ''
 as $$
 declare
-  -- Orchestration only where its owner has a place for it; else the line goes on behind it.
+  -- Orchestration only if its owner has a free slot for it; else the queue goes on behind it.
   v_kinds boolean[] := (
     select case when s.orchestrating < s.orchestration_limit then array[true, false] else array[true] end
     from fairlane_core.user_slots as s
     where s.user_id = p_user_id
   );
 begin
-  -- Each look is one step into an index that is already in claim order.
+  -- Each query is one probe of an index in claim order.
   return query
   select h.*
   from unnest(v_kinds) as kind (takes_slot)
@@ -231,13 +231,14 @@ begin
 end;
 $$;
 
--- The first task of a user's lines that is not held by somebody, has not grown stale and is not behind its type, locked:
--- where the head is one of these. A few are looked at, then a thousand of each line, whatever keeps them fresh; then what
--- was created late enough, priority by priority, so that a hundred thousand stale tasks are not gone through to find one
--- that is not. Not so behind a changed type: the next claim sets the next batch aside. Call it under the user's lock.
--- Locks the first task of these lines of the user that nobody holds, that is not stale, with p_is_behind not behind its
--- type, and, if asked for, suits the affinity; returns its id. Of each line the first thousand are looked at; behind
--- those, unless it has to suit or types have changed, what was created since fairlane_core.stale_before(), of up to a thousand
+-- The first task of a user's queues that nobody holds and that is neither stale nor behind its type, locked; used when
+-- the head is not such a task. Reads a few tasks, then a thousand of each queue, fresh for whatever reason; then those
+-- created recently enough, priority by priority, so that it does not read a hundred thousand stale tasks to find a
+-- fresh one. Behind a changed type it stops at the thousand: the next claim sets the next batch aside. Call it under
+-- the user's lock.
+-- Locks the first task of these queues of the user that nobody holds, that is not stale, with p_is_behind not behind
+-- its type, and, if asked for, suits the affinity; returns its id. Behind the first thousand, unless it has to suit or
+-- types have changed, it reads only what was created since fairlane_core.stale_before(), of up to a thousand
 -- priorities.
 create function fairlane_core.lock_fresh_task(
   p_user_id uuid, p_pool text, p_run_types text[], p_kinds boolean[], p_affinity fairlane_core.affinity, p_only_suited boolean,
@@ -250,7 +251,7 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_most_priorities constant integer := 1000; -- create-task knows twice as many, the column more
+  v_most_priorities constant integer := 1000; -- create-task allows twice as many, the column more
   v_old_before timestamptz := fairlane_core.stale_before();
   v_look_at integer;
   v_candidate uuid;
@@ -292,7 +293,7 @@ begin
     end loop;
   end loop;
 
-  -- What suits is preferred, and not looked for through all else.
+  -- A suiting task is preferred, but not searched for through everything else.
   for v_step in 1..case when p_only_suited or p_is_behind then 0 else v_most_priorities end loop
     select h.priority
     into v_priority
@@ -344,10 +345,10 @@ begin
 end;
 $$;
 
--- Derives again up to 100 of a user's ready tasks in the pool, and of those that this caller's claims for it come to
--- beside it (fairlane_core.own_gpu_queue), that have grown stale or, with p_is_behind, whose type has changed: among the first
--- 100 of each line, where they are in a claim's way; the rest of a long line is not gone through to find them. Call it
--- under the user's lock.
+-- Derives again up to 100 of a user's ready tasks in the pool, and of those of other pools that this caller's claims
+-- for it cover (fairlane_core.own_gpu_queue), that have grown stale or, with p_is_behind, whose type has changed: among
+-- the first 100 of each queue, where they block claims; the rest of a long queue is not searched. Call it under the
+-- user's lock.
 create function fairlane_core.set_tasks_aside(p_caller fairlane_core.caller, p_user_id uuid, p_pool text, p_is_behind boolean)
 returns void
 language plpgsql
@@ -386,7 +387,7 @@ begin
           or p_is_behind and fairlane_core.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.readiness)
         limit v_most
       ))
-      -- Not as the indexes of lines say it: one of them might be gone through for these few.
+      -- Not spelled as in the queue indexes: the planner might scan one of them for these few.
       and coalesce(t.readiness, '') = 'ready'
     order by t.id
     for no key update skip locked

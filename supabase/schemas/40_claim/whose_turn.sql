@@ -1,10 +1,10 @@
--- Which owner a claim serves: the first in turn who is free and has something for this worker; who is waited for when all
--- are held; and what cannot be handed out at all.
+-- Which owner a claim serves: the first in turn who is free and has something for this worker; whom it waits for when
+-- all are held; and what happens to a task that cannot be handed out.
 
--- Looks for work until it has a task or knows that there is none that nobody holds. The first looks pass over users whom
--- somebody else is just serving, then one waits for such a user, once and a moment; the last looks pass over again, and
--- the reply says how many (docs/adr/0019-a-claim-does-not-wait-for-an-open-transaction.md). Each look is a subtransaction:
--- one that does not end in a claim gives its locks back, so that nobody ever waits while holding somebody's slots.
+-- Looks for work until it has a task or knows that every remaining one is held. The first looks pass over users whom
+-- somebody else is serving; then it waits briefly for one such user; the last looks pass over again, and the reply says
+-- how many (docs/adr/0019-a-claim-does-not-wait-for-an-open-transaction.md). Each look is a subtransaction: one that
+-- does not end in a claim releases its locks, so that nobody waits while holding an owner's slots.
 -- Claims the next cloud task of the pool for this worker and returns it; null when there is none that nobody else holds
 -- (fairlane_core.say_passed_over).
 create function fairlane_core.take_next_task(p_caller fairlane_core.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity fairlane_core.affinity, p_now timestamptz)
@@ -26,14 +26,14 @@ declare
   v_held_count integer := 0;
   v_unfit_id uuid;
   v_unfit_count integer := 0;
-  -- A transaction that has written may hold locks that others wait for: then this claim waits for nobody.
+  -- A transaction that has already written may hold locks that others wait for: then this claim waits for nobody.
   v_may_wait boolean := pg_current_xact_id_if_assigned() is null;
   v_task fairlane.tasks;
-  -- Types that have changed, and whose tasks are not all derived again yet: each head is looked at.
+  -- Types that have changed while not all of their tasks are derived again: each head is checked.
   v_is_behind boolean := exists (select from fairlane_core.deferred_work as w where w.task_type is not null);
 begin
-  -- Nothing tells the queue that a task's time has come, so every claim asks; owners' locks are held from here on, if only
-  -- because what is due is held by somebody else.
+  -- Nothing tells the queue that a task's time has come, so every claim checks. From here on owners' locks are held,
+  -- even if the due tasks turn out to be held by somebody else.
   perform fairlane_core.release_due_tasks(p_pool, p_caller);
   v_may_wait := v_may_wait and pg_current_xact_id_if_assigned() is null;
 
@@ -51,7 +51,7 @@ begin
         v_user_id := fairlane_core.lock_user_with_affinity(p_pool, v_passed_over, p_affinity);
       else
         with turn as materialized (
-          -- Fewest starts first, then who has waited longest for a turn.
+          -- Fewest attempts first, then who has waited longest for a turn.
           select
             s.user_id, s.running, s.task_limit, l.ready_cloud > 0 as has_slot_tasks,
             l.ready_cloud_orchestration > 0 and s.orchestrating < s.orchestration_limit as may_orchestrate
@@ -108,7 +108,7 @@ begin
             and not v_is_behind;
       end if;
 
-      -- The plain case is settled by one statement; everything else is looked at again under the user's lock.
+      -- One statement decides the plain case; everything else is checked again under the user's lock.
       if v_user_id is not null and v_task_id is null and v_is_locked then
         select h.task_id, h.has_written, h.is_held
         into v_task_id, v_has_written, v_is_held
@@ -132,7 +132,7 @@ begin
         v_unfit_id := sqlerrm::uuid;
     end;
 
-    -- A few of them, and the look goes on with this user; more than that are left for the next claims.
+    -- Ends a few of them, and the look goes on with this user; more than that are left for the next claims.
     if v_unfit_id is not null then
       v_unfit_count := v_unfit_count + 1;
       v_is_held := not fairlane_core.end_unfit_task(v_unfit_id);
@@ -145,7 +145,7 @@ begin
     end if;
 
     if not v_is_locked and v_user_id is not null then
-      -- Its holder does not let go: look over all once more.
+      -- Its holder does not let go: look once more over all users.
       v_wait := false;
       v_may_wait := false;
     elsif v_user_id is null then
@@ -160,8 +160,8 @@ end;
 $$;
 
 -- Locks the user whose turn it is for a worker with a model, and returns the id. With is_required it is, of the next 20
--- in turn, the first who has something that suits (fairlane_core.suits); when none of them has, whose turn it is: no worker
--- stands idle while something is claimable. Null when there is none that is free.
+-- in turn, the first who has something that suits (fairlane_core.suits); if none has, the one whose turn it is: no
+-- worker stays idle while something is claimable. Null when no user is free.
 create function fairlane_core.lock_user_with_affinity(p_pool text, p_passed_over uuid[], p_affinity fairlane_core.affinity)
 returns uuid
 language plpgsql
@@ -170,7 +170,7 @@ security invoker
 set search_path = ''
 as $$
 declare
-  -- So many lines are looked into. A claim must not become dearer with each user who has work.
+  -- How many user queues are read. A claim must not become more expensive with each user who has work.
   v_look_at constant integer := 20;
   v_user_id uuid;
 begin
@@ -210,10 +210,10 @@ begin
 end;
 $$;
 
--- Whether a user's line holds something that a worker with a model would rather run than change its model for another:
--- asked of line after line, so only single steps into an index.
--- Whether an open line holds orchestration with a place, a task of the affinity's model or of no model, or at its head
--- one that has waited too long.
+-- Whether a user's queue holds something that a worker with a model would run rather than change its model: called for
+-- queue after queue, so it uses single index probes only.
+-- True if an open queue has orchestration and a slot for it, a task of the affinity's model or of no model, or a head
+-- that has waited too long.
 create function fairlane_core.suits(p_line fairlane_core.user_queues, p_affinity fairlane_core.affinity)
 returns boolean
 language plpgsql
@@ -259,8 +259,8 @@ begin
 end;
 $$;
 
--- The second look of a claim: every user with work is just being served by somebody else, so wait for the one whose
--- turn it is in the pool. That user (null when there is none), and whether the lock could be had
+-- The second look of a claim: somebody else is serving every user with work, so wait for the one whose turn it is in
+-- the pool. Returns that user (null when there is none), and whether the lock was obtained
 -- (fairlane_core.wait_for_owner).
 create function fairlane_core.wait_for_open_user(
   p_pool text,
@@ -274,7 +274,7 @@ security invoker
 set search_path = ''
 as $$
 begin
-  -- Whoever sorts on reads all lines; the first of the index is all that is needed, as in the look before.
+  -- A sort would read all user queues; the first of the index is enough, as in the look before.
   select l.user_id
   into wait_for_open_user.user_id
   from fairlane_core.user_queues as l
@@ -288,16 +288,16 @@ begin
 end;
 $$;
 
--- Locks an owner's slots; false when it did not get them. A transaction that is left open is not waited for: somebody
--- who waits there waits for its client. So the wait for one that holds them is short (fairlane_core.settings.max_lock_wait),
--- and begins again only while the holders change, as claims do that follow each other.
+-- Locks an owner's slots; false when it did not get them. It does not wait for a transaction that is left open, which
+-- would mean waiting for that client. So the wait for one holder is short (fairlane_core.settings.max_lock_wait), and
+-- starts again only while the holders change, as with successive claims.
 create function fairlane_core.wait_for_owner(p_user_id uuid)
 returns boolean
 language plpgsql
 volatile
 security invoker
 set search_path = ''
-set lock_timeout = '120ms' -- taken back when the function ends; what counts is the setting below
+set lock_timeout = '120ms' -- restored when the function ends; the effective value is set below
 as $$
 declare
   v_started_at timestamptz := clock_timestamp();
@@ -305,7 +305,7 @@ declare
   v_holder text;
   v_next_holder text;
 begin
-  -- To get a row one waits twice: in line behind others who wait, then for the holder.
+  -- To get a row one may wait twice: behind other waiters, then for the holder.
   perform set_config('lock_timeout', ceil(500 * extract(epoch from v_max_wait)) || 'ms', true);
   loop
     select s.xmin::text || ' ' || s.xmax::text into v_holder from fairlane_core.user_slots as s where s.user_id = p_user_id;
@@ -316,10 +316,10 @@ begin
       select s.xmin::text || ' ' || s.xmax::text into v_next_holder from fairlane_core.user_slots as s where s.user_id = p_user_id;
     end;
     if v_next_holder is distinct from v_holder then
-      -- Somebody got it. Nobody comes last for ever, and no caller is kept for ever.
+      -- Somebody else got it. Retry, so that nobody always comes last, but not for ever.
       exit when clock_timestamp() > v_started_at + 20 * v_max_wait;
     else
-      -- Half of the time is left when nobody else was in line.
+      -- Half of the time is left if there were no other waiters.
       exit when clock_timestamp() > v_started_at + 0.6 * v_max_wait;
     end if;
   end loop;
@@ -327,8 +327,8 @@ begin
 end;
 $$;
 
--- How many owners with something for a claim that found nothing it could not look at, because another transaction holds
--- them: lines that are open, and work that has become due. p_passed_over: those in whose lines it found nothing.
+-- How many owners have something for a claim that found nothing but could not be checked, because another transaction
+-- holds them: open queues, and due work. p_passed_over: those in whose queues it found nothing.
 create function fairlane_core.owners_held(p_pool text, p_passed_over uuid[])
 returns integer
 language plpgsql
@@ -359,10 +359,10 @@ begin
 end;
 $$;
 
--- Ends a queued task Failed when its params are too large to be handed out: it would hold up everything behind it, for
--- ever. They leave the row, too, and how many bytes they were stored in takes their place: every list of its owner's
--- tasks would stop at what cannot be written out. Called while no user is locked, because an end locks tasks first;
--- false when somebody else holds what has to be locked.
+-- Ends a queued task Failed when its params are too large to be handed out: it would block everything behind it for
+-- ever. The params are removed, too, and their stored size in bytes replaces them: every list of its owner's tasks
+-- would fail on what cannot be written out. Called while no user is locked, because an end locks tasks first; false
+-- when somebody else holds what has to be locked.
 create function fairlane_core.end_unfit_task(p_task_id uuid)
 returns boolean
 language plpgsql
