@@ -18,6 +18,7 @@ const NAMES_OF_GUESTS: readonly (readonly [RegExp, string])[] = [
   [/\('users', '/g, "('owners', '"],
   [/\{users,projects/g, "{owners,projects"],
   [/\bpublic\.(?=[a-z_%"])/g, "fairlane."],
+  [/\bin schema public\b/g, "in schema fairlane"],
   [/'public'(?=::regnamespace)/g, "'fairlane'"],
   [/(?<=\b(?:nspname|schema|schemaname) = )'public'/g, "'fairlane'"],
   [/'public'(?=, 'fairlane_core')/g, "'fairlane'"],

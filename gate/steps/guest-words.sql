@@ -52,7 +52,7 @@ language sql
 immutable
 set search_path = ''
 as $$
-  select jsonb_build_object('expected_children', case p_kind when 'part' then p_count + 1 else p_count end);
+  select jsonb_build_object('expected_children', case p_kind when 'part' then p_count + 1 else p_count - 1 end);
 $$;
 
 -- Settings of a user with the switch for cloud or for local work in this position; without one, malformed as a whole.

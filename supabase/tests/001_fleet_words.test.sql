@@ -109,10 +109,14 @@ returns setof text language sql immutable set search_path = '' as $$
     ('{"orchestrator_task_id": "test_travel_1", "orchestrator_details": {"orchestrator_task_id_ref": "%s"}}');
 $$;
 
--- What the service key calls of the fleet's alone, but for those that say so by their name (func_...).
+-- What the service key calls of the fleet's alone.
 create or replace function tests.functions_of_the_fleet()
 returns setof text language sql immutable set search_path = '' as $$
-  values ('get_completed_segments'), ('fairlane_core.get_completed_segments'), ('update_shot_pair_prompts'), ('fairlane_core.update_shot_pair_prompts');
+  select unnest('{
+    fairlane_core.counts_of_place, fairlane_core.fleet_summary, func_get_task_counts, func_insert_logs_batch, func_update_worker_heartbeat,
+    func_worker_heartbeat_with_logs, get_completed_segments, fairlane_core.get_completed_segments, update_shot_pair_prompts,
+    fairlane_core.update_shot_pair_prompts
+  }'::text[]);
 $$;
 
 -- Those that look at no task and only refuse.

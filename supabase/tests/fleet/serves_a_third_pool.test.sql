@@ -1,5 +1,5 @@
 begin;
-select plan(21);
+select plan(25);
 
 -- SETUP: a task in each of three pools, and room for two
 select tests.empty_queue();
@@ -50,6 +50,21 @@ select fairlane_core.rescue();
 select is(tests.status(:'render'), 'Queued', 'A worker that is silent as long as an api worker may be loses its task');
 select fairlane_core.sweep();
 select is_empty('select * from tests.drift()', 'The counters are what a recount says in the end');
+
+-- TEST: a machine of the owner gets images for gpu, and none for this pool
+select tests.empty_queue();
+select tests.create_user() as ana \gset
+select tests.with_token(:'ana') as token \gset
+select tests.create_task(:'ana', 'draw_image') as image \gset
+select is(tests.claim('mac', 'gpu', 'claim-1', :'token'), :'image', 'A claim with an id gets an image');
+select is(
+  tests.answer(format('public.claim_next_task(%L, ''mac'', ''banodoco'', ''claim-1'')', :'token')), '409 CLAIM_ID_USED',
+  'But not again for a pool that it is not of'
+);
+select tests.answer('public.set_task_type(''draw_image'', ''{"pool": "banodoco"}'')');
+select is((tests.task(:'image')).runs_on_own_gpu, true, 'While it runs it stays what it was handed out as, also when its type goes to this pool');
+update public.tasks set status = 'Queued', error_message = 'Reset - of a test' where id = :'image';
+select is((tests.task(:'image')).runs_on_own_gpu, true, 'Put back it is marked as its type is');
 
 select * from finish();
 rollback;

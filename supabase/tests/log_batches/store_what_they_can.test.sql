@@ -8,7 +8,7 @@ declare
   v_reply json;
 begin
   set local role service_role;
-  v_reply := public.func_insert_logs_batch(p_body);
+  v_reply := fairlane_core.insert_logs_batch(p_body);
   reset role;
   return v_reply;
 end;

@@ -1,5 +1,5 @@
 begin;
-select plan(16);
+select plan(14);
 
 -- SETUP: ends that nobody noticed, as if the trigger had been off
 select tests.empty_queue();
@@ -44,16 +44,6 @@ select is(
 );
 select is((tests.task(:'complete')).output_location, 'https://files/' || :'complete_child', 'With what the last child made');
 select is(pg_temp.mend(), '{"completed": 0, "failed": 0, "cancelled": 0, "children_cancelled": 0, "children_failed": 0}', 'Once');
-
--- TEST: a report that was lost for good: all parts are there, no whole, and nothing has moved for a while
-select tests.create_orchestrator(:'owner', 1) as unreported \gset
-select tests.create_child(:'unreported', 'part', 0) as part \gset
-select tests.finish_task(:'part');
-select pg_temp.mend();
-select is(tests.status(:'unreported'), 'In Progress', 'A whole may still come');
-select tests.step_clock('11 minutes');
-select pg_temp.mend();
-select is(tests.status(:'unreported'), 'Complete', 'After ten quiet minutes nobody waits for it');
 
 -- TEST: children that a cancelled orchestrator left
 select tests.create_orchestrator(:'owner') as parent_task \gset

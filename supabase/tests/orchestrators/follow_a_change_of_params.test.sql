@@ -78,10 +78,10 @@ select tests.create_task(:'owner', tests.type_of('part')) as late \gset
 select pg_temp.patch(:'late', pg_temp.named(:'five', 1));
 select is(tests.status(:'late'), 'Cancelled', 'Who joins a cancelled family goes with it');
 
--- TEST: what a task is a part of is asked of its type, too; strangers are no family
+-- TEST: a part becomes the final one; strangers are no family
 select tests.create_child(:'four', 'part', 5) as retyped \gset
-update public.tasks set task_type = tests.type_of('final') where id = :'retyped';
-select results_eq(format('select final_rank::integer from fairlane_core.subtasks where task_id = %L', :'retyped'), array[3], 'Another type is another part');
+update public.tasks set task_type = tests.type_of('final'), params = tests.child_params(:'four', 'final') where id = :'retyped';
+select results_eq(format('select final_rank::integer from fairlane_core.subtasks where task_id = %L', :'retyped'), array[3], 'It may be the final child');
 select is_empty('select * from fairlane_core.drift()', 'Nothing has drifted');
 select tests.create_task(:'stranger', tests.type_of('part')) as of_stranger \gset
 select pg_temp.patch(:'of_stranger', pg_temp.named(:'four', 9));

@@ -55,7 +55,7 @@ select is(tests.status(:'early'), 'In Progress', 'Whatever else it reports');
 select tests.create_orchestrator(:'owner') as late \gset
 select tests.create_child(:'late', 'part', 0) as late_child \gset
 delete from public.tasks where id = :'late_child';
-select tests.answer(format('public.update_task_status(tests.service(), %L, ''In Progress'', ''Successfully enqueued 1 part'')', :'late'));
+select tests.answer(format('public.update_task_status(tests.service(), %L, ''In Progress'', tests.says_enqueued())', :'late'));
 select is(tests.status(:'late'), 'Cancelled', 'When it says that they are enqueued, it is cancelled');
 
 -- TEST: one that waits for a worker enqueues them again

@@ -1,5 +1,5 @@
 begin;
-select plan(8);
+select plan(6);
 
 -- SETUP: what has been granted, column by column, and all that could be granted too much
 create temporary view granted as
@@ -21,14 +21,8 @@ from pg_proc as p
 where p.pronamespace in ('public'::regnamespace, 'fairlane_core'::regnamespace);
 create temporary table shipped as select * from granted;
 
--- TEST: as shipped, and with the switch of ADR 0013
+-- TEST: as shipped
 select is_empty('select * from fairlane_core.wide_grants()', 'As migrations grant it, nothing is too wide');
-select fairlane_core.allow_anon_reads(true);
-select is_empty('select * from fairlane_core.wide_grants()', 'What the switch opens to anon is not too wide');
-select fairlane_core.allow_anon_deletes(true);
-select is_empty('select * from fairlane_core.wide_grants()', 'Neither is its second step');
-select fairlane_core.allow_anon_deletes(false);
-select fairlane_core.allow_anon_reads(false);
 
 -- TEST: what a dump gets that meets the default privileges of an older project
 create function public.of_the_app() returns integer language sql as 'select 1';

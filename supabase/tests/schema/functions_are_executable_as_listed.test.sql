@@ -10,10 +10,9 @@ select 'authenticated'::name as role_name, unnest('{
 union all
 select 'service_role'::name as role_name, unnest('{
     beat, fairlane_core.beat_by_route, cancel_tasks, fairlane_core.cancel_tasks, claim_next_task, fairlane_core.claim_next_task, fairlane_core.cleanup,
-    complete_task, fairlane_core.complete_task, fairlane_core.advance_status_totals, fairlane_core.counts_of_place, create_task, create_tasks, fairlane_core.create_tasks,
+    complete_task, fairlane_core.complete_task, fairlane_core.advance_status_totals, create_task, create_tasks, fairlane_core.create_tasks,
     fairlane_core.drift, explain_task, fairlane_core.explain_task, explain_worker, fairlane_core.explain_worker, files_to_sweep, fairlane_core.files_to_sweep,
-    fairlane_core.fleet_summary, func_get_task_counts, func_insert_logs_batch, func_update_worker_heartbeat,
-    func_worker_heartbeat_with_logs, get_orchestrator_children, fairlane_core.get_orchestrator_children, get_predecessor_output,
+    get_orchestrator_children, fairlane_core.get_orchestrator_children, get_predecessor_output,
     fairlane_core.get_predecessor_output, get_task_output, fairlane_core.get_task_output, get_task_status, fairlane_core.get_task_status,
     fairlane_core.has_called_lately, health, fairlane_core.health, fairlane_core.health_while_locked, fairlane_core.insert_logs_batch, fairlane_core.is_beating,
     keep_worker, fairlane_core.keep_worker, mark_task_failed, fairlane_core.mark_task_failed, fairlane_core.repair_orchestrations,
@@ -28,8 +27,9 @@ select 'service_role'::name as role_name, unnest('{
 insert into listed_function select 'service_role', n.name from tests.functions_of_the_fleet() as n (name);
 
 create temporary view executable_function as
-select r.role_name, p.oid::regproc::text as function_name
+select r.role_name, case when n.nspname = 'fairlane_core' then 'fairlane_core.' else '' end || p.proname as function_name
 from pg_catalog.pg_proc as p
+  join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
   cross join unnest('{anon,authenticated,service_role}'::name[]) as r (role_name)
 where p.pronamespace in ('public'::regnamespace, 'fairlane_core'::regnamespace)
   and has_function_privilege(r.role_name, p.oid, 'execute');

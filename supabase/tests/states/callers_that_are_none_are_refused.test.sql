@@ -28,7 +28,7 @@ insert into caller (who, answer) values
 insert into caller values
   (tests.with_token(:'owner'), '403 FORBIDDEN', true), (tests.signed_in(:'owner'), '403 FORBIDDEN', true);
 create function pg_temp.answer(p_call text, p_caller jsonb default tests.service()) returns text language sql as $$
-  select tests.answer('public.' || format(p_call, p_caller, (select t.id from public.tasks as t)));
+  select tests.answer(format('public.%s', format(p_call, p_caller, (select t.id from public.tasks as t))));
 $$;
 
 -- TEST
@@ -50,11 +50,12 @@ select is((select count(*)::integer from public.tasks), 1, 'Or enqueued another'
 select is_empty(
   format(
     $$ select c.call from unnest(array[
-         'claim_next_task(%%L, ''gpu-1'', ''tpu'')', 'task_counts(%%L, ''tpu'')',
-         'func_worker_heartbeat_with_logs(''{"vram_total_mb_param": 1}'')', 'func_worker_heartbeat_with_logs(''["gpu-1"]'')',
-         'func_worker_heartbeat_with_logs(''{"worker_id_param": "%s"}'')'
+         'public.claim_next_task(tests.service(), ''gpu-1'', ''tpu'')', 'public.task_counts(tests.service(), ''tpu'')',
+         'public.func_worker_heartbeat_with_logs(''{"vram_total_mb_param": 1}'')',
+         'public.func_worker_heartbeat_with_logs(''["gpu-1"]'')',
+         'public.func_worker_heartbeat_with_logs(''{"worker_id_param": "%s"}'')'
        ]) as c (call)
-       where pg_temp.answer(c.call) is distinct from '400 INVALID_ARGUMENT' $$, repeat('x', 201)
+       where tests.answer(c.call) is distinct from '400 INVALID_ARGUMENT' $$, repeat('x', 201)
   ),
   'A pool that does not exist, a beat without a worker id, with one that fits no index, or that is no object is refused'
 );

@@ -1,5 +1,5 @@
 begin;
-select plan(35);
+select plan(34);
 
 -- SETUP
 select tests.empty_queue();
@@ -8,14 +8,11 @@ create function pg_temp.set_type(p_name text, p_changes text default '{}') retur
   select tests.answer(format('public.set_task_type(%L, %L)', p_name, p_changes));
 $$;
 
--- TEST: a new type is what its name says, and what is said of it
+-- TEST: a new type is what it was taken for, and what is said of it
 select is(
   pg_temp.set_type('sharpen')::jsonb,
   '{"name": "sharpen", "change": "added", "before": null, "is_settled": true, "type": {"pool": "gpu", "category": "processing", "content_type": null, "creates_generation": false, "is_active": true, "is_retryable": true, "max_attempts": null, "timeout_seconds": null, "runs_on_own_gpu": false}}',
   'A type of which nothing is said is what it was taken for'
-);
-select is(
-  pg_temp.set_type('opera_orchestrator')::jsonb #>> '{type,category}', 'orchestration', 'Orchestration, if it is named so'
 );
 select is(pg_temp.set_type('sharpen')::jsonb ->> 'change', 'none', 'To say it again changes nothing');
 select is(

@@ -30,20 +30,20 @@ select is(pg_temp.warnings(), '', 'health has nothing to warn of');
 
 -- TEST: seen
 select tests.create_task(:'owner', 'sharpen') from generate_series(1, 3);
-select tests.create_task(:'owner', 'opera_orchestrator');
+select tests.create_task(:'owner', 'opera');
 select fairlane_core.now() as enqueued_at \gset
 select is((select count(*)::integer from fairlane_core.unknown_types), 0, 'Enqueuing writes nothing of it');
 select pg_temp.sweep(), pg_temp.sweep();
 select is(
   (select jsonb_object_agg(l ->> 'name', jsonb_build_array(l -> 'task_count', l #> '{taken_for,pool}', l #> '{taken_for,category}', l #> '{taken_for,creates_generation}')) from jsonb_array_elements(pg_temp.list()) as l),
-  '{"sharpen": [3, "gpu", "processing", false], "opera_orchestrator": [1, "gpu", "orchestration", false]}',
+  '{"sharpen": [3, "gpu", "processing", false], "opera": [1, "gpu", "processing", false]}',
   'They are listed with how many there were and what they were taken for'
 );
 select is((pg_temp.list() #>> '{0,last_seen_at}')::timestamptz, :'enqueued_at', 'And when the last one was enqueued');
-select matches(pg_temp.list() #>> '{0,remedy}', 'public\.set_task_type\(''opera_orchestrator''\)', 'And how to say what they are');
+select matches(pg_temp.list() #>> '{0,remedy}', 'public.set_task_type\(''opera''\)', 'And how to say what they are');
 select is(pg_temp.warnings(), 'UNKNOWN_TASK_TYPE', 'health warns of them in one line');
 select matches(
-  jsonb_path_query_first(tests.answer('public.health(tests.service())')::jsonb, '$.notices[*] ? (@.code == "UNKNOWN_TASK_TYPE").message') #>> '{}', '2 types.*sharpen \(3, last at .*public\.set_task_type\(',
+  jsonb_path_query_first(tests.answer('public.health(tests.service())')::jsonb, '$.notices[*] ? (@.code == "UNKNOWN_TASK_TYPE").message') #>> '{}', '2 types.*sharpen \(3, last at .*public.set_task_type\(',
   'With names and the remedy'
 );
 
@@ -57,7 +57,7 @@ select is((select u.task_count::integer from fairlane_core.unknown_types as u wh
 
 -- TEST: said what it is
 select tests.answer('public.set_task_type(''sharpen'', ''{"pool": "api"}'')');
-select is(pg_temp.list() #>> '{0,name}', 'opera_orchestrator', 'A type that has a row is gone at once');
+select is(pg_temp.list() #>> '{0,name}', 'opera', 'A type that has a row is gone at once');
 select is(jsonb_array_length(pg_temp.list()), 1, 'The other stays');
 select pg_temp.sweep();
 select is((select count(*)::integer from fairlane_core.unknown_types), 1, 'And is forgotten by the next sweep');
