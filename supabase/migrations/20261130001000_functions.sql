@@ -5376,7 +5376,7 @@ begin
 
   v_found := array(select f.id from fairlane_core.tasks_to_cancel_for(v_caller, p_filter, v_limit + 1) as f (id));
 
-  -- What somebody is just changing is left for the next call: it may be ending.
+  -- A task that somebody is changing is left for the next call: it may be ending.
   v_mine := array(
     select t.id
     from public.tasks as t
@@ -5455,13 +5455,14 @@ begin
     );
   end if;
 
-  -- Whose tasks can be meant at all.
+  -- The owners who can be concerned at all.
   v_owners := case
     when p_caller.kind <> 'service' then array[p_caller.user_id]
     when v_user_id is not null then array[v_user_id]
     when v_project_id is not null then array(select p.user_id from public.projects as p where p.id = v_project_id)
     when v_orchestrator_id is not null then array(
-      -- One step of the index for each owner, however many children. Who was replaced was so by a child of the same owner.
+      -- One index probe for each owner, however many children. A replaced child was replaced by a child of the same
+      -- owner.
       with recursive owners (user_id) as (
         (
           select s.user_id
@@ -5521,7 +5522,7 @@ begin
         and t.readiness is not null
         and t.status = v_status
         and (v_task_type is null or t.task_type = v_task_type)
-        -- As a value, or all children would be read beforehand. Of those that have ended none is live.
+        -- As a scalar, or all children would be read first. Children of finished orchestrators are not live.
         and (
           v_orchestrator_id is null
           or (select true from fairlane_core.subtasks as s where s.task_id = t.id and s.orchestrator_id = v_orchestrator_id limit 1)
@@ -5529,7 +5530,7 @@ begin
         and (v_user_id is null or t.user_id = v_user_id)
         and (v_project_id is null or t.project_id = v_project_id)
         and (v_created_before is null or t.created_at < v_created_before)
-      order by left(t.task_type, 200), t.id -- that of the index of live tasks
+      order by left(t.task_type, 200), t.id -- the order of the index of live tasks
       limit p_limit
     ) as c
   limit p_limit;
@@ -5551,7 +5552,7 @@ declare
   v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_task public.tasks := fairlane_core.lock_task_for(v_caller, p_task_id, 'Complete');
   v_is_late boolean := v_task.status = 'Queued';
-  -- A JSON object beside the file, or after it: what deployed workers have to say of a transition (docs/fleet.md).
+  -- A JSON object next to the file, or after it: how deployed workers describe a transition (docs/fleet.md).
   v_has_description boolean := fairlane_core.json_object_of(p_description) is not null;
   v_late_text text := case when v_has_description then p_description when p_may_describe then p_output_location end;
   v_late_file text;
@@ -5596,7 +5597,7 @@ begin
     );
   end if;
 
-  -- The file is there and not described yet; it must be that very file that the text is about.
+  -- The file is stored but not described yet; the text must be about that very file.
   if v_task.status = 'Complete' and v_task.file_location is null and fairlane_core.is_holder(v_caller, v_task)
     and fairlane_core.json_object_of(v_late_text) is not null
     and fairlane_core.own_file(v_task.output_location, v_task.user_id, v_task.id) is not null then
@@ -5617,7 +5618,7 @@ begin
   end if;
 
   perform fairlane_core.let_go_by_report(v_caller, v_task.id);
-  -- Deployed workers cannot be told apart and repeat themselves by design: they get their 200, the history knows.
+  -- Deployed workers cannot be told apart and repeat reports by design: they get 200, and the history records it.
   perform fairlane_core.record_report(
     v_task, v_caller,
     case v_task.status when 'Complete' then 'completed again, the first result stays' else 'completed after its end, not resurrected' end,
@@ -5700,14 +5701,15 @@ begin
     limit 1
   );
 exception when others then
-  return null; -- JSON may hold what no text of Postgres can
+  return null; -- JSON may hold characters that Postgres cannot store as text
 end;
 $$;
 
 create function fairlane_core.own_file(p_url text, p_user_id uuid, p_task_id uuid)
 returns text language plpgsql immutable strict security invoker set search_path = '' as $$
 declare
-  -- The same pattern always: with the ids in it, it would be compiled anew for each task, which costs more than a completion.
+  -- Always the same pattern: with the ids in it, it would be compiled again for each task, which costs more than a
+  -- completion.
   v_path text := substring(p_url from '^https?://[^/?#]+/+storage/v1/object/public/image_uploads/([^?#]+)');
   v_folder text := p_user_id || '/tasks/' || p_task_id || '/';
 begin
@@ -5727,7 +5729,7 @@ begin
     v_json := regexp_replace(p_text, '-?\m(?:NaN|Infinity)\M', '0', 'g')::json;
     return case when json_typeof(v_json) = 'object' then v_json end;
   exception when others then
-    return null; -- no JSON, or nothing that Postgres can read
+    return null; -- no JSON, or none that Postgres can read
   end;
 end;
 $$;
@@ -5747,7 +5749,7 @@ declare
   v_finished integer := 0;
   v_failed integer := 0;
 begin
-  -- One at a time; the other one has nothing to add.
+  -- One at a time; a second run has nothing to add.
   if not pg_try_advisory_xact_lock(hashtextextended('fairlane_core.settle_deferred', 0)) then
     return json_build_object('settled', 0, 'finished', 0, 'failed', 0);
   end if;
@@ -5837,7 +5839,7 @@ begin
     return null;
   end if;
 
-  -- The task may have been put back, or have come again, since it ended.
+  -- The task may have been requeued, or enqueued again, since it ended.
   select t.status into v_ended_as from public.tasks as t where t.id = p_work.task_id and t.user_id = p_work.user_id;
   if v_kind = 'lost' and v_ended_as not in ('Failed', 'Cancelled') then
     v_kind := 'dependents';
@@ -5905,7 +5907,7 @@ begin
     when 'siblings' then
       perform fairlane_core.end_siblings(v_mine, p_work.user_id, p_work.task_id, p_work.root_id, p_work.reason);
     when 'lost' then
-      -- What waits for these in turn.
+      -- The dependents of these in turn.
       insert into fairlane_core.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
       select 'lost', m.id, p_work.user_id, p_work.status, p_work.root_id, p_work.reason, p_work.since
       from unnest(v_mine) as m (id)
@@ -5953,7 +5955,7 @@ begin
     );
   end if;
 
-  -- Under the owner's lock no dependency ends unseen, and no circle is closed from two sides.
+  -- Under the owner's lock no dependency can end unnoticed, and no cycle can be closed from two sides.
   perform from fairlane_core.user_slots as s where s.user_id = v_task.user_id for no key update;
 
   insert into fairlane_core.task_dependencies (task_id, depends_on)
@@ -6013,7 +6015,7 @@ declare
   v_suspects uuid[];
   v_circle uuid;
 begin
-  -- A circle needs one that waits and is waited for.
+  -- Only a task that both waits and is waited for can be in a cycle.
   select array_agg(t.id)
   into v_waited_for
   from unnest(p_task_ids) as t (id)
@@ -6024,9 +6026,8 @@ begin
     return;
   end if;
 
-  -- A circle leads through a task that was there before and waited for a new one, or only through new ones. Sets are
-  -- hashed (except, in) and links looked up by their keys (offset 0): compared one by one, a long chain that comes as one statement
-  -- costs the square of its length.
+  -- A cycle contains an older task that waited for a new one, or only new ones. Sets are hashed (except, in) and
+  -- dependencies looked up by key (offset 0): pairwise comparison would make a long chain in one statement quadratic.
   with recursive awaited (task_id) as materialized (
     select w.id from unnest(v_waited_for) as w (id)
   ),
@@ -6039,15 +6040,15 @@ begin
       where n.task_id not in (select p.id from unnest(p_task_ids) as p (id))
     )
   ),
-  -- A long chain that comes as one statement: its first task waits for none of the others, and each further one only
-  -- for one that is free already.
+  -- A long chain in one statement: its first task waits for none of the others, and each further one only for tasks
+  -- that are already known to be free.
   free (task_id) as (
     select w.task_id
     from awaited as w
     where not exists (
       select
       from (select d.depends_on from fairlane_core.task_dependencies as d where d.task_id = w.task_id offset 0) as n
-      -- "is true" keeps it a set that is hashed once: as a join it may be read through for each link.
+      -- "is true" keeps the set hashed: as a join it might be scanned for each dependency.
       where (n.depends_on in (select v.task_id from awaited as v)) is true
     )
     union
@@ -6096,8 +6097,8 @@ begin
       union
       select n.depends_on
       from above as a
-        -- By their keys, one step after the other (offset 0 keeps it so); as joins, a plan from when the queue was small would
-        -- go through all links, or all tasks of the owner, at each step of a long chain.
+        -- By key, one step after the other (enforced by offset 0); as joins, a plan from when the queue was small would
+        -- scan all dependencies, or all tasks of the owner, at each step of a long chain.
         cross join lateral (
           select d.depends_on from fairlane_core.task_dependencies as d where d.task_id = a.task_id offset 0
         ) as n
@@ -6121,8 +6122,8 @@ begin
     and t.user_id = p_user_id
     and t.id <> p_to;
 
-  -- Also children that were cancelled for another one: they may be put back. Of them only this is written, as nobody
-  -- waits for a task while holding an owner; fairlane_core.requeue_lost_part brings the task itself up to date.
+  -- Also children that were cancelled because they were replaced: they may be requeued. Only their dependencies are
+  -- changed, since no task may be locked while an owner is; fairlane_core.requeue_lost_part updates the task itself.
   update fairlane_core.task_dependencies as d
   set depends_on = p_to
   where d.depends_on = p_from
@@ -6133,7 +6134,7 @@ begin
       where s.task_id = d.task_id and s.user_id = p_user_id and s.replaced_by is not null
     )
     and not exists (select from fairlane_core.task_dependencies as e where e.task_id = d.task_id and e.depends_on = p_to);
-  -- Those that wait for both already: what is left of the first would be lost to them.
+  -- Tasks that already wait for both: the remaining dependency on the first would count as lost.
   delete from fairlane_core.task_dependencies as d
   where d.depends_on = p_from
     and d.task_id <> p_to
@@ -6168,7 +6169,7 @@ begin
     perform fairlane_core.record_generations(p_complete);
     perform fairlane_core.unblock_dependents(p_complete);
   end if;
-  -- The family first: its orchestrator names the child that failed, not one that went with it.
+  -- Families first: the orchestrator should name the child that failed, not one that was cancelled with it.
   perform fairlane_core.settle_families(p_moved, p_from, p_to);
   if p_lost is not null then
     perform fairlane_core.cascade_failure(p_lost);
@@ -6189,7 +6190,7 @@ begin
   from (
     select
     from unnest(p_task_ids) as i (id)
-      -- Each by its key, as in fairlane_core.lock_relatives_of.
+      -- Each by key, as in fairlane_core.lock_relatives_of.
       cross join lateral (select from fairlane_core.task_dependencies as d where d.depends_on = i.id offset 0) as d
     limit v_look + 1
   ) as l;
@@ -6205,7 +6206,7 @@ begin
           select w.task_id, w.depends_on from fairlane_core.task_dependencies as w where w.depends_on = i.id offset 0
         ) as d
       where d.task_id <> all (p_but)
-        -- By their keys; as a join, a plan from when the queue was small would go through all tasks of the owner.
+        -- By key; as a join, a plan from when the queue was small would scan all tasks of the owner.
         and (
           select t.status = 'Queued'
             and t.user_id is not distinct from (select c.user_id from public.tasks as c where c.id = d.depends_on)
@@ -6243,7 +6244,7 @@ declare
   v_ways integer;
   v_ends fairlane_core.task_end[];
 begin
-  -- How many hang on them at all, whosever they are.
+  -- How many tasks depend on them at all, whoever owns them.
   with recursive below (task_id) as (
     select d.task_id
     from unnest(p_lost) as l
@@ -6263,7 +6264,7 @@ begin
   end if;
 
   with recursive reached (task_id, via, root, user_id, status, reason) as (
-    -- Each task once per way to it and cause: diamonds do not multiply, and a circle ends.
+    -- Each task once per path and cause: diamonds do not multiply, and a cycle ends.
     select l.task_id, null::uuid, l.task_id, l.user_id, l.status, pg_catalog.left(nullif(l.reason, ''), 500)
     from unnest(p_lost) as l
     where l.user_id is not null
@@ -6272,13 +6273,13 @@ begin
     select d.task_id, r.task_id, r.root, r.user_id, r.status, r.reason
     from reached as r
       join fairlane_core.task_dependencies as d on d.depends_on = r.task_id
-    -- One task by its key; as a join, a plan from when the queue was small would go through all tasks of the owner.
+    -- One task by key; as a join, a plan from when the queue was small would scan all tasks of the owner.
     where (select t.status = 'Queued' and t.user_id = r.user_id from public.tasks as t where t.id = d.task_id)
   ),
   bounded as materialized (
     select r.* from reached as r limit 2 * v_look + 1
   ),
-  -- One cause per task: a failure rather than a cancellation.
+  -- One cause per task: a failure takes precedence over a cancellation.
   chosen as (
     select distinct on (r.task_id) r.task_id, r.via, r.root, r.status, r.reason
     from bounded as r
@@ -6334,7 +6335,7 @@ begin
   update public.tasks as t
   set status = e.status,
     error_message = fairlane_core.cut_text(e.reason),
-    output_location = fairlane_core.cut_text(e.reason) -- where deployed debug tools look
+    output_location = fairlane_core.cut_text(e.reason) -- where deployed debug tools read it
   from unnest(p_ends) as e
   where t.id = e.task_id
     and t.status in ('Queued', 'In Progress');
@@ -6382,13 +6383,13 @@ create function fairlane_core.fail_task(
 returns json language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_reason text := coalesce(nullif(p_reason, ''), nullif(p_details, ''), 'Failed without a reason');
-  -- Of what is cut on the task the history keeps more.
+  -- The history keeps more of a text than the task.
   v_full jsonb := nullif(jsonb_strip_nulls(jsonb_build_object(
     'error_message', case when v_reason <> fairlane_core.cut_text(v_reason) then fairlane_core.cut_ends(v_reason) end,
     'error_details', case when p_details <> fairlane_core.cut_text(p_details) then fairlane_core.cut_ends(p_details) end
   )), '{}');
-  -- A task that waits in the queue again is tried again already; and putting one back is its holder's. A token that had the
-  -- task and has lost it speaks of the start that it had.
+  -- A task that is back in the queue is already being retried, and only its holder may requeue a running one. A token
+  -- that has lost the task reports on the attempt it had.
   v_applies boolean := case
     when p_task.status = 'In Progress' then fairlane_core.is_holder(p_caller, p_task) or p_caller.kind = 'service'
       or not p_may_retry and not exists (
@@ -6402,7 +6403,7 @@ declare
       )
     else p_task.status = 'Queued' and not p_may_retry
   end;
-  -- The fleet's workers have one key; a token or a user is none of them.
+  -- The fleet's workers share one key; a token or a user is none of them.
   v_may_be_anothers boolean := case
     when v_applies and not p_has_lease and (p_caller.kind = 'service' or p_task.status = 'Queued')
       then fairlane_core.has_live_former_holder(p_task, p_attempts)
@@ -6416,7 +6417,7 @@ begin
       perform set_config('fairlane_core.mode', 'let_go:' || p_task.id, true);
     end if;
     if p_may_retry and not p_waits and fairlane_core.is_retryable(p_task.task_type) then
-      -- After its last start it ends there (fairlane_core.tasks_before_update).
+      -- After its last attempt it ends there (fairlane_core.tasks_before_update).
       perform fairlane_core.set_event_context(fairlane_core.caller_name(p_caller), fairlane_core.cut_text(v_reason), v_full);
       update public.tasks as t
       set status = 'Queued',
@@ -6467,13 +6468,13 @@ begin
   if p_task.status <> 'In Progress' then
     perform fairlane_core.let_go_by_report(p_caller, p_task.id);
   elsif v_may_be_anothers and p_task.delivered_at is null and fairlane_core.is_holder(p_caller, p_task) then
-    -- If it was the holder that spoke, its next claim is a start, and no reply that was lost.
+    -- If the holder sent this, its next claim is a new attempt, not a lost reply.
     update public.tasks as t set delivered_at = fairlane_core.now() where t.id = p_task.id returning t.* into p_task;
   end if;
   perform fairlane_core.record_report(
     p_task, p_caller,
     'failure reported, not applied: ' || fairlane_core.cut_text(v_reason),
-    -- For the end, should no better word come (fairlane_core.told_reason).
+    -- Used when the task ends, if no better reason arrives (fairlane_core.told_reason).
     case when v_may_be_anothers then coalesce(v_full, '{}') || jsonb_build_object('held_back', fairlane_core.cut_text(v_reason)) else v_full end
   );
   return fairlane_core.report_reply(p_task, false);
@@ -6512,7 +6513,7 @@ begin
 
   v_is_shared := fairlane_core.sent_name(p_task.worker_id) = any (v_settings.shared_worker_ids);
   for v_former in
-    -- The last start of each other worker, and how it ended.
+    -- The last attempt of each other worker, and how it ended.
     select distinct on (e.worker_id)
       e.worker_id, e.id as start_id, e.at as started_at, e.attempt, l.to_status, l.actor, l.attempt as lost_attempt,
       l.reason, l.details -> 'signs' as signs
@@ -6533,7 +6534,7 @@ begin
       and e.from_status is distinct from 'In Progress'
       and (
         e.worker_id is distinct from p_task.worker_id
-        -- All but the present start.
+        -- All but the current attempt.
         or v_is_shared and e.id < (
           select max(s.id)
           from public.task_events as s
@@ -6549,11 +6550,12 @@ begin
   loop
     continue when p_attempts = p_task.attempts
       and p_attempts not between v_former.attempt and greatest(v_former.attempt, v_former.lost_attempt);
-    -- It told how it went (by a PATCH, where the call had failed), or claimed again without a word.
+    -- It reported the outcome (by a PATCH, if the call had failed), or claimed again without a report.
     continue when v_former.to_status in ('Queued', 'Failed', 'Complete')
       and (v_former.actor = 'service' or v_former.reason ~ '^Retry \d+ \(');
     continue when (v_former.signs ->> 'worker_is_gone')::boolean;
-    -- For as long as after which a start is taken back as never delivered; only what it has logged since says otherwise.
+    -- An unnamed attempt that lasted delivery_timeout was requeued as never delivered; only log lines since then show
+    -- that its worker had the task.
     continue when not (v_former.signs ->> 'was_named')::boolean
       and (v_former.signs ->> 'running_seconds')::numeric >= extract(epoch from v_settings.delivery_timeout)
       and not exists (
@@ -6566,7 +6568,7 @@ begin
     continue when p_task.pool = 'gpu' and v_settings.gpu_tasks_per_worker = 1
       and v_former.worker_id <> all (v_settings.shared_worker_ids)
       and exists (
-        -- What it has or had last, and what it lost again.
+        -- What it has or had last, and what it lost.
         select
         from (
           select t.id
@@ -6575,7 +6577,7 @@ begin
             and t.status = 'In Progress'
             and t.claimed_at >= v_former.started_at
           union all
-          -- As the index has it: a worker may have completed thousands.
+          -- In index order: a worker may have completed thousands.
           select t.id
           from public.tasks as t
           where t.worker_id = v_former.worker_id
@@ -6628,7 +6630,7 @@ begin
 
   v_task := fairlane_core.lock_task_for(v_caller, p_task_id, case
     when p_status in ('Failed', 'Cancelled') then p_status
-    when p_status = 'Queued' and p_error_details <> '' then 'Failed' -- after its last start
+    when p_status = 'Queued' and p_error_details <> '' then 'Failed' -- after its last attempt
     when p_status = 'In Progress' and fairlane_core.has_nothing_to_enqueue(p_output_location) then 'Complete'
   end);
   if p_lease_token is not null then
@@ -6642,8 +6644,8 @@ begin
     );
   end if;
 
-  -- Deployed workers since January: a failed start, told with its details, that is to be followed by another one. The
-  -- number that they send says which start they mean; the queue itself counts.
+  -- Deployed workers since January: a failed attempt, reported with details, to be retried. The number that they send
+  -- says which attempt they mean; the queue counts by itself.
   if p_status = 'Queued' and p_error_details <> '' then
     if p_lease_token is null
       and fairlane_core.is_told_again(v_task, p_attempts, fairlane_core.cut_text(coalesce(nullif(p_error_message, ''), p_error_details))) then
@@ -6670,7 +6672,7 @@ begin
   elsif v_task.status = p_status and p_status in ('Cancelled', 'Queued') then
     return fairlane_core.report_reply(v_task, false);
   elsif p_status in ('In Progress', 'Queued') and v_caller.kind <> 'service' and not fairlane_core.is_holder(v_caller, v_task) then
-    -- What is billed, and how often it is tried, is not for the owner to say.
+    -- The owner decides neither what is billed nor how often a task is tried.
     perform fairlane_core.refuse(
       409, 'NOT_THE_HOLDER',
       pg_catalog.format('Task %s is run by another worker, and only that one may report its progress or release it', v_task.id),
@@ -6689,9 +6691,9 @@ begin
     'fairlane_core.mode',
     concat_ws(
       ' ',
-      -- Who hands its task back itself has not failed at it.
+      -- A worker that releases its task has not failed at it.
       case when p_status = 'Queued' then 'forgives_starts' end,
-      -- Workers hand back what they run; they cancel nothing, but those that prove that it is theirs.
+      -- Workers may release what they run; to cancel a task they must prove that it is theirs.
       case
         when fairlane_core.is_holder(v_caller, v_task)
           and (p_status = 'Queued' or (p_status = 'Cancelled' and (v_caller.kind = 'token' or p_lease_token is not null)))
@@ -6710,7 +6712,7 @@ begin
       when p_status = 'In Progress' then t.error_message
       else coalesce(
         fairlane_core.cut_text(nullif(p_error_message, '')),
-        -- Where deployed orchestrators say why they cancel.
+        -- Deployed orchestrators give the reason for a cancellation in this field.
         case when p_status = 'Cancelled' then fairlane_core.cut_text(nullif(p_output_location, '')) end,
         t.error_message
       )
@@ -6722,8 +6724,8 @@ begin
   returning t.* into v_task;
   perform set_config('fairlane_core.mode', '', true);
 
-  -- With a text an orchestrator says that it has enqueued its children; they may all have ended by now. What follows is
-  -- still the reporter's doing.
+  -- A text from an orchestrator means that it has enqueued its children; they may all have ended by now. What follows
+  -- is still attributed to the reporter.
   if p_status = 'In Progress' and coalesce(p_output_location, '') <> '' then
     perform fairlane_core.note_enqueued(v_task.id, p_output_location);
     select t.* into v_task from public.tasks as t where t.id = v_task.id;
@@ -6738,10 +6740,10 @@ returns public.tasks language plpgsql volatile security invoker set search_path 
 declare
   v_task public.tasks;
 begin
-  -- An app that cancels for its user can come again sooner than a worker.
+  -- An app that cancels for its user can retry sooner than a worker.
   perform fairlane_core.open_tables(p_caller.kind <> 'user');
 
-  -- Relatives are locked together with the task and before anything else; but nobody locks a stranger's.
+  -- Relatives are locked together with the task and before anything else; but nobody may lock a stranger's.
   if p_ends_as is not null and exists (
     select
     from public.tasks as t
@@ -6849,7 +6851,7 @@ begin
   end if;
 
   if p_task_ids is not null then
-    -- All that are named or none: those that were left out would be thought to run.
+    -- All named tasks or none: the caller would assume that the omitted ones run.
     v_matching := array(select distinct x.id from unnest(p_task_ids) as x (id) where x.id is not null);
     if cardinality(v_matching) > v_limit then
       perform fairlane_core.refuse(
@@ -6864,7 +6866,7 @@ begin
     v_matching := v_matching[:v_limit];
   end if;
 
-  -- What somebody else is just changing is left for the next call.
+  -- A task that somebody else is changing is left for the next call.
   select array_agg(l.id)
   into v_ids
   from (
@@ -6883,9 +6885,9 @@ begin
       requeue_count = t.requeue_count + 1,
       max_attempts = t.attempts + fairlane_core.max_attempts(t.task_type),
       available_at = null,
-      output_location = null -- the reason of the failure, kept in error_message
+      output_location = null -- the reason of the failure, also kept in error_message
     where t.id = any (v_ids);
-    -- Tasks that were put back together may wait for one another, and children with a live parent are not stale.
+    -- Tasks requeued together may wait for one another, and children with a live parent are not stale.
     perform fairlane_core.recompute_readiness(
       v_ids
       || array(
@@ -6904,7 +6906,7 @@ begin
     'requeued', case when p_dry_run then 0 else coalesce(cardinality(v_ids), 0) end,
     'matched', coalesce(cardinality(v_ids), 0),
     'task_ids', to_json(coalesce(v_ids, array[]::uuid[])),
-    -- Not Failed or Cancelled, not there, or just being changed by somebody else.
+    -- Not Failed or Cancelled, missing, or being changed by somebody else.
     'passed_over', to_json(array(select m.id from unnest(v_matching) as m (id) where m.id <> all (coalesce(v_ids, array[]::uuid[])))),
     'has_more', v_has_more,
     'dry_run', coalesce(p_dry_run, false)
@@ -6988,7 +6990,7 @@ begin
       and g.id is null
       and case when p_task_ids is null then not t.generation_created else t.id = any (p_task_ids) end
       and fairlane_core.creates_generation(t.task_type, t.params)
-      -- A repeated child that is Complete because the first one is shows the first one's record.
+      -- A repeated child that is Complete because of the first one shows the first one's record.
       and not exists (select from fairlane_core.subtasks as s where s.task_id = t.id and s.replaced_by is not null)
     order by t.id
     limit p_limit
@@ -7043,7 +7045,7 @@ begin
     'torn', coalesce(cardinality(v_torn), 0),
     'task_ids', to_json(coalesce(v_missing || v_torn, v_missing, v_torn, array[]::uuid[])),
     'doubtful_ids', to_json(coalesce(v_doubtful, array[]::uuid[])),
-    -- Perhaps: one more call finds out.
+    -- Possibly: one more call finds out.
     'has_more', p_task_ids is null and coalesce(cardinality(v_missing) >= p_limit, false),
     'dry_run', coalesce(p_dry_run, false)
   );
@@ -7068,7 +7070,7 @@ begin
   where t.id = any (p_task_ids)
     and t.status = 'Complete'
     and t.generation_created
-    -- A child that is Complete because another one is shows nothing of its own.
+    -- A child that is Complete because of another one has no result of its own.
     and not exists (select from fairlane_core.subtasks as s where s.task_id = t.id and s.replaced_by is not null)
   on conflict (task_id) do update
     set location = excluded.location,
@@ -7136,7 +7138,7 @@ begin
     perform fairlane_core.refuse_stale_lease(v_task, p_lease_token);
   end if;
 
-  -- Whoever has a file for the task has the task: the same proof as any other report.
+  -- A caller with a file for the task has the task: the same proof as any other report.
   if v_task.status = 'In Progress' then
     update public.tasks as t
     set delivered_at = coalesce(t.delivered_at, fairlane_core.now()),
@@ -7253,7 +7255,7 @@ declare
   v_cancelled uuid[];
   v_failed uuid[];
 begin
-  -- Most tasks have no family. Each by its key, as in fairlane_core.lock_relatives_of.
+  -- Most tasks have no family. Each by key, as in fairlane_core.lock_relatives_of.
   if not exists (
       select
       from unnest(p_task_ids) as i (id)
@@ -7275,7 +7277,7 @@ begin
       sum((m.new_status = 'Failed')::integer - (m.old_status = 'Failed')::integer)::integer as failed,
       sum((m.new_status = 'Cancelled')::integer - (m.old_status = 'Cancelled')::integer)::integer as cancelled
     from unnest(p_task_ids, p_from, p_to) as m (task_id, old_status, new_status)
-      -- One child by its key: a join may compare each with each.
+      -- One child by key: a join may compare every pair.
       cross join lateral (
         select s.orchestrator_id, s.user_id
         from fairlane_core.subtasks as s
@@ -7394,7 +7396,7 @@ begin
 
   for v_orchestrator in
     select o.orchestrator_id, o.user_id, pg_catalog.left(nullif(t.error_message, ''), 500) as reason,
-      -- The child that is the cause, as its orchestrator has been told (fairlane_core.finish_orchestrator).
+      -- The child that is the cause, as recorded for the orchestrator (fairlane_core.finish_orchestrator).
       coalesce(
         substring(t.error_message from '^Cascaded failed from related task ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})')::uuid,
         o.orchestrator_id
@@ -7405,12 +7407,12 @@ begin
       and t.status = 'Failed'
     order by o.orchestrator_id
   loop
-    -- Work for later says it of all of its children; once is enough.
+    -- A row of deferred work covers all of its children; one is enough.
     continue when exists (
       select from fairlane_core.deferred_work as w where w.task_id = v_orchestrator.orchestrator_id and w.kind = 'siblings' and w.only_id is null
     );
     if cardinality(fairlane_core.next_relatives(v_orchestrator.orchestrator_id, true, null, v_most + 1)) > v_most then
-      -- Found late, there may be nothing but children that run, or that an operator has put back.
+      -- When it runs late, the only children left may be running, or requeued by an operator.
       if not p_is_late or exists (
         select
         from fairlane_core.subtasks as s
@@ -7491,7 +7493,7 @@ declare
   v_orchestrator_id uuid;
   v_orphaned fairlane_core.task_end[];
 begin
-  -- In the order of their parts; who came first is not known within one statement.
+  -- In the order of their parts; within one statement the order of arrival is unknown.
   insert into fairlane_core.subtasks (task_id, orchestrator_id, user_id, task_type, final_rank, part_index)
   select c.task_id, c.orchestrator_id, c.user_id, c.task_type, c.final_rank, c.part_index
   from unnest(p_children) as c
@@ -7528,7 +7530,7 @@ begin
   where o.orchestrator_id = n.orchestrator_id
     and o.user_id = n.user_id;
 
-  -- A family's first children, or an orchestrator that comes after them.
+  -- A family's first children, or an orchestrator that arrives after them.
   select array_agg(m.id)
   into v_missing
   from (
@@ -7566,8 +7568,8 @@ begin
     perform fairlane_core.replace_part(v_child_id);
   end loop;
 
-  -- Too late for a cancelled orchestrator, and for one that has failed where its children go with it: of those that run,
-  -- and became parts of it since, none does.
+  -- Too late for a cancelled orchestrator, and for a failed one if its children fail with it: a regrouped child that
+  -- already runs is not ended.
   select array_agg((
     s.task_id, s.user_id, o.ended_as,
     pg_catalog.format(
@@ -7734,7 +7736,7 @@ begin
     end if;
   end loop;
 
-  -- Children that were running when their family failed, and were put back since.
+  -- Children that were running when their family failed, and were requeued since.
   for v_family in
     select o.orchestrator_id, o.user_id
     from fairlane_core.orchestrations as o
@@ -7828,7 +7830,8 @@ begin
     null::integer,
     case when o.status in ('Complete', 'Failed', 'Cancelled') then o.status end,
     fairlane_core.now()
-  -- Joined: `= any` of an empty array implies the predicate of every partial index, and one of them would be read whole.
+  -- A join: `= any` of an empty array implies the predicate of every partial index, and one of them would be read
+  -- whole.
   from unnest(p_orchestrator_ids) as f (id)
     join public.tasks as o on o.id = f.id
     cross join lateral (
@@ -7863,7 +7866,7 @@ begin
       v_task.takes_slot and not (fairlane_core.has_nothing_to_enqueue(p_report) and v_task.task_type like '%orchestrat%')
       and not exists (select from fairlane_core.orchestrations as o where o.orchestrator_id = p_task_id)
     ) then
-    return; -- no orchestrator
+    return; -- not an orchestrator
   end if;
 
   perform from fairlane_core.user_slots as s where s.user_id = v_task.user_id for no key update;
@@ -7910,8 +7913,9 @@ begin
     return null;
   end if;
   select t.* into v_task from public.tasks as t where t.id = p_orchestrator_id;
-  -- One that has enqueued everything, or that has said so in this start while there are no children, needs no worker any
-  -- more, and takes none of its owner's places. By children that are not there it is not judged (fairlane_core.is_enqueued).
+  -- An orchestrator that has enqueued everything, or has said so in this attempt while there are no children, needs no
+  -- worker any more, and frees its orchestration slot. Children that do not exist decide nothing
+  -- (fairlane_core.is_enqueued).
   if v_task.readiness = 'active' and not v_task.takes_slot
     and not fairlane_core.is_handed_over(v_task.id, v_task.lease_token)
     and (v_family.enqueued_attempt = v_task.attempts or fairlane_core.is_enqueued(v_family, v_task)) then
@@ -7928,7 +7932,7 @@ begin
     return null;
   end if;
 
-  -- One that was put back waits for a worker to go on; only when nothing is left to do it is not asked to.
+  -- A requeued orchestrator waits for a worker to go on; it ends without one only if nothing is left to do.
   if not (v_task.status = 'In Progress' or (v_task.status = 'Queued' and v_task.claimed_at is not null and v_verdict = 'Complete'))
     or not fairlane_core.is_enqueued(v_family, v_task, p_is_quiet) then
     return null;
@@ -7945,15 +7949,15 @@ begin
     order by s.final_rank desc, s.part_index desc nulls last, s.seq desc
     limit 1;
     select t.* into v_child from public.tasks as t where t.id = v_final_id;
-    -- What a part says of itself is for its neighbours; the whole shows the file.
+    -- A part's text is meant for its neighbours; the family shows the file.
     v_child.output_location := coalesce(v_child.file_location, v_child.output_location);
     v_child.file_location := null;
     perform fairlane_core.complete_for(v_task.id, v_child, 'all of its children are complete');
     return v_verdict;
   end if;
 
-  -- The child that is the cause, rather than one that went with it. Of very many children it is looked for among those
-  -- that have changed last and a thousand others: an end costs the same however many there are.
+  -- The child that is the cause, not one that ended because of it. With very many children it is searched among the
+  -- latest to change and a thousand others: an end costs the same however many there are.
   select t.*
   into v_child
   from (
@@ -8066,7 +8070,7 @@ begin
   end if;
 
   select t.* into v_old_task from public.tasks as t where t.id = v_old.task_id;
-  -- Who waits for the old one does not stand in for it.
+  -- A task that waits for the old one cannot replace it.
   if v_old_task.id is null or fairlane_core.waits_for(v_new.task_id, v_old.task_id, v_new.user_id) then
     return;
   end if;
@@ -8074,7 +8078,7 @@ begin
   if v_old_task.status = 'Complete' then
     update fairlane_core.subtasks as s set replaced_by = v_old.task_id where s.task_id = v_new.task_id;
     perform fairlane_core.count_child(v_new, 'Queued', -1);
-    -- Proof of a start, which a result needs.
+    -- Proof of an attempt, which a result needs.
     update public.tasks as t set claimed_at = fairlane_core.now() where t.id = v_new.task_id;
     perform fairlane_core.complete_for(
       v_new.task_id, v_old_task, pg_catalog.format('the same part is Complete already, as task %s', v_old.task_id)
@@ -8102,7 +8106,7 @@ declare
   v_heir_task public.tasks;
   v_orchestrators uuid[];
 begin
-  -- What was complete stays complete when a part of it goes: nobody will enqueue that part again.
+  -- A complete family stays complete when one of its parts is removed: nobody will enqueue that part again.
   update fairlane_core.orchestrations as o
   set enqueued_attempt = t.attempts
   from public.tasks as t
@@ -8119,7 +8123,7 @@ begin
     and o.enqueued_attempt is distinct from t.attempts
     and fairlane_core.is_enqueued(o, t);
 
-  -- One child by its key: a join may compare each with each.
+  -- One child by key: a join may compare every pair.
   with gone as materialized (
     select c.orchestrator_id, c.user_id, c.final_rank, g.status
     from unnest(p_task_ids, p_statuses) as g (task_id, status)
@@ -8141,7 +8145,7 @@ begin
     from gone as g
     group by g.orchestrator_id, g.user_id
   ),
-  -- Each family once, however many go: every change of a row leaves a version that the next one has to pass.
+  -- Each family once, however many children leave: every update leaves a row version that the next one has to skip.
   counted as (
     update fairlane_core.orchestrations as o
     set open_count = o.open_count - c.open,
@@ -8158,7 +8162,7 @@ begin
   )
   select array_agg(distinct c.orchestrator_id order by c.orchestrator_id) into v_orchestrators from change as c;
 
-  -- Most have neither replaced another one nor been replaced.
+  -- Most have neither replaced another child nor been replaced.
   delete from fairlane_core.subtasks as s
   where s.task_id = any (p_task_ids)
     and s.replaced_by is null
@@ -8173,7 +8177,7 @@ begin
   loop
     delete from fairlane_core.subtasks as s where s.task_id = (v_gone.child).task_id;
     if (v_gone.child).replaced_by is not null then
-      -- Whoever waited for a copy may as well wait for the child that counts.
+      -- The dependents of a copy may as well wait for the child that counts.
       perform fairlane_core.move_dependents((v_gone.child).task_id, (v_gone.child).replaced_by, (v_gone.child).user_id);
       continue;
     end if;
@@ -8218,7 +8222,7 @@ begin
     end,
     error_message = null,
     output_location = null,
-    -- What it waited for may have been replaced, or put back, meanwhile.
+    -- Its dependency may have been replaced, or requeued, meanwhile.
     dependant_on = coalesce(
       (
         select d.depends_on
@@ -8230,7 +8234,7 @@ begin
       t.dependant_on
     )
   where t.id = p_task_id;
-  -- Whoever waits for it had lost it.
+  -- For its dependents this dependency was lost.
   perform fairlane_core.unblock_dependents(array[p_task_id]);
   perform set_config('fairlane_core.event', v_event, true);
 end;
@@ -8264,7 +8268,7 @@ returns json language plpgsql volatile security definer set search_path = '' set
 declare
   v_due uuid[] := array(select c.task_id from fairlane_core.tasks_to_cancel(p_limit) as c);
   v_last_event_id bigint;
-  -- A name of its own in the history, to tell the events of this dry run from all others.
+  -- Its own actor in the history, to tell the events of this dry run from all others.
   v_rehearsal text;
   v_listed json;
 begin
@@ -8311,7 +8315,8 @@ begin
   limit p_limit;
   get diagnostics v_found = row_count;
 
-  -- The index knows both kinds by age alone: not past all of the first for a few of the second. They come next time.
+  -- The index orders both kinds by age alone: reading all of the first kind for a few of the second is too much. They
+  -- come next time.
   if v_found = p_limit then
     return;
   end if;
@@ -8378,7 +8383,7 @@ declare
 begin
   select s.* into v_settings from fairlane_core.settings as s;
 
-  -- What waits for a lost task can never run, nor can what waits for that.
+  -- What waits for a lost task can never run, nor can its dependents.
   if p_task.readiness = 'dependency_lost' then
     return case when coalesce(p_task.updated_at, p_task.created_at) < v_now - v_settings.dependency_grace then
       'Cancelled by the cleanup: a task it waits for failed, was cancelled or does not exist'
@@ -8398,8 +8403,8 @@ begin
     return null;
   end if;
 
-  -- What would be cancelled along: tasks that wait for it, its children, and so on. One that was started or is fresh
-  -- keeps it. Most have nobody, which two looks at an index can tell.
+  -- What would be cancelled too: its dependents, its children, and so on. A started or fresh one among them keeps the
+  -- task. Most tasks have none, which two index probes show.
   if (
     exists (select from fairlane_core.task_dependencies as d where d.depends_on = p_task.id)
     or exists (select from fairlane_core.subtasks as s where s.orchestrator_id = p_task.id)
@@ -8443,7 +8448,7 @@ create function fairlane_core.schedule_jobs()
 returns void
 language plpgsql
 volatile
-security invoker -- the jobs are those of whoever calls
+security invoker -- the jobs belong to the caller
 set search_path = ''
 as $schedule_jobs$
 declare
@@ -8459,9 +8464,9 @@ begin
   perform cron.schedule('fairlane-repair-orchestrations', '* * * * *', 'select fairlane_core.run_job(''repair_orchestrations'')');
   perform cron.schedule('fairlane-advance-status-totals', '* * * * *', 'select fairlane_core.run_job(''advance_status_totals'')');
 
-  -- The jobs that lock many owners commit after each batch. Not a procedure: one that commits can pin no search_path.
-  -- A minute is soon enough for the rescue (180 s after the last sign are promised); where pg_cron knows seconds (1.5 and
-  -- later), work of a dead worker does not wait for the full one.
+  -- The jobs that lock many owners commit after each batch. Not a procedure: one that commits cannot pin a search_path.
+  -- Every minute is enough for the rescue (180 s after the last sign of life are promised); where pg_cron supports
+  -- seconds (1.5 and later), work of a dead worker waits even less.
   perform cron.schedule(j.name, j.schedule, pg_catalog.format($job$do $$
 declare
   v_run fairlane_core.batch_run := fairlane_core.begin_batches(%L);
@@ -8535,10 +8540,10 @@ begin
   v_run.is_over := false;
   begin
     v_run.due := case p_job
-      -- Each batch looks anew: what is lost, or left to do, changes from one second to the next.
+      -- Each batch searches again: what is lost, or left to do, changes from one second to the next.
       when 'rescue' then array[]::uuid[]
       when 'settle' then array[]::uuid[]
-      -- Those of one owner together, so that a batch locks few owners.
+      -- Grouped by owner, so that a batch locks few owners.
       when 'cleanup' then array(
         select c.task_id
         from fairlane_core.tasks_to_cancel(10000) as c
@@ -8546,7 +8551,7 @@ begin
         order by t.user_id, c.created_at
       )
       when 'purge' then array(select t.id from fairlane_core.tasks_to_purge(10000) as t order by t.user_id)
-      -- What takes longest comes first, before any owner is locked: the totals, and tasks that nobody owns.
+      -- The slowest first, before any owner is locked: the totals, and tasks without an owner.
       when 'reconcile' then array(select distinct d.user_id from fairlane_core.drift() as d order by d.user_id nulls first)
     end;
   exception when others then
@@ -8560,7 +8565,7 @@ $$;
 create function fairlane_core.run_batch(p_run fairlane_core.batch_run)
 returns fairlane_core.batch_run language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
-  -- A cancelled task takes a millisecond; an owner is counted again in some twenty.
+  -- Cancelling a task takes a millisecond; counting an owner again about twenty.
   v_size constant integer := case p_run.job when 'reconcile' then 5 else 50 end;
   v_started_at constant timestamptz := clock_timestamp();
   v_due uuid[] := p_run.due[p_run.done_count + 1 : p_run.done_count + v_size];
@@ -8571,13 +8576,13 @@ begin
       when 'cleanup' then jsonb_build_object('cancelled', fairlane_core.cancel_due(v_due))
       when 'purge' then fairlane_core.purge_kept(1000, false) || jsonb_build_object('tasks', fairlane_core.purge_tasks(v_due))
       when 'reconcile' then jsonb_build_object('mended', fairlane_core.reconcile_owners(v_due))
-      -- A region that is gone takes thousands of workers along. Another rescue that runs is none of ours.
+      -- The loss of a region can take thousands of workers. Another rescue may be running.
       when 'rescue' then fairlane_core.rescue(100)::jsonb - 'skipped'
       when 'settle' then fairlane_core.settle_deferred(100)::jsonb
     end;
     p_run.done_count := p_run.done_count + cardinality(v_due);
     p_run.is_over := case
-      -- Not when it was less than a full batch: what somebody holds is passed over.
+      -- Not when it was less than a full batch: locked rows are skipped.
       when p_run.job = 'rescue' then coalesce((v_batch ->> 'requeue_lost')::integer, 0) = 0
       when p_run.job = 'settle' then (v_batch ->> 'settled')::integer + (v_batch ->> 'finished')::integer = 0
       else p_run.done_count >= cardinality(p_run.due)
@@ -8599,7 +8604,7 @@ begin
   if p_run.is_over then
     raise log 'queue job %: %', p_run.job, p_run.result;
   end if;
-  -- What is lost has waited long enough, and what others' ends have left to do somewhat.
+  -- Lost tasks have waited long enough, dependents of ended tasks somewhat.
   p_run.pause := case p_run.job when 'rescue' then 0 when 'settle' then 1 else 3 end * (clock_timestamp() - v_started_at);
   return p_run;
 end;
@@ -8619,7 +8624,7 @@ begin
     return 0;
   end if;
 
-  -- Another claim may have been here since this statement's snapshot was taken. The row is not waited for.
+  -- Another claim may have run it since this statement's snapshot was taken. Does not wait for the row.
   perform from fairlane_core.job_runs as r where r.job = 'rescue' for no key update skip locked;
   if not found then
     return 0;
@@ -8635,7 +8640,7 @@ begin
   begin
     return coalesce((fairlane_core.rescue() ->> 'requeue_lost')::integer, 0);
   exception when others then
-    -- A claim must not fail because the rescue does; health tells.
+    -- A claim must not fail because the rescue does; health reports it.
     perform fairlane_core.record_run('rescue', v_now, jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate));
     return 0;
   end;
@@ -8801,14 +8806,14 @@ begin
     for update skip locked
   );
 
-  -- Ids grow with time: only the oldest need to be looked at.
+  -- Ids grow with time: only the oldest need to be read.
   v_events := array(
     select o.id
     from (select e.id, e.at from public.task_events as e order by e.id limit p_limit) as o
     where o.at < v_now - v_settings.event_retention
   );
 
-  -- Gone for that long. One that still beats or claims, or whose children are under way, is looked at again.
+  -- Ended for that long. A worker that still sends heartbeats or claims, or whose children are running, is kept.
   v_workers := array(
     select w.id
     from public.workers as w
@@ -8825,7 +8830,7 @@ begin
     for update skip locked
   );
 
-  -- What is told of users who are gone.
+  -- The history of deleted users.
   v_forgotten := array(
     select f.id
     from fairlane_core.deleted_users as d
@@ -8886,7 +8891,7 @@ begin
   with counted as (
     select
       c.user_id, c.pool,
-      -- The copies of what the slots say are kept up where they order the line.
+      -- Copies of the slots count only where they order the queue.
       to_jsonb(c) - array['last_served_at', 'user_id', 'pool']
         - case when c.is_open then array[]::text[] else array['running', 'turn_load', 'orchestration_room'] end as row_counts
     from fairlane_core.recount(null) as c
@@ -8925,7 +8930,7 @@ begin
       on s.user_id = c.user_id and s.pool = c.pool and s.reason = c.reason and s.is_cloud = c.is_cloud
   where coalesce(c.task_count, 0) <> coalesce(s.task_count, 0);
 
-  -- Families that are under way; the report of an orchestrator cannot be derived.
+  -- Families under way; the report of an orchestrator cannot be derived.
   return query
   select
     coalesce(c.user_id, s.user_id), null::text,
@@ -8945,7 +8950,7 @@ begin
     and (c.orchestrator_id is null or s.orchestrator_id is not null
       or c.open_count + c.complete_count + c.failed_count + c.cancelled_count > 0);
 
-  -- Live tasks that nobody knows as the children that they are.
+  -- Live children that are missing from fairlane_core.subtasks.
   return query
   select
     t.user_id, t.pool,
@@ -8960,7 +8965,7 @@ begin
       select from fairlane_core.subtasks as s where s.task_id = t.id and s.orchestrator_id = fairlane_core.parent_task_id(t.params)
     );
 
-  -- Tasks that have ended, whosever they were: what the history was counted on to, beside the tasks themselves.
+  -- Tasks that have ended, of all owners: the totals advanced from the history, compared with the tasks themselves.
   return query
   select null::uuid, null::text, jsonb_build_object(e.status, e.stored), jsonb_build_object(e.status, e.counted)
   from (
@@ -8986,7 +8991,7 @@ begin
       continue;
     end if;
 
-    -- The lock; a row that is gone comes back first, closed, so that there is something to lock.
+    -- The lock; a missing row is created first, closed, so that there is something to lock.
     insert into fairlane_core.user_slots (user_id, task_limit, has_credits, cloud_on, local_on)
     select u.id, 0, false, false, false from public.users as u where u.id = v_user_id
     on conflict do nothing;
@@ -9006,7 +9011,7 @@ begin
     where u.id = v_user_id
       and s.user_id = v_user_id;
 
-    -- Whoever waits for a turn goes on waiting where they were.
+    -- Users keep their place in turn.
     select coalesce(jsonb_object_agg(l.pool, l.last_served_at), '{}')
     into v_turns
     from fairlane_core.user_queues as l
@@ -9023,7 +9028,7 @@ begin
     insert into fairlane_core.blocked_tasks (user_id, pool, reason, is_cloud, task_count)
     select v_user_id, t.pool, t.readiness, t.run_type is distinct from 'local', count(*)
     from public.tasks as t
-    -- Not "is not distinct from", which no index serves: every owner would read what waits of all.
+    -- Not "is not distinct from", which no index supports: every owner would read the waiting tasks of all.
     where (t.user_id = v_user_id or (v_user_id = '00000000-0000-0000-0000-000000000000' and t.user_id is null))
       and t.readiness not in ('ready', 'active')
     group by t.pool, t.readiness, t.run_type is distinct from 'local';

@@ -1,7 +1,7 @@
--- Ends that somebody asks for, of one task or of many.
+-- Ends that callers request, of one task or of many.
 
--- A failure that may be worth another try: back to the queue with a growing wait until the starts are used up, then
--- Failed. update_task_status with Failed, which deployed workers send, is final.
+-- A failure that may be retried: the task returns to the queue with a growing wait until its attempts are used up, then
+-- it ends Failed. update_task_status with Failed, which deployed workers send, is final.
 -- See fairlane.mark_task_failed.
 create function fairlane_core.mark_task_failed(
   p_caller jsonb,
@@ -40,7 +40,7 @@ begin
 end;
 $$;
 
--- Cancels many tasks at once, a batch a call, for owners and operators. What hangs on them goes with them as ever.
+-- Cancels many tasks, one batch per call, for owners and operators. Their dependents and children end too, as always.
 -- See fairlane.cancel_tasks.
 create function fairlane_core.cancel_tasks(p_caller jsonb, p_filter jsonb, p_limit integer, p_reason text)
 returns json
@@ -68,7 +68,7 @@ begin
 
   v_found := array(select f.id from fairlane_core.tasks_to_cancel_for(v_caller, p_filter, v_limit + 1) as f (id));
 
-  -- What somebody is just changing is left for the next call: it may be ending.
+  -- A task that somebody is changing is left for the next call: it may be ending.
   v_mine := array(
     select t.id
     from fairlane.tasks as t
@@ -94,19 +94,19 @@ begin
 end;
 $$;
 
--- The live tasks that a filter names, for whoever wants them cancelled: those of one owner, or of all for an operator.
--- Walked owner by owner through the index of live tasks; what has ended costs nothing, however much it is. A key that is
--- not known is refused: a typing error must not widen what is cancelled.
--- Up to p_limit live tasks of this caller (service: of anybody) that match every key of the filter; 400 INVALID_ARGUMENT
--- for an empty filter, an unknown key or more than 1000 ids.
+-- The live tasks that a filter selects for cancellation: those of one owner, or of all for an operator. Scanned owner
+-- by owner through the index of live tasks, so finished tasks cost nothing. An unknown key is refused: a typing error
+-- must not widen the selection.
+-- Returns up to p_limit live tasks of this caller (service: of anybody) that match every key of the filter; 400
+-- INVALID_ARGUMENT for an empty filter, an unknown key or more than 1000 ids.
 create function fairlane_core.tasks_to_cancel_for(p_caller fairlane_core.caller, p_filter jsonb, p_limit integer)
 returns setof uuid
 language plpgsql
 stable
 security invoker
 set search_path = ''
-set enable_sort = off -- under no statistics may it be as good to read and sort all as to take some from the index in order
-set enable_bitmapscan = off -- which would look at all of it before it is cut
+set enable_sort = off -- no statistics may make reading and sorting all look as cheap as the index order
+set enable_bitmapscan = off -- a bitmap reads everything before the limit applies
 as $$
 declare
   v_unknown text[];
@@ -159,13 +159,14 @@ begin
     );
   end if;
 
-  -- Whose tasks can be meant at all.
+  -- The owners who can be concerned at all.
   v_owners := case
     when p_caller.kind <> 'service' then array[p_caller.user_id]
     when v_user_id is not null then array[v_user_id]
     when v_project_id is not null then array(select p.user_id from fairlane.projects as p where p.id = v_project_id)
     when v_orchestrator_id is not null then array(
-      -- One step of the index for each owner, however many children. Who was replaced was so by a child of the same owner.
+      -- One index probe for each owner, however many children. A replaced child was replaced by a child of the same
+      -- owner.
       with recursive owners (user_id) as (
         (
           select s.user_id
@@ -225,7 +226,7 @@ begin
         and t.readiness is not null
         and t.status = v_status
         and (v_task_type is null or t.task_type = v_task_type)
-        -- As a value, or all children would be read beforehand. Of those that have ended none is live.
+        -- As a scalar, or all children would be read first. Children of finished orchestrators are not live.
         and (
           v_orchestrator_id is null
           or (select true from fairlane_core.subtasks as s where s.task_id = t.id and s.orchestrator_id = v_orchestrator_id limit 1)
@@ -233,7 +234,7 @@ begin
         and (v_user_id is null or t.user_id = v_user_id)
         and (v_project_id is null or t.project_id = v_project_id)
         and (v_created_before is null or t.created_at < v_created_before)
-      order by left(t.task_type, 200), t.id -- that of the index of live tasks
+      order by left(t.task_type, 200), t.id -- the order of the index of live tasks
       limit p_limit
     ) as c
   limit p_limit;

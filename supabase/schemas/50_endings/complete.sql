@@ -1,7 +1,8 @@
--- A task completes exactly once; what changes nothing leaves a trace. And which file a worker's words describe.
+-- A task completes exactly once, and reports without effect leave a trace. Also: which file a worker's message
+-- describes.
 
 -- Completes a task exactly once (docs/architecture.md, "Endings"). Result, record, history, counters and dependents
--- are one transaction; a repeat changes nothing and answers what is stored.
+-- change in one transaction; a repeat changes nothing and returns what is stored.
 -- See fairlane.complete_task.
 create function fairlane_core.complete_task(
   p_caller jsonb,
@@ -25,7 +26,7 @@ declare
   v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_task fairlane.tasks := fairlane_core.lock_task_for(v_caller, p_task_id, 'Complete');
   v_is_late boolean := v_task.status = 'Queued';
-  -- A JSON object beside the file, or after it: what deployed workers have to say of a transition (docs/fleet.md).
+  -- A JSON object next to the file, or after it: how deployed workers describe a transition (docs/fleet.md).
   v_has_description boolean := fairlane_core.json_object_of(p_description) is not null;
   v_late_text text := case when v_has_description then p_description when p_may_describe then p_output_location end;
   v_late_file text;
@@ -70,7 +71,7 @@ begin
     );
   end if;
 
-  -- The file is there and not described yet; it must be that very file that the text is about.
+  -- The file is stored but not described yet; the text must be about that very file.
   if v_task.status = 'Complete' and v_task.file_location is null and fairlane_core.is_holder(v_caller, v_task)
     and fairlane_core.json_object_of(v_late_text) is not null
     and fairlane_core.own_file(v_task.output_location, v_task.user_id, v_task.id) is not null then
@@ -91,7 +92,7 @@ begin
   end if;
 
   perform fairlane_core.let_go_by_report(v_caller, v_task.id);
-  -- Deployed workers cannot be told apart and repeat themselves by design: they get their 200, the history knows.
+  -- Deployed workers cannot be told apart and repeat reports by design: they get 200, and the history records it.
   perform fairlane_core.record_report(
     v_task, v_caller,
     case v_task.status when 'Complete' then 'completed again, the first result stays' else 'completed after its end, not resurrected' end,
@@ -102,8 +103,8 @@ end;
 $$;
 
 -- A report that changed nothing still leaves a trace: an event in the task's history. A client that repeats itself for
--- ever does not fill it: after 20 in one status they are only counted. What a start was last said to have failed of is
--- always kept (fairlane_core.told_reason). The task is locked by the caller.
+-- ever must not fill it: after 20 in one status they are only counted. The last reported failure of an attempt is
+-- always kept (fairlane_core.told_reason). The caller has locked the task.
 create function fairlane_core.record_report(p_task fairlane.tasks, p_caller fairlane_core.caller, p_reason text, p_details jsonb default null)
 returns void
 language plpgsql
@@ -171,8 +172,8 @@ begin
 end;
 $$;
 
--- The URL of the task's own file that a result in JSON names, under the keys and in the order in which deployed workers
--- look for it; null when there is none.
+-- The URL of the task's own file in a JSON result, under the keys and in the order in which deployed workers look for
+-- it; null when there is none.
 create function fairlane_core.described_file(p_description json, p_user_id uuid, p_task_id uuid)
 returns text
 language plpgsql
@@ -190,11 +191,11 @@ begin
     limit 1
   );
 exception when others then
-  return null; -- JSON may hold what no text of Postgres can
+  return null; -- JSON may hold characters that Postgres cannot store as text
 end;
 $$;
 
--- The path in the bucket that the public URL of a file in the task's own folder leads to; null when it leads elsewhere.
+-- The path in the bucket of a public URL, if the file is in the task's own folder; null otherwise.
 create function fairlane_core.own_file(p_url text, p_user_id uuid, p_task_id uuid)
 returns text
 language plpgsql
@@ -204,7 +205,8 @@ security invoker
 set search_path = ''
 as $$
 declare
-  -- The same pattern always: with the ids in it, it would be compiled anew for each task, which costs more than a completion.
+  -- Always the same pattern: with the ids in it, it would be compiled again for each task, which costs more than a
+  -- completion.
   v_path text := substring(p_url from '^https?://[^/?#]+/+storage/v1/object/public/image_uploads/([^?#]+)');
   v_folder text := p_user_id || '/tasks/' || p_task_id || '/';
 begin
@@ -212,8 +214,8 @@ begin
 end;
 $$;
 
--- A text that is a JSON object, as Python writes it (NaN and Infinity included, which become 0 here), and short enough
--- to be kept whole (65,536 characters); else null. Most texts are URLs, and told by their first character.
+-- A text that is a JSON object, as Python writes it (including NaN and Infinity, which become 0 here), and short enough
+-- to be kept whole (65,536 characters); else null. Most texts are URLs: the first character rules them out.
 create function fairlane_core.json_object_of(p_text text)
 returns json
 language plpgsql
@@ -232,7 +234,7 @@ begin
     v_json := regexp_replace(p_text, '-?\m(?:NaN|Infinity)\M', '0', 'g')::json;
     return case when json_typeof(v_json) = 'object' then v_json end;
   exception when others then
-    return null; -- no JSON, or nothing that Postgres can read
+    return null; -- no JSON, or none that Postgres can read
   end;
 end;
 $$;

@@ -1,12 +1,12 @@
--- What a change has left to do, because it was too much for one transaction.
+-- What a change has left to do because it was too much for one transaction.
 
--- Goes on with what changes have left to do, the oldest first: one bounded piece a call, by the job, and by claims that
--- find nothing, so that it does not hang on the job. What fails or is held by somebody goes to the back of the line
--- (claims leave it where it is: an idle poll writes nothing), and is not tried again by the same call. A call that has met
--- five locks, a claim one, does no more: waiting is for the next.
--- Does a piece of the deferred work, up to p_limit tasks, and returns {settled, finished, failed}: tasks, rows of
--- fairlane_core.deferred_work that are done, and rows that failed, which the log explains. Safe to repeat. Repeat it until
--- settled and finished are 0.
+-- Continues deferred work, the oldest first: one bounded piece per call, by the job, and by claims that find nothing,
+-- so that it does not depend on the job. A row that fails or is locked moves to the end of the queue (claims leave it
+-- in place: an idle poll writes nothing), and the same call does not retry it. After five locked rows, for a claim one,
+-- the call ends and leaves the rest to the next.
+-- Processes a piece of the deferred work, up to p_limit tasks, and returns {settled, finished, failed}: tasks, rows of
+-- fairlane_core.deferred_work that are done, and rows that failed, which the log explains. Safe to repeat. Repeat it
+-- until settled and finished are 0.
 create function fairlane_core.settle_deferred(p_limit integer default 100, p_may_move boolean default true)
 returns json
 language plpgsql
@@ -15,7 +15,7 @@ security definer -- changes tasks for pg_cron, claims and the operator
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-set lock_timeout = '200ms' -- nobody's open transaction holds up a claim or the work of others
+set lock_timeout = '200ms' -- nobody's open transaction delays a claim or other work
 as $$
 declare
   v_most_rows constant integer := 200;
@@ -30,7 +30,7 @@ declare
   v_finished integer := 0;
   v_failed integer := 0;
 begin
-  -- One at a time; the other one has nothing to add.
+  -- One at a time; a second run has nothing to add.
   if not pg_try_advisory_xact_lock(hashtextextended('fairlane_core.settle_deferred', 0)) then
     return json_build_object('settled', 0, 'finished', 0, 'failed', 0);
   end if;
@@ -83,9 +83,9 @@ begin
 end;
 $$;
 
--- Does the next piece of one row of deferred work, up to p_limit tasks, and returns how many; null when somebody holds
--- the owner or the one task that is left. It waits for nobody: the owner first, as a claim does, then the tasks, and
--- what somebody holds is left for later as a row of its own.
+-- Processes the next piece of one row of deferred work, up to p_limit tasks, and returns how many; null when somebody
+-- holds the owner or the only task left. It waits for nobody: it locks the owner first, as a claim does, then the
+-- tasks, and leaves what somebody holds for later as a row of its own.
 create function fairlane_core.settle_piece(p_work fairlane_core.deferred_work, p_limit integer)
 returns integer
 language plpgsql
@@ -128,7 +128,7 @@ begin
     return null;
   end if;
 
-  -- The task may have been put back, or have come again, since it ended.
+  -- The task may have been requeued, or enqueued again, since it ended.
   select t.status into v_ended_as from fairlane.tasks as t where t.id = p_work.task_id and t.user_id = p_work.user_id;
   if v_kind = 'lost' and v_ended_as not in ('Failed', 'Cancelled') then
     v_kind := 'dependents';
@@ -196,7 +196,7 @@ begin
     when 'siblings' then
       perform fairlane_core.end_siblings(v_mine, p_work.user_id, p_work.task_id, p_work.root_id, p_work.reason);
     when 'lost' then
-      -- What waits for these in turn.
+      -- The dependents of these in turn.
       insert into fairlane_core.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
       select 'lost', m.id, p_work.user_id, p_work.status, p_work.root_id, p_work.reason, p_work.since
       from unnest(v_mine) as m (id)

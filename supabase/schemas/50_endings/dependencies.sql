@@ -1,8 +1,8 @@
--- What waits for what: recorded, changed, and never in a circle.
+-- Dependencies: recorded, changed, and never circular.
 
--- Makes a task that is still queued wait for these tasks, too; the first dependency stays in dependant_on. Meant for
--- the transaction that inserts the task: nobody can claim it before that ends. Raises 400 DEPENDENCY_CYCLE, or 409
--- ILLEGAL_TRANSITION when the task is not Queued.
+-- Adds dependencies to a task that is still queued; the first one stays in dependant_on. Meant for the transaction that
+-- inserts the task: nobody can claim it before that ends. Raises 400 DEPENDENCY_CYCLE, or 409 ILLEGAL_TRANSITION when
+-- the task is not Queued.
 create function fairlane_core.depend_on(p_task_id uuid, p_depends_on uuid[])
 returns void
 language plpgsql
@@ -25,7 +25,7 @@ begin
     );
   end if;
 
-  -- Under the owner's lock no dependency ends unseen, and no circle is closed from two sides.
+  -- Under the owner's lock no dependency can end unnoticed, and no cycle can be closed from two sides.
   perform from fairlane_core.user_slots as s where s.user_id = v_task.user_id for no key update;
 
   insert into fairlane_core.task_dependencies (task_id, depends_on)
@@ -45,10 +45,10 @@ begin
 end;
 $$;
 
--- A direct change of dependant_on: what the queue goes by is in fairlane_core.task_dependencies, and follows. Its own functions
--- have written there already. The caller holds the owners' locks.
--- Records what these tasks depend on after dependant_on of them was changed (p_were: what it was), and works out again
--- where they stand.
+-- A direct change of dependant_on: the queue itself uses fairlane_core.task_dependencies, which is updated here. Its
+-- own functions have already written there. The caller holds the owners' locks.
+-- Records what these tasks depend on after a change of dependant_on (p_were: the old values), and derives their
+-- readiness again.
 create function fairlane_core.follow_dependencies(p_task_ids uuid[], p_were uuid[])
 returns void
 language plpgsql
@@ -87,9 +87,9 @@ begin
 end;
 $$;
 
--- Raises 400 DEPENDENCY_CYCLE when one of these tasks depends on itself. Call it under the owners' locks. A circle can
--- only be closed by a task that others already wait for. Most new tasks have an id that nobody has heard of; asking
--- that costs one look at an index.
+-- Raises 400 DEPENDENCY_CYCLE when one of these tasks depends on itself. Call it under the owners' locks. Only a task
+-- that others already wait for can close a cycle. Most new tasks have an id that nobody refers to; checking that costs
+-- one index probe.
 create function fairlane_core.refuse_cycles(p_task_ids uuid[])
 returns void
 language plpgsql
@@ -102,7 +102,7 @@ declare
   v_suspects uuid[];
   v_circle uuid;
 begin
-  -- A circle needs one that waits and is waited for.
+  -- Only a task that both waits and is waited for can be in a cycle.
   select array_agg(t.id)
   into v_waited_for
   from unnest(p_task_ids) as t (id)
@@ -113,9 +113,8 @@ begin
     return;
   end if;
 
-  -- A circle leads through a task that was there before and waited for a new one, or only through new ones. Sets are
-  -- hashed (except, in) and links looked up by their keys (offset 0): compared one by one, a long chain that comes as one statement
-  -- costs the square of its length.
+  -- A cycle contains an older task that waited for a new one, or only new ones. Sets are hashed (except, in) and
+  -- dependencies looked up by key (offset 0): pairwise comparison would make a long chain in one statement quadratic.
   with recursive awaited (task_id) as materialized (
     select w.id from unnest(v_waited_for) as w (id)
   ),
@@ -128,15 +127,15 @@ begin
       where n.task_id not in (select p.id from unnest(p_task_ids) as p (id))
     )
   ),
-  -- A long chain that comes as one statement: its first task waits for none of the others, and each further one only
-  -- for one that is free already.
+  -- A long chain in one statement: its first task waits for none of the others, and each further one only for tasks
+  -- that are already known to be free.
   free (task_id) as (
     select w.task_id
     from awaited as w
     where not exists (
       select
       from (select d.depends_on from fairlane_core.task_dependencies as d where d.task_id = w.task_id offset 0) as n
-      -- "is true" keeps it a set that is hashed once: as a join it may be read through for each link.
+      -- "is true" keeps the set hashed: as a join it might be scanned for each dependency.
       where (n.depends_on in (select v.task_id from awaited as v)) is true
     )
     union
@@ -176,8 +175,9 @@ begin
 end;
 $$;
 
--- Whether a task waits, directly or through others of its owner, for another one; one that waits for itself can never
--- run. Asked under the owner's lock, so that of two that close a circle together the second one sees the first.
+-- Whether a task waits, directly or through others of its owner, for another one; a task that waits for itself can
+-- never run. Called under the owner's lock, so that of two changes that close a cycle together the second sees the
+-- first.
 create function fairlane_core.waits_for(p_task_id uuid, p_other_id uuid, p_user_id uuid)
 returns boolean
 language plpgsql
@@ -192,8 +192,8 @@ begin
       union
       select n.depends_on
       from above as a
-        -- By their keys, one step after the other (offset 0 keeps it so); as joins, a plan from when the queue was small would
-        -- go through all links, or all tasks of the owner, at each step of a long chain.
+        -- By key, one step after the other (enforced by offset 0); as joins, a plan from when the queue was small would
+        -- scan all dependencies, or all tasks of the owner, at each step of a long chain.
         cross join lateral (
           select d.depends_on from fairlane_core.task_dependencies as d where d.task_id = a.task_id offset 0
         ) as n
@@ -204,7 +204,7 @@ begin
 end;
 $$;
 
--- Makes this owner's queued tasks, and replaced children, that wait for the first task wait for the second one instead.
+-- Moves this owner's queued tasks, and replaced children, that wait for the first task to the second one.
 create function fairlane_core.move_dependents(p_from uuid, p_to uuid, p_user_id uuid)
 returns void
 language plpgsql
@@ -223,8 +223,8 @@ begin
     and t.user_id = p_user_id
     and t.id <> p_to;
 
-  -- Also children that were cancelled for another one: they may be put back. Of them only this is written, as nobody
-  -- waits for a task while holding an owner; fairlane_core.requeue_lost_part brings the task itself up to date.
+  -- Also children that were cancelled because they were replaced: they may be requeued. Only their dependencies are
+  -- changed, since no task may be locked while an owner is; fairlane_core.requeue_lost_part updates the task itself.
   update fairlane_core.task_dependencies as d
   set depends_on = p_to
   where d.depends_on = p_from
@@ -235,7 +235,7 @@ begin
       where s.task_id = d.task_id and s.user_id = p_user_id and s.replaced_by is not null
     )
     and not exists (select from fairlane_core.task_dependencies as e where e.task_id = d.task_id and e.depends_on = p_to);
-  -- Those that wait for both already: what is left of the first would be lost to them.
+  -- Tasks that already wait for both: the remaining dependency on the first would count as lost.
   delete from fairlane_core.task_dependencies as d
   where d.depends_on = p_from
     and d.task_id <> p_to

@@ -1,8 +1,8 @@
--- What an end does to others: who waited may run, or ends as well.
+-- What the end of a task does to its dependents: they may run, or end as well.
 
--- What follows from tasks that went from one status to another (p_moved, p_from, p_to), in one statement: result
--- records, what waits for them, their families. Of these are p_complete Complete, and p_lost Failed or Cancelled. The
--- caller holds the locks.
+-- Applies what follows when tasks go from one status to another (p_moved, p_from, p_to), in one statement: result
+-- records, dependents, families. Of these tasks p_complete are Complete, and p_lost Failed or Cancelled. The caller
+-- holds the locks.
 create function fairlane_core.settle_ends(p_moved uuid[], p_from text[], p_to text[], p_complete uuid[], p_lost fairlane_core.task_end[])
 returns void
 language plpgsql
@@ -15,7 +15,7 @@ begin
     perform fairlane_core.record_generations(p_complete);
     perform fairlane_core.unblock_dependents(p_complete);
   end if;
-  -- The family first: its orchestrator names the child that failed, not one that went with it.
+  -- Families first: the orchestrator should name the child that failed, not one that was cancelled with it.
   perform fairlane_core.settle_families(p_moved, p_from, p_to);
   if p_lost is not null then
     perform fairlane_core.cascade_failure(p_lost);
@@ -23,10 +23,10 @@ begin
 end;
 $$;
 
--- Tasks that waited for tasks that are Complete now, or that have come, or come back. They are locked before they are
--- looked at, so that of two dependencies that end at the same time the second one sees the first. Only tasks of the same
--- owner: to name somebody else's task is to wait for nothing, and nobody's end waits for a stranger's row. Where many
--- wait, the end is what is recorded now, and they follow (fairlane_core.deferred_work).
+-- Tasks that waited for tasks that are now Complete, or that have appeared or returned. They are locked before they are
+-- read, so that of two dependencies that end at the same time the second sees the first. Only tasks of the same owner:
+-- naming somebody else's task creates no dependency, and no end waits for a stranger's row. If many tasks wait, only
+-- the end is recorded now, and they follow later (fairlane_core.deferred_work).
 create function fairlane_core.unblock_dependents(p_task_ids uuid[], p_but uuid[] default '{}')
 returns void
 language plpgsql
@@ -45,7 +45,7 @@ begin
   from (
     select
     from unnest(p_task_ids) as i (id)
-      -- Each by its key, as in fairlane_core.lock_relatives_of.
+      -- Each by key, as in fairlane_core.lock_relatives_of.
       cross join lateral (select from fairlane_core.task_dependencies as d where d.depends_on = i.id offset 0) as d
     limit v_look + 1
   ) as l;
@@ -61,7 +61,7 @@ begin
           select w.task_id, w.depends_on from fairlane_core.task_dependencies as w where w.depends_on = i.id offset 0
         ) as d
       where d.task_id <> all (p_but)
-        -- By their keys; as a join, a plan from when the queue was small would go through all tasks of the owner.
+        -- By key; as a join, a plan from when the queue was small would scan all tasks of the owner.
         and (
           select t.status = 'Queued'
             and t.user_id is not distinct from (select c.user_id from fairlane.tasks as c where c.id = d.depends_on)
@@ -90,10 +90,10 @@ begin
 end;
 $$;
 
--- What waited for a task that failed, was cancelled or deleted can never run. All of it ends with it, however long the
--- chain: Failed below a failed task, else Cancelled. Only queued tasks of the same owner; a task that was in somebody
--- else's way was in nobody's way (fairlane_core.dependency_state). Up to a hundred end at once; of more it is only noted that
--- they are to end (fairlane_core.deferred_work). Until then they wait, and no claim gets them.
+-- What waited for a task that failed, was cancelled or deleted can never run. All of it ends too, however long the
+-- chain: Failed below a failed task, else Cancelled. Only queued tasks of the same owner; a dependency on somebody
+-- else's task has no effect (fairlane_core.dependency_state). Up to a hundred end at once; for more, their end is
+-- deferred (fairlane_core.deferred_work). Until then they wait, and no claim gets them.
 create function fairlane_core.cascade_failure(p_lost fairlane_core.task_end[])
 returns void
 language plpgsql
@@ -108,7 +108,7 @@ declare
   v_ways integer;
   v_ends fairlane_core.task_end[];
 begin
-  -- How many hang on them at all, whosever they are.
+  -- How many tasks depend on them at all, whoever owns them.
   with recursive below (task_id) as (
     select d.task_id
     from unnest(p_lost) as l
@@ -128,7 +128,7 @@ begin
   end if;
 
   with recursive reached (task_id, via, root, user_id, status, reason) as (
-    -- Each task once per way to it and cause: diamonds do not multiply, and a circle ends.
+    -- Each task once per path and cause: diamonds do not multiply, and a cycle ends.
     select l.task_id, null::uuid, l.task_id, l.user_id, l.status, pg_catalog.left(nullif(l.reason, ''), 500)
     from unnest(p_lost) as l
     where l.user_id is not null
@@ -137,13 +137,13 @@ begin
     select d.task_id, r.task_id, r.root, r.user_id, r.status, r.reason
     from reached as r
       join fairlane_core.task_dependencies as d on d.depends_on = r.task_id
-    -- One task by its key; as a join, a plan from when the queue was small would go through all tasks of the owner.
+    -- One task by key; as a join, a plan from when the queue was small would scan all tasks of the owner.
     where (select t.status = 'Queued' and t.user_id = r.user_id from fairlane.tasks as t where t.id = d.task_id)
   ),
   bounded as materialized (
     select r.* from reached as r limit 2 * v_look + 1
   ),
-  -- One cause per task: a failure rather than a cancellation.
+  -- One cause per task: a failure takes precedence over a cancellation.
   chosen as (
     select distinct on (r.task_id) r.task_id, r.via, r.root, r.status, r.reason
     from bounded as r
@@ -177,7 +177,7 @@ begin
 end;
 $$;
 
--- Leaves it to fairlane_core.settle_deferred to end what waits for these tasks, which were lost.
+-- Defers the end of the dependents of these lost tasks to fairlane_core.settle_deferred.
 create function fairlane_core.defer_lost(p_lost fairlane_core.task_end[])
 returns void
 language plpgsql
@@ -194,9 +194,9 @@ begin
 end;
 $$;
 
--- Ends live tasks because of others: Failed or Cancelled, each with its own words. What the history says of the change
--- that is the cause must not be said of them, so it is put aside for a moment. p_in_turn: the caller looks after what waits
--- for them (fairlane_core.settle_deferred).
+-- Ends live tasks because of others: Failed or Cancelled, each with its own reason. The event context of the causing
+-- change must not apply to them, so it is replaced for the moment. p_in_turn: the caller takes care of their dependents
+-- (fairlane_core.settle_deferred).
 create function fairlane_core.end_tasks(p_ends fairlane_core.task_end[], p_in_turn boolean default false)
 returns void
 language plpgsql
@@ -213,7 +213,7 @@ begin
   update fairlane.tasks as t
   set status = e.status,
     error_message = fairlane_core.cut_text(e.reason),
-    output_location = fairlane_core.cut_text(e.reason) -- where deployed debug tools look
+    output_location = fairlane_core.cut_text(e.reason) -- where deployed debug tools read it
   from unnest(p_ends) as e
   where t.id = e.task_id
     and t.status in ('Queued', 'In Progress');
@@ -222,17 +222,17 @@ begin
 end;
 $$;
 
--- What hangs on a task, with ids after p_after_id (null = all), in their order, the first p_most: the children of this
--- orchestrator, or else what depends on this task. So it can be gone through in pieces: a hundred thousand, where no
--- more than p_most are looked at in one transaction. Under no statistics may it be as good to read all of it first.
+-- The relatives of a task with ids after p_after_id (null = all), in id order, the first p_most: the children of this
+-- orchestrator, or else the task's dependents. So a hundred thousand can be processed in pieces, with no more than
+-- p_most read in one transaction. No statistics may make reading all of them first look as cheap.
 create function fairlane_core.next_relatives(p_task_id uuid, p_are_children boolean, p_after_id uuid, p_most integer)
 returns uuid[]
 language plpgsql
 stable
 security invoker
 set search_path = ''
-set enable_sort = off -- it comes in the order of an index
-set enable_bitmapscan = off -- which looks at all of it before it is cut
+set enable_sort = off -- they come in index order
+set enable_bitmapscan = off -- a bitmap reads everything before the limit applies
 as $$
 declare
   v_after_id constant uuid := coalesce(p_after_id, '00000000-0000-0000-0000-000000000000');

@@ -1,12 +1,12 @@
--- A failure: tried again while starts are left (20_rules/attempts.sql), else the end; or only written down, when a former
--- holder may be speaking.
+-- A failure: retried while attempts are left (20_rules/attempts.sql), else final; or only recorded, when a former
+-- holder may have sent it.
 
--- Ends a task as Failed, or has it tried again where that is allowed. The reason is kept whichever field it came in; the
--- history has more of it than the task.
--- Ends a locked task as Failed with this reason; puts it back, with a wait unless p_waits is false, when p_may_retry,
--- attempts are left and its type is retried; or only records the report when the task has ended, a former holder may be
--- speaking (fairlane_core.has_live_former_holder; p_attempts is the number of the start that is told), somebody who does not hold
--- it wants it tried again, or a token speaks of it that has lost it.
+-- Ends a task as Failed, or retries it where that is allowed. The reason is kept whichever field it came in; the
+-- history keeps more of it than the task.
+-- Ends a locked task as Failed with this reason; requeues it, with a wait unless p_waits is false, when p_may_retry,
+-- attempts are left and its type is retried; or only records the report when the task has ended, when a former holder
+-- may have sent it (fairlane_core.has_live_former_holder; p_attempts is the number of the reported attempt), when
+-- somebody who does not hold the task asks for a retry, or when a token reports that has lost the task.
 create function fairlane_core.fail_task(
   p_caller fairlane_core.caller,
   p_task fairlane.tasks,
@@ -25,13 +25,13 @@ set search_path = ''
 as $$
 declare
   v_reason text := coalesce(nullif(p_reason, ''), nullif(p_details, ''), 'Failed without a reason');
-  -- Of what is cut on the task the history keeps more.
+  -- The history keeps more of a text than the task.
   v_full jsonb := nullif(jsonb_strip_nulls(jsonb_build_object(
     'error_message', case when v_reason <> fairlane_core.cut_text(v_reason) then fairlane_core.cut_ends(v_reason) end,
     'error_details', case when p_details <> fairlane_core.cut_text(p_details) then fairlane_core.cut_ends(p_details) end
   )), '{}');
-  -- A task that waits in the queue again is tried again already; and putting one back is its holder's. A token that had the
-  -- task and has lost it speaks of the start that it had.
+  -- A task that is back in the queue is already being retried, and only its holder may requeue a running one. A token
+  -- that has lost the task reports on the attempt it had.
   v_applies boolean := case
     when p_task.status = 'In Progress' then fairlane_core.is_holder(p_caller, p_task) or p_caller.kind = 'service'
       or not p_may_retry and not exists (
@@ -45,7 +45,7 @@ declare
       )
     else p_task.status = 'Queued' and not p_may_retry
   end;
-  -- The fleet's workers have one key; a token or a user is none of them.
+  -- The fleet's workers share one key; a token or a user is none of them.
   v_may_be_anothers boolean := case
     when v_applies and not p_has_lease and (p_caller.kind = 'service' or p_task.status = 'Queued')
       then fairlane_core.has_live_former_holder(p_task, p_attempts)
@@ -59,7 +59,7 @@ begin
       perform set_config('fairlane_core.mode', 'let_go:' || p_task.id, true);
     end if;
     if p_may_retry and not p_waits and fairlane_core.is_retryable(p_task.task_type) then
-      -- After its last start it ends there (fairlane_core.tasks_before_update).
+      -- After its last attempt it ends there (fairlane_core.tasks_before_update).
       perform fairlane_core.set_event_context(fairlane_core.caller_name(p_caller), fairlane_core.cut_text(v_reason), v_full);
       update fairlane.tasks as t
       set status = 'Queued',
@@ -110,36 +110,37 @@ begin
   if p_task.status <> 'In Progress' then
     perform fairlane_core.let_go_by_report(p_caller, p_task.id);
   elsif v_may_be_anothers and p_task.delivered_at is null and fairlane_core.is_holder(p_caller, p_task) then
-    -- If it was the holder that spoke, its next claim is a start, and no reply that was lost.
+    -- If the holder sent this, its next claim is a new attempt, not a lost reply.
     update fairlane.tasks as t set delivered_at = fairlane_core.now() where t.id = p_task.id returning t.* into p_task;
   end if;
   perform fairlane_core.record_report(
     p_task, p_caller,
     'failure reported, not applied: ' || fairlane_core.cut_text(v_reason),
-    -- For the end, should no better word come (fairlane_core.told_reason).
+    -- Used when the task ends, if no better reason arrives (fairlane_core.told_reason).
     case when v_may_be_anothers then coalesce(v_full, '{}') || jsonb_build_object('held_back', fairlane_core.cut_text(v_reason)) else v_full end
   );
   return fairlane_core.report_reply(p_task, false);
 end;
 $$;
 
--- A failure that names no lease could come from whoever held the task before: a machine that was taken for dead, or whose
--- task was reset, may be at work on it still, and its late word must not end the start of another. While there is such a
--- machine, the present holder gets the benefit of the doubt. Of a task that waits again nobody but a former holder speaks.
+-- A failure without a lease could come from a former holder: a machine that was presumed dead, or whose task was reset,
+-- may still be working on it, and its late report must not end another worker's attempt. While there is such a machine,
+-- the current holder gets the benefit of the doubt. For a task that is back in the queue only a former holder can
+-- report.
 --
--- But only while there is: a report that is not applied is a failure that nobody counts. Of the fleet's workers nothing but
--- the number of the start says who speaks (p_attempts), and nothing at all for most. So whoever cannot be the one who
--- speaks is ruled out:
---   * who has ended, or was set aside: its beats until then, the last one above all, are no sign that it works;
---   * who had ended when it lost the task, and has come back under its name;
---   * who never had the task: its claim's reply was lost, and no log line of it names the task;
---   * who has handed the task back, or said how its start went, in whatever words;
---   * who was given another task since, where a worker runs one at a time;
---   * who had a start of another number than the one that is told.
+-- But only while there is one: a report that is not applied is a failure that nobody counts. Only the attempt number
+-- (p_attempts) says which of the fleet's workers reports, and most send none. So workers that cannot be the sender are
+-- ruled out:
+--   * those that ended or were set aside: their heartbeats until then, even the last one, do not show that they work;
+--   * those that had ended when they lost the task, and have come back under the same name;
+--   * those that never had the task: the reply of the claim was lost, and no log line of theirs names it;
+--   * those that released the task, or reported the outcome of their attempt in any form;
+--   * those that were given another task since, if a worker runs one at a time;
+--   * those whose attempt has another number than the reported one.
 --
--- Under a name that several share the former holder may have the name of the present one.
--- Whether another worker that had this task may still be at work on it, and so be the one who tells of a failure: of
--- start p_attempts, if the report says so.
+-- Under a shared name the former holder may have the same name as the current one.
+-- Whether another worker that had this task may still be working on it, and so be the sender of a failure: of attempt
+-- p_attempts, if the report says so.
 create function fairlane_core.has_live_former_holder(p_task fairlane.tasks, p_attempts integer default null)
 returns boolean
 language plpgsql
@@ -177,7 +178,7 @@ begin
 
   v_is_shared := fairlane_core.sent_name(p_task.worker_id) = any (v_settings.shared_worker_ids);
   for v_former in
-    -- The last start of each other worker, and how it ended.
+    -- The last attempt of each other worker, and how it ended.
     select distinct on (e.worker_id)
       e.worker_id, e.id as start_id, e.at as started_at, e.attempt, l.to_status, l.actor, l.attempt as lost_attempt,
       l.reason, l.details -> 'signs' as signs
@@ -198,7 +199,7 @@ begin
       and e.from_status is distinct from 'In Progress'
       and (
         e.worker_id is distinct from p_task.worker_id
-        -- All but the present start.
+        -- All but the current attempt.
         or v_is_shared and e.id < (
           select max(s.id)
           from fairlane.task_events as s
@@ -214,11 +215,12 @@ begin
   loop
     continue when p_attempts = p_task.attempts
       and p_attempts not between v_former.attempt and greatest(v_former.attempt, v_former.lost_attempt);
-    -- It told how it went (by a PATCH, where the call had failed), or claimed again without a word.
+    -- It reported the outcome (by a PATCH, if the call had failed), or claimed again without a report.
     continue when v_former.to_status in ('Queued', 'Failed', 'Complete')
       and (v_former.actor = 'service' or v_former.reason ~ '^Retry \d+ \(');
     continue when (v_former.signs ->> 'worker_is_gone')::boolean;
-    -- For as long as after which a start is taken back as never delivered; only what it has logged since says otherwise.
+    -- An unnamed attempt that lasted delivery_timeout was requeued as never delivered; only log lines since then show
+    -- that its worker had the task.
     continue when not (v_former.signs ->> 'was_named')::boolean
       and (v_former.signs ->> 'running_seconds')::numeric >= extract(epoch from v_settings.delivery_timeout)
       and not exists (
@@ -231,7 +233,7 @@ begin
     continue when p_task.pool = 'gpu' and v_settings.gpu_tasks_per_worker = 1
       and v_former.worker_id <> all (v_settings.shared_worker_ids)
       and exists (
-        -- What it has or had last, and what it lost again.
+        -- What it has or had last, and what it lost.
         select
         from (
           select t.id
@@ -240,7 +242,7 @@ begin
             and t.status = 'In Progress'
             and t.claimed_at >= v_former.started_at
           union all
-          -- As the index has it: a worker may have completed thousands.
+          -- In index order: a worker may have completed thousands.
           select t.id
           from fairlane.tasks as t
           where t.worker_id = v_former.worker_id

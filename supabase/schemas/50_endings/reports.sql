@@ -1,4 +1,4 @@
--- What workers report, other than a result; whose report counts, and what it is answered.
+-- What workers report, other than a result; whose report counts, and the reply.
 
 -- What a worker reports other than a result (docs/architecture.md, "Endings").
 -- See fairlane.update_task_status.
@@ -33,7 +33,7 @@ begin
 
   v_task := fairlane_core.lock_task_for(v_caller, p_task_id, case
     when p_status in ('Failed', 'Cancelled') then p_status
-    when p_status = 'Queued' and p_error_details <> '' then 'Failed' -- after its last start
+    when p_status = 'Queued' and p_error_details <> '' then 'Failed' -- after its last attempt
     when p_status = 'In Progress' and fairlane_core.has_nothing_to_enqueue(p_output_location) then 'Complete'
   end);
   if p_lease_token is not null then
@@ -47,8 +47,8 @@ begin
     );
   end if;
 
-  -- Deployed workers since January: a failed start, told with its details, that is to be followed by another one. The
-  -- number that they send says which start they mean; the queue itself counts.
+  -- Deployed workers since January: a failed attempt, reported with details, to be retried. The number that they send
+  -- says which attempt they mean; the queue counts by itself.
   if p_status = 'Queued' and p_error_details <> '' then
     if p_lease_token is null
       and fairlane_core.is_told_again(v_task, p_attempts, fairlane_core.cut_text(coalesce(nullif(p_error_message, ''), p_error_details))) then
@@ -75,7 +75,7 @@ begin
   elsif v_task.status = p_status and p_status in ('Cancelled', 'Queued') then
     return fairlane_core.report_reply(v_task, false);
   elsif p_status in ('In Progress', 'Queued') and v_caller.kind <> 'service' and not fairlane_core.is_holder(v_caller, v_task) then
-    -- What is billed, and how often it is tried, is not for the owner to say.
+    -- The owner decides neither what is billed nor how often a task is tried.
     perform fairlane_core.refuse(
       409, 'NOT_THE_HOLDER',
       pg_catalog.format('Task %s is run by another worker, and only that one may report its progress or release it', v_task.id),
@@ -94,9 +94,9 @@ begin
     'fairlane_core.mode',
     concat_ws(
       ' ',
-      -- Who hands its task back itself has not failed at it.
+      -- A worker that releases its task has not failed at it.
       case when p_status = 'Queued' then 'forgives_starts' end,
-      -- Workers hand back what they run; they cancel nothing, but those that prove that it is theirs.
+      -- Workers may release what they run; to cancel a task they must prove that it is theirs.
       case
         when fairlane_core.is_holder(v_caller, v_task)
           and (p_status = 'Queued' or (p_status = 'Cancelled' and (v_caller.kind = 'token' or p_lease_token is not null)))
@@ -115,7 +115,7 @@ begin
       when p_status = 'In Progress' then t.error_message
       else coalesce(
         fairlane_core.cut_text(nullif(p_error_message, '')),
-        -- Where deployed orchestrators say why they cancel.
+        -- Deployed orchestrators give the reason for a cancellation in this field.
         case when p_status = 'Cancelled' then fairlane_core.cut_text(nullif(p_output_location, '')) end,
         t.error_message
       )
@@ -127,8 +127,8 @@ begin
   returning t.* into v_task;
   perform set_config('fairlane_core.mode', '', true);
 
-  -- With a text an orchestrator says that it has enqueued its children; they may all have ended by now. What follows is
-  -- still the reporter's doing.
+  -- A text from an orchestrator means that it has enqueued its children; they may all have ended by now. What follows
+  -- is still attributed to the reporter.
   if p_status = 'In Progress' and coalesce(p_output_location, '') <> '' then
     perform fairlane_core.note_enqueued(v_task.id, p_output_location);
     select t.* into v_task from fairlane.tasks as t where t.id = v_task.id;
@@ -138,8 +138,8 @@ begin
 end;
 $$;
 
--- The task that a report is about, locked, and its live relatives when it may end as p_ends_as (Complete, Failed,
--- Cancelled). 404 TASK_NOT_FOUND when it does not exist; somebody else's task answers exactly like that.
+-- The task that a report is about, locked, with its live relatives if it may end as p_ends_as (Complete, Failed,
+-- Cancelled). 404 TASK_NOT_FOUND when it does not exist; somebody else's task gets exactly the same answer.
 create function fairlane_core.lock_task_for(p_caller fairlane_core.caller, p_task_id uuid, p_ends_as text default null)
 returns fairlane.tasks
 language plpgsql
@@ -150,10 +150,10 @@ as $$
 declare
   v_task fairlane.tasks;
 begin
-  -- An app that cancels for its user can come again sooner than a worker.
+  -- An app that cancels for its user can retry sooner than a worker.
   perform fairlane_core.open_tables(p_caller.kind <> 'user');
 
-  -- Relatives are locked together with the task and before anything else; but nobody locks a stranger's.
+  -- Relatives are locked together with the task and before anything else; but nobody may lock a stranger's.
   if p_ends_as is not null and exists (
     select
     from fairlane.tasks as t
@@ -178,11 +178,12 @@ begin
 end;
 $$;
 
--- What a report writes, taken first, while the caller waits 200 ms for a lock and no longer: a table that somebody has
--- locked is told at once. From here on only rows can be waited for, the owner's own. For those a report waits longer: its
--- worker has nothing better to do, and its work must not be lost. But who waits holds a connection that all others need.
--- Takes the tables that reports write, within lock_timeout, and sets lock_timeout to fairlane_core.settings.max_report_wait (of
--- anything but a worker's report: to twice max_lock_wait) until the calling function of the API returns.
+-- Takes the table locks of a report first, while the caller waits only 200 ms for a lock: a locked table is reported at
+-- once. After that only rows can be waited for, those of one owner. For rows a report waits longer: its worker has
+-- nothing better to do, and its work must not be lost. But a waiting call occupies a connection that others need.
+-- Takes the tables that reports write, within lock_timeout, and sets lock_timeout to
+-- fairlane_core.settings.max_report_wait (for anything but a worker's report: twice max_lock_wait) until the calling
+-- function of the API returns.
 create function fairlane_core.open_tables(p_is_report boolean)
 returns void
 language plpgsql
@@ -198,8 +199,8 @@ begin
 end;
 $$;
 
--- Whether a caller is the one who runs the task. A lease is no proof here: owners can read it. The service key speaks for
--- any worker of the fleet, because deployed workers do not say which one they are; a user who has signed in runs nothing.
+-- Whether a caller runs the task. A lease proves nothing here: owners can read it. The service key speaks for any
+-- worker of the fleet, because deployed workers do not identify themselves; a signed-in user runs nothing.
 create function fairlane_core.is_holder(p_caller fairlane_core.caller, p_task fairlane.tasks)
 returns boolean
 language plpgsql
@@ -216,8 +217,8 @@ begin
 end;
 $$;
 
--- A worker that names its lease is told when the task is no longer its own: 409 LEASE_LOST when the token is not the
--- one of the task's last lease.
+-- A worker that sends its lease token learns when the task is no longer its own: 409 LEASE_LOST when the token is not
+-- that of the task's last lease.
 create function fairlane_core.refuse_stale_lease(p_task fairlane.tasks, p_lease_token uuid)
 returns void
 language plpgsql
@@ -236,7 +237,7 @@ begin
 end;
 $$;
 
--- A report other than a result also hears whether it changed anything: a failure may only be recorded.
+-- The reply to a report other than a result also says whether it changed anything: a failure may only be recorded.
 create function fairlane_core.report_reply(p_task fairlane.tasks, p_changed boolean)
 returns json
 language plpgsql
@@ -249,9 +250,9 @@ begin
 end;
 $$;
 
--- What complete and update answer. A repeat gets the same words: whether it was the first is in the history.
--- The reply about a task: task_id, status, output_location, public_url (once Complete), thumbnail_url, error_message,
--- attempt, generation_created, generation_id.
+-- The reply of complete and update. A repeat gets the same one: whether it was the first is in the history.
+-- Returns task_id, status, output_location, public_url (once Complete), thumbnail_url, error_message, attempt,
+-- generation_created, generation_id.
 create function fairlane_core.task_reply(p_task fairlane.tasks)
 returns json
 language plpgsql

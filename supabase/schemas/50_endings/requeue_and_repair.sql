@@ -1,6 +1,6 @@
--- The one way out of a final state; and results that are missing or name another than their task.
+-- The only way out of a final state; and results that are missing or differ from their task.
 
--- Puts dead letters back into the queue: the one way out of a final state. The starts so far stay counted, and the task
+-- Returns dead letters to the queue: the only way out of a final state. Earlier attempts stay counted, and the task
 -- gets as many more as its type allows.
 -- See fairlane.requeue_tasks.
 create function fairlane_core.requeue_tasks(
@@ -35,7 +35,7 @@ begin
   end if;
 
   if p_task_ids is not null then
-    -- All that are named or none: those that were left out would be thought to run.
+    -- All named tasks or none: the caller would assume that the omitted ones run.
     v_matching := array(select distinct x.id from unnest(p_task_ids) as x (id) where x.id is not null);
     if cardinality(v_matching) > v_limit then
       perform fairlane_core.refuse(
@@ -50,7 +50,7 @@ begin
     v_matching := v_matching[:v_limit];
   end if;
 
-  -- What somebody else is just changing is left for the next call.
+  -- A task that somebody else is changing is left for the next call.
   select array_agg(l.id)
   into v_ids
   from (
@@ -69,9 +69,9 @@ begin
       requeue_count = t.requeue_count + 1,
       max_attempts = t.attempts + fairlane_core.max_attempts(t.task_type),
       available_at = null,
-      output_location = null -- the reason of the failure, kept in error_message
+      output_location = null -- the reason of the failure, also kept in error_message
     where t.id = any (v_ids);
-    -- Tasks that were put back together may wait for one another, and children with a live parent are not stale.
+    -- Tasks requeued together may wait for one another, and children with a live parent are not stale.
     perform fairlane_core.recompute_readiness(
       v_ids
       || array(
@@ -90,7 +90,7 @@ begin
     'requeued', case when p_dry_run then 0 else coalesce(cardinality(v_ids), 0) end,
     'matched', coalesce(cardinality(v_ids), 0),
     'task_ids', to_json(coalesce(v_ids, array[]::uuid[])),
-    -- Not Failed or Cancelled, not there, or just being changed by somebody else.
+    -- Not Failed or Cancelled, missing, or being changed by somebody else.
     'passed_over', to_json(array(select m.id from unnest(v_matching) as m (id) where m.id <> all (coalesce(v_ids, array[]::uuid[])))),
     'has_more', v_has_more,
     'dry_run', coalesce(p_dry_run, false)
@@ -98,9 +98,9 @@ begin
 end;
 $$;
 
--- The dead letters that a filter names, the longest dead first. A key that is not known is refused: a typing error must
--- not widen what is put back.
--- Up to p_limit tasks that ended Failed (or Cancelled, if asked for) and match every key of the filter; 400
+-- The dead letters that a filter selects, the oldest failure first. An unknown key is refused: a typing error must not
+-- widen the selection.
+-- Returns up to p_limit tasks that ended Failed (or Cancelled, if asked for) and match every key of the filter; 400
 -- INVALID_ARGUMENT for an empty filter or an unknown key.
 create function fairlane_core.dead_letters(p_filter jsonb, p_limit integer)
 returns setof fairlane.tasks
@@ -155,12 +155,12 @@ exception
 end;
 $$;
 
--- Complete tasks that have nothing to show, and records that name another result than their task: from before the queue
--- recorded results itself, or from a hand in the tables. Nothing here can come about through the queue.
+-- Complete tasks without a result record, and records with another result than their task: from before the queue
+-- recorded results itself, or edited by hand. The queue itself cannot cause either.
 --
--- What the app did on purpose stays as it is. A task that says that its record was made (generation_created) and has none
--- had it deleted; a record in another place than its task's output was moved there. Both might be faults all the same,
--- which no row can tell: they are listed, and mended only for who names them.
+-- What the app did on purpose stays. If a task says that its record was made (generation_created) and has none, the app
+-- deleted it; a record elsewhere than its task's output was moved there. Both might still be faults, which no row can
+-- show: they are listed, and repaired only if named.
 -- See fairlane.repair_generations.
 create function fairlane_core.repair_generations(p_limit integer, p_dry_run boolean, p_task_ids uuid[])
 returns json
@@ -197,7 +197,7 @@ begin
       and g.id is null
       and case when p_task_ids is null then not t.generation_created else t.id = any (p_task_ids) end
       and fairlane_core.creates_generation(t.task_type, t.params)
-      -- A repeated child that is Complete because the first one is shows the first one's record.
+      -- A repeated child that is Complete because of the first one shows the first one's record.
       and not exists (select from fairlane_core.subtasks as s where s.task_id = t.id and s.replaced_by is not null)
     order by t.id
     limit p_limit
@@ -252,7 +252,7 @@ begin
     'torn', coalesce(cardinality(v_torn), 0),
     'task_ids', to_json(coalesce(v_missing || v_torn, v_missing, v_torn, array[]::uuid[])),
     'doubtful_ids', to_json(coalesce(v_doubtful, array[]::uuid[])),
-    -- Perhaps: one more call finds out.
+    -- Possibly: one more call finds out.
     'has_more', p_task_ids is null and coalesce(cardinality(v_missing) >= p_limit, false),
     'dry_run', coalesce(p_dry_run, false)
   );

@@ -1,8 +1,8 @@
--- The result records (fairlane.generations) of completed tasks, and their files: where they go, which are left over, the bucket.
+-- The result records (fairlane.generations) of completed tasks, and their files: target folders, orphans, the bucket.
 
--- The result records of tasks that were just completed. Called wherever a task becomes Complete, so there is no way
--- to complete a task of a type that creates generations without one. A task that was put back and completed again
--- replaces its record: task and record never name different results.
+-- The result records of tasks that were just completed. Called wherever a task becomes Complete, so a task of a type
+-- that creates generations cannot complete without one. A task that is requeued and completed again replaces its
+-- record: task and record never name different results.
 create function fairlane_core.record_generations(p_task_ids uuid[])
 returns void
 language plpgsql
@@ -26,7 +26,7 @@ begin
   where t.id = any (p_task_ids)
     and t.status = 'Complete'
     and t.generation_created
-    -- A child that is Complete because another one is shows nothing of its own.
+    -- A child that is Complete because of another one has no result of its own.
     and not exists (select from fairlane_core.subtasks as s where s.task_id = t.id and s.replaced_by is not null)
   on conflict (task_id) do update
     set location = excluded.location,
@@ -35,8 +35,8 @@ begin
 end;
 $$;
 
--- Whether completing a task of this type with these params leaves a result record; params.skip_generation = true says
--- no.
+-- Whether completing a task of this type with these params creates a result record; params.skip_generation = true
+-- prevents it.
 create function fairlane_core.creates_generation(p_task_type text, p_params jsonb)
 returns boolean
 language plpgsql
@@ -53,10 +53,10 @@ begin
 end;
 $$;
 
--- What a task's result record belongs to: params name a parent record, a place in it and a record it is based on; a
--- numbered part belongs to what its orchestrator names. A part that is made once more may know its place by its number
--- alone: it builds on the record at the place before it, and so must the next on its own. What is malformed, or not the
--- owner's, is left out.
+-- What a task's result record belongs to: params name a parent record, a position in it and a record it is based on; a
+-- numbered part belongs to what its orchestrator names. A part that is made again may know only its number as position:
+-- it builds on the record at the position before it, as must the next part made again. Values that are malformed, or
+-- not the owner's, are ignored.
 create function fairlane_core.generation_links(
   p_task_id uuid, p_user_id uuid, p_params jsonb,
   out parent_generation_id uuid, out child_order integer, out based_on uuid
@@ -100,8 +100,8 @@ begin
 end;
 $$;
 
--- Whose folder the files of a task go to, and whether it still takes any. Asked before anything is stored, so that
--- neither a stranger nor a task that has ended leaves an object behind.
+-- Whose folder the files of a task go to, and whether it still accepts any. Checked before anything is stored, so that
+-- neither a stranger nor a finished task leaves an object behind.
 -- See fairlane.upload_target.
 create function fairlane_core.upload_target(p_caller jsonb, p_task_id uuid, p_lease_token uuid)
 returns json
@@ -120,7 +120,7 @@ begin
     perform fairlane_core.refuse_stale_lease(v_task, p_lease_token);
   end if;
 
-  -- Whoever has a file for the task has the task: the same proof as any other report.
+  -- A caller with a file for the task has the task: the same proof as any other report.
   if v_task.status = 'In Progress' then
     update fairlane.tasks as t
     set delivered_at = coalesce(t.delivered_at, fairlane_core.now()),
@@ -139,9 +139,9 @@ begin
 end;
 $$;
 
--- The files that nobody can have any use for: of tasks that failed, were cancelled or are gone, a day after the upload,
--- unless something still names them. A page at a time, in the order of names. Only listed here: who deletes the row of an
--- object leaves its bytes, so that is done through Storage (the function sweep-files).
+-- The files that nobody can use: of tasks that failed, were cancelled or are deleted, a day after the upload, unless
+-- something still names them. A page at a time, in name order. Only listed here: deleting the row of an object leaves
+-- its bytes, so the function sweep-files deletes through Storage.
 -- See fairlane.files_to_sweep.
 create function fairlane_core.files_to_sweep(p_caller jsonb, p_after text)
 returns json
@@ -219,7 +219,7 @@ begin
 end;
 $$;
 
--- Makes the bucket of results, image_uploads. One that is there keeps its own settings: its owner has chosen them.
+-- Creates the bucket of results, image_uploads. An existing one keeps its settings: its owner has chosen them.
 create function fairlane_core.make_bucket()
 returns void
 language plpgsql

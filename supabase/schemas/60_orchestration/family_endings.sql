@@ -1,9 +1,9 @@
 -- What the end of one member does to its family.
 
--- Tasks have ended, or were put back: their families count it and follow. An orchestrator's end is remembered, its own
--- children go with it when it was cancelled, and it is judged when children of its have changed.
--- Moves the counts of the families of these tasks, which went from one status to another, and does what follows from it.
--- Call it under the owners' locks.
+-- Tasks have ended, or were requeued: update the counts of their families. An orchestrator's end is recorded, its
+-- children are cancelled if it was cancelled, and an orchestrator whose children have changed is checked for its end.
+-- Updates the counts of the families of these tasks, which went from one status to another, and applies the
+-- consequences. Call it under the owners' locks.
 create function fairlane_core.settle_families(p_task_ids uuid[], p_from text[], p_to text[])
 returns void
 language plpgsql
@@ -17,7 +17,7 @@ declare
   v_cancelled uuid[];
   v_failed uuid[];
 begin
-  -- Most tasks have no family. Each by its key, as in fairlane_core.lock_relatives_of.
+  -- Most tasks have no family. Each by key, as in fairlane_core.lock_relatives_of.
   if not exists (
       select
       from unnest(p_task_ids) as i (id)
@@ -39,7 +39,7 @@ begin
       sum((m.new_status = 'Failed')::integer - (m.old_status = 'Failed')::integer)::integer as failed,
       sum((m.new_status = 'Cancelled')::integer - (m.old_status = 'Cancelled')::integer)::integer as cancelled
     from unnest(p_task_ids, p_from, p_to) as m (task_id, old_status, new_status)
-      -- One child by its key: a join may compare each with each.
+      -- One child by key: a join may compare every pair.
       cross join lateral (
         select s.orchestrator_id, s.user_id
         from fairlane_core.subtasks as s
@@ -95,9 +95,9 @@ begin
 end;
 $$;
 
--- The open children of orchestrators that were Cancelled or deleted go with them; what is finished stays. One that
--- somebody is just changing is left to fairlane_core.repair_orchestrations: nobody waits for a task while he holds an owner. Of
--- more than a hundred it is only noted that they are to be cancelled (fairlane_core.settle_deferred). Returns how many were.
+-- Cancels the open children of orchestrators that were Cancelled or deleted; finished ones stay. A child that somebody
+-- is changing is left to fairlane_core.repair_orchestrations: nobody waits for a task while holding an owner. For more
+-- than a hundred the cancellation is deferred (fairlane_core.settle_deferred). Returns how many were cancelled.
 create function fairlane_core.cancel_children(p_orchestrator_ids uuid[], p_what text)
 returns integer
 language plpgsql
@@ -152,10 +152,10 @@ begin
 end;
 $$;
 
--- Where the settings say so, the queued children of orchestrators that failed fail with them: nothing can come of their
--- family any more. Those that run finish. Nobody waits for a task while he holds an owner, so one that somebody is just
--- changing, and more than a hundred children, are left to fairlane_core.settle_deferred; that comes late (p_is_late), and
--- leaves those that an operator has put back since. Returns how many failed.
+-- If the settings say so, the queued children of failed orchestrators fail too: their family can no longer produce a
+-- result. Running ones finish. Nobody waits for a task while holding an owner, so a child that somebody is changing,
+-- and more than a hundred children, are left to fairlane_core.settle_deferred; that runs late (p_is_late), and skips
+-- children that an operator has requeued since. Returns how many failed.
 create function fairlane_core.fail_children(p_orchestrator_ids uuid[], p_is_late boolean default false)
 returns integer
 language plpgsql
@@ -175,7 +175,7 @@ begin
 
   for v_orchestrator in
     select o.orchestrator_id, o.user_id, pg_catalog.left(nullif(t.error_message, ''), 500) as reason,
-      -- The child that is the cause, as its orchestrator has been told (fairlane_core.finish_orchestrator).
+      -- The child that is the cause, as recorded for the orchestrator (fairlane_core.finish_orchestrator).
       coalesce(
         substring(t.error_message from '^Cascaded failed from related task ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})')::uuid,
         o.orchestrator_id
@@ -186,12 +186,12 @@ begin
       and t.status = 'Failed'
     order by o.orchestrator_id
   loop
-    -- Work for later says it of all of its children; once is enough.
+    -- A row of deferred work covers all of its children; one is enough.
     continue when exists (
       select from fairlane_core.deferred_work as w where w.task_id = v_orchestrator.orchestrator_id and w.kind = 'siblings' and w.only_id is null
     );
     if cardinality(fairlane_core.next_relatives(v_orchestrator.orchestrator_id, true, null, v_most + 1)) > v_most then
-      -- Found late, there may be nothing but children that run, or that an operator has put back.
+      -- When it runs late, the only children left may be running, or requeued by an operator.
       if not p_is_late or exists (
         select
         from fairlane_core.subtasks as s
@@ -238,8 +238,9 @@ begin
 end;
 $$;
 
--- The end of children whose family has failed, in the words that deployed debug tools look for. The owner is locked by now,
--- so what waits for them is not: most of it is among them, and the rest follows in its turn (fairlane_core.settle_deferred).
+-- The end of children whose family has failed, with the text that deployed debug tools look for. The owner is already
+-- locked, so dependents are not: most of them are among the children, and the rest follows later
+-- (fairlane_core.settle_deferred).
 -- Ends these children Failed, because the task p_root_id has failed and their orchestrator with it.
 create function fairlane_core.end_siblings(p_task_ids uuid[], p_user_id uuid, p_orchestrator_id uuid, p_root_id uuid, p_reason text)
 returns void

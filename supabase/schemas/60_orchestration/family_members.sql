@@ -1,7 +1,7 @@
--- Who belongs to which family: children come, leave, or change sides.
+-- Who belongs to which family: children are added, removed, or move.
 
--- New tasks, and those that are parts of something else now, find their families: as children, and as orchestrators whose
--- children came first. The caller holds the owners' locks and those of fairlane_core.lock_families.
+-- New and regrouped tasks find their families: as children, and as orchestrators whose children came first. The caller
+-- holds the owners' locks and those of fairlane_core.lock_families.
 -- Records these new children, and lets them replace earlier ones; counts the families of new orchestrators.
 create function fairlane_core.join_families(p_task_ids uuid[], p_children fairlane_core.subtasks[])
 returns void
@@ -18,7 +18,7 @@ declare
   v_orchestrator_id uuid;
   v_orphaned fairlane_core.task_end[];
 begin
-  -- In the order of their parts; who came first is not known within one statement.
+  -- In the order of their parts; within one statement the order of arrival is unknown.
   insert into fairlane_core.subtasks (task_id, orchestrator_id, user_id, task_type, final_rank, part_index)
   select c.task_id, c.orchestrator_id, c.user_id, c.task_type, c.final_rank, c.part_index
   from unnest(p_children) as c
@@ -55,7 +55,7 @@ begin
   where o.orchestrator_id = n.orchestrator_id
     and o.user_id = n.user_id;
 
-  -- A family's first children, or an orchestrator that comes after them.
+  -- A family's first children, or an orchestrator that arrives after them.
   select array_agg(m.id)
   into v_missing
   from (
@@ -93,8 +93,8 @@ begin
     perform fairlane_core.replace_part(v_child_id);
   end loop;
 
-  -- Too late for a cancelled orchestrator, and for one that has failed where its children go with it: of those that run,
-  -- and became parts of it since, none does.
+  -- Too late for a cancelled orchestrator, and for a failed one if its children fail with it: a regrouped child that
+  -- already runs is not ended.
   select array_agg((
     s.task_id, s.user_id, o.ended_as,
     pg_catalog.format(
@@ -125,10 +125,10 @@ begin
 end;
 $$;
 
--- Deleted tasks leave their families, and the children of a deleted orchestrator are cancelled. An orchestrator that has
--- lost its last child is cancelled, too; one that keeps some is judged by those. The caller holds the locks of all of
--- them.
--- Takes deleted tasks, which had these statuses, out of their families, and ends what ends with them.
+-- Deleted tasks leave their families, and the children of a deleted orchestrator are cancelled. An orchestrator that
+-- has lost its last child is cancelled, too; otherwise its remaining children decide. The caller holds the locks of all
+-- of them.
+-- Removes deleted tasks, which had these statuses, from their families, and ends what ends with them.
 create function fairlane_core.leave_families(p_task_ids uuid[], p_statuses text[])
 returns void
 language plpgsql
@@ -152,9 +152,9 @@ begin
 end;
 $$;
 
--- Tasks whose params, type or owner have changed, so that they are parts of something else now: they leave the families
--- they were in, as deleted ones would, and join those that they name. The caller holds the locks of fairlane_core.lock_families
--- and of the owners.
+-- Tasks whose params, type or owner have changed, so that they are now part of something else: they leave their
+-- families, as deleted ones would, and join those that they name. The caller holds the locks of
+-- fairlane_core.lock_families and of the owners.
 create function fairlane_core.regroup(p_task_ids uuid[])
 returns void
 language plpgsql
@@ -194,7 +194,7 @@ begin
 end;
 $$;
 
--- What a task is a part of, and as which part, by its params.
+-- What a task is part of, and which part, from its params.
 -- The row of fairlane_core.subtasks that follows from a task's params; null when they name no orchestrator.
 create function fairlane_core.subtask_of(p_task_id uuid, p_user_id uuid, p_task_type text, p_params jsonb)
 returns fairlane_core.subtasks
@@ -222,7 +222,7 @@ begin
 end;
 $$;
 
--- Adds p_delta (one child more or less) to the numbers of an orchestrator's children in this status and of this kind.
+-- Adds p_delta (one child more or less) to the counts of an orchestrator's children in this status and of this kind.
 create function fairlane_core.count_child(p_child fairlane_core.subtasks, p_status text, p_delta integer)
 returns void
 language plpgsql

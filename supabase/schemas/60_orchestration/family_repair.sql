@@ -1,10 +1,11 @@
--- Families that were missed, found and counted again.
+-- Finds families that were missed, and counts them again.
 
--- Families that were missed: an orchestrator whose children say that it has ended and which has not, and children that a
--- cancelled orchestrator left behind. Once a minute; bounded, safe to run twice or in parallel, and it waits for nobody:
--- what somebody holds is left for the next time.
--- Ends at most p_limit orchestrators that their children have ended, and the children that cancelled ones left, or failed
--- ones where these go with them; returns {completed, failed, cancelled, children_cancelled, children_failed}.
+-- Families that were missed: orchestrators whose children have decided their end, and children that a cancelled
+-- orchestrator left behind. Once a minute; bounded, safe to run twice or in parallel, and it waits for nobody: a locked
+-- family is left for the next run.
+-- Ends at most p_limit orchestrators that their children have ended, and the children that cancelled ones left, or
+-- failed ones if their children fail with them; returns {completed, failed, cancelled, children_cancelled,
+-- children_failed}.
 create function fairlane_core.repair_orchestrations(p_limit integer default 100)
 returns json
 language plpgsql
@@ -57,7 +58,7 @@ begin
     end if;
   end loop;
 
-  -- Children that were running when their family failed, and were put back since.
+  -- Children that were running when their family failed, and were requeued since.
   for v_family in
     select o.orchestrator_id, o.user_id
     from fairlane_core.orchestrations as o
@@ -86,8 +87,8 @@ begin
 end;
 $$;
 
--- Finds the children of one user that are not known as such, and counts the user's families again. The caller holds the
--- user's lock.
+-- Records the children of one user that are missing from fairlane_core.subtasks, and counts the user's families again.
+-- The caller holds the user's lock.
 create function fairlane_core.reconcile_families(p_user_id uuid)
 returns void
 language plpgsql
@@ -148,8 +149,9 @@ begin
 end;
 $$;
 
--- The rows of fairlane_core.orchestrations that the tasks themselves add up to, for those of these orchestrators that have
--- children; enqueued_attempt is null. A family whose orchestrator is missing, or belongs to somebody else, is none.
+-- The rows of fairlane_core.orchestrations as counted from the tasks, for those of these orchestrators that have
+-- children; enqueued_attempt is null. A family whose orchestrator is missing, or belongs to somebody else, is not
+-- counted.
 create function fairlane_core.recount_families(p_orchestrator_ids uuid[])
 returns setof fairlane_core.orchestrations
 language plpgsql
@@ -165,7 +167,8 @@ begin
     null::integer,
     case when o.status in ('Complete', 'Failed', 'Cancelled') then o.status end,
     fairlane_core.now()
-  -- Joined: `= any` of an empty array implies the predicate of every partial index, and one of them would be read whole.
+  -- A join: `= any` of an empty array implies the predicate of every partial index, and one of them would be read
+  -- whole.
   from unnest(p_orchestrator_ids) as f (id)
     join fairlane.tasks as o on o.id = f.id
     cross join lateral (

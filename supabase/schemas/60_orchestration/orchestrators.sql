@@ -1,10 +1,9 @@
--- Where an orchestrator ends: it has enqueued all of its children, and they say how it ends.
+-- Where an orchestrator ends: it has enqueued all of its children, and they decide how it ends.
 
--- An orchestrator has said that its children are enqueued. From here on it is judged by them, and it may be that they
--- have all ended already, that somebody has deleted them all, or that there are none to come. The caller holds the lock on
--- the task.
--- Remembers that this orchestrator has enqueued its children in its present start, and ends it if they have all ended or
--- been deleted, or if it says (p_report) that there are none to come. Nothing for other tasks.
+-- An orchestrator has reported that its children are enqueued. From here on they decide its end. They may already have
+-- ended or been deleted, or there may be none to come. The caller holds the lock on the task.
+-- Records that this orchestrator has enqueued its children in its current attempt, and ends it if they have all ended
+-- or been deleted, or if it says (p_report) that there are none to come. Does nothing for other tasks.
 create function fairlane_core.note_enqueued(p_task_id uuid, p_report text default null)
 returns void
 language plpgsql
@@ -23,7 +22,7 @@ begin
       v_task.takes_slot and not (fairlane_core.has_nothing_to_enqueue(p_report) and v_task.task_type like '%orchestrat%')
       and not exists (select from fairlane_core.orchestrations as o where o.orchestrator_id = p_task_id)
     ) then
-    return; -- no orchestrator
+    return; -- not an orchestrator
   end if;
 
   perform from fairlane_core.user_slots as s where s.user_id = v_task.user_id for no key update;
@@ -55,9 +54,9 @@ begin
 end;
 $$;
 
--- Ends an orchestrator as its children say, once it has enqueued all of them: Failed as soon as one has failed for good;
--- when all have ended, Cancelled if one was, else Complete with what the final child made. Returns how it ended; null =
--- not yet. The caller holds the locks on the orchestrator and on its owner.
+-- Ends an orchestrator as its children decide, once it has enqueued all of them: Failed as soon as one has failed for
+-- good; when all have ended, Cancelled if one was, else Complete with the result of the final child. Returns how it
+-- ended; null = not yet. The caller holds the locks on the orchestrator and on its owner.
 create function fairlane_core.finish_orchestrator(p_orchestrator_id uuid, p_is_quiet boolean default false)
 returns text
 language plpgsql
@@ -78,8 +77,9 @@ begin
     return null;
   end if;
   select t.* into v_task from fairlane.tasks as t where t.id = p_orchestrator_id;
-  -- One that has enqueued everything, or that has said so in this start while there are no children, needs no worker any
-  -- more, and takes none of its owner's places. By children that are not there it is not judged (fairlane_core.is_enqueued).
+  -- An orchestrator that has enqueued everything, or has said so in this attempt while there are no children, needs no
+  -- worker any more, and frees its orchestration slot. Children that do not exist decide nothing
+  -- (fairlane_core.is_enqueued).
   if v_task.readiness = 'active' and not v_task.takes_slot
     and not fairlane_core.is_handed_over(v_task.id, v_task.lease_token)
     and (v_family.enqueued_attempt = v_task.attempts or fairlane_core.is_enqueued(v_family, v_task)) then
@@ -96,7 +96,7 @@ begin
     return null;
   end if;
 
-  -- One that was put back waits for a worker to go on; only when nothing is left to do it is not asked to.
+  -- A requeued orchestrator waits for a worker to go on; it ends without one only if nothing is left to do.
   if not (v_task.status = 'In Progress' or (v_task.status = 'Queued' and v_task.claimed_at is not null and v_verdict = 'Complete'))
     or not fairlane_core.is_enqueued(v_family, v_task, p_is_quiet) then
     return null;
@@ -113,15 +113,15 @@ begin
     order by s.final_rank desc, s.part_index desc nulls last, s.seq desc
     limit 1;
     select t.* into v_child from fairlane.tasks as t where t.id = v_final_id;
-    -- What a part says of itself is for its neighbours; the whole shows the file.
+    -- A part's text is meant for its neighbours; the family shows the file.
     v_child.output_location := coalesce(v_child.file_location, v_child.output_location);
     v_child.file_location := null;
     perform fairlane_core.complete_for(v_task.id, v_child, 'all of its children are complete');
     return v_verdict;
   end if;
 
-  -- The child that is the cause, rather than one that went with it. Of very many children it is looked for among those
-  -- that have changed last and a thousand others: an end costs the same however many there are.
+  -- The child that is the cause, not one that ended because of it. With very many children it is searched among the
+  -- latest to change and a thousand others: an end costs the same however many there are.
   select t.*
   into v_child
   from (
@@ -153,7 +153,7 @@ begin
 end;
 $$;
 
--- Completes a task with what another one made.
+-- Completes a task with the result of another one.
 create function fairlane_core.complete_for(p_task_id uuid, p_source fairlane.tasks, p_reason text)
 returns void
 language plpgsql
@@ -176,9 +176,9 @@ begin
 end;
 $$;
 
--- Cancels an orchestrator with the reason if it runs, had enqueued all of its children in this start, and they are all
--- gone: nothing is left that could end it, and no worker is to enqueue them again, because somebody took them away. The
--- caller holds the locks on the orchestrator and on its owner.
+-- Cancels an orchestrator with the reason if it runs, had enqueued all of its children in this attempt, and they are
+-- all deleted: nothing is left that could end it, and no worker should enqueue them again, because somebody removed
+-- them. The caller holds the locks on the orchestrator and on its owner.
 create function fairlane_core.cancel_childless(p_orchestrator_id uuid, p_reason text)
 returns void
 language plpgsql
@@ -199,8 +199,8 @@ begin
 end;
 $$;
 
--- An orchestrator that has enqueued everything only waits for its children: no death, silence or timeout of the worker
--- that ran it concerns it.
+-- An orchestrator that has enqueued everything only waits for its children: death, silence or timeout of its worker do
+-- not matter.
 create function fairlane_core.is_waiting_for_children(p_task fairlane.tasks)
 returns boolean
 language plpgsql
@@ -216,8 +216,8 @@ begin
 end;
 $$;
 
--- Whether an orchestrator has enqueued all of its children: it said so in its present start, or as many are there as its
--- params announce. Before that nobody judges it by the children it has.
+-- Whether an orchestrator has enqueued all of its children: it said so in its current attempt, or as many exist as its
+-- params announce. Before that the existing children decide nothing.
 create function fairlane_core.is_enqueued(p_family fairlane_core.orchestrations, p_task fairlane.tasks, p_is_quiet boolean default false)
 returns boolean
 language plpgsql

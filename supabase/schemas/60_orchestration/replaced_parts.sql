@@ -1,10 +1,10 @@
--- A part that is made again takes the place of the one before; and what a hand-over frees.
+-- A part that is made again replaces the earlier one; and what a hand-over frees.
 
--- An orchestrator that runs again enqueues its children again, under new ids. What is done stays done: then the new
--- child is Complete at once, with the same output and no result record of its own. What is not done is cancelled, and
--- whoever waited for it waits for the new child.
--- Lets a new child take the place of the one that is the same part under another id, or the place beside it when that is
--- Complete. Call it under the locks of both and of their owner.
+-- An orchestrator that runs again enqueues its children again, under new ids. Finished work stays: if the old child is
+-- Complete, the new one becomes Complete at once, with the same output and no result record of its own. Otherwise the
+-- old child is cancelled, and its dependents wait for the new one.
+-- Lets a new child replace the one that is the same part under another id, or become its copy if that one is Complete.
+-- Call it under the locks of both and of their owner.
 create function fairlane_core.replace_part(p_task_id uuid)
 returns void
 language plpgsql
@@ -37,7 +37,7 @@ begin
   end if;
 
   select t.* into v_old_task from fairlane.tasks as t where t.id = v_old.task_id;
-  -- Who waits for the old one does not stand in for it.
+  -- A task that waits for the old one cannot replace it.
   if v_old_task.id is null or fairlane_core.waits_for(v_new.task_id, v_old.task_id, v_new.user_id) then
     return;
   end if;
@@ -45,7 +45,7 @@ begin
   if v_old_task.status = 'Complete' then
     update fairlane_core.subtasks as s set replaced_by = v_old.task_id where s.task_id = v_new.task_id;
     perform fairlane_core.count_child(v_new, 'Queued', -1);
-    -- Proof of a start, which a result needs.
+    -- Proof of an attempt, which a result needs.
     update fairlane.tasks as t set claimed_at = fairlane_core.now() where t.id = v_new.task_id;
     perform fairlane_core.complete_for(
       v_new.task_id, v_old_task, pg_catalog.format('the same part is Complete already, as task %s', v_old.task_id)
@@ -65,11 +65,11 @@ begin
 end;
 $$;
 
--- Tasks that are no children of their orchestrators any more, because they were deleted or are somebody else's now.
--- Deployed clients delete what they think is a duplicate, and that may be the child that counts: then the one that it had
--- replaced counts again, and is put back if it was cancelled for it. The caller holds the locks of all of them.
--- Takes these tasks, which have or had these statuses, out of their families, lets replaced ones take their places again,
--- and returns the orchestrators that are to be judged anew.
+-- Tasks that are no longer children of their orchestrators, because they were deleted or now belong to another owner.
+-- Deployed clients delete what they take for a duplicate, which may be the child that counts: then the one that it had
+-- replaced counts again, and is requeued if it was cancelled for it. The caller holds the locks of all of them.
+-- Removes these tasks, which have or had these statuses, from their families, restores the ones they had replaced, and
+-- returns the orchestrators whose end must be checked again.
 create function fairlane_core.take_out_children(p_task_ids uuid[], p_statuses text[])
 returns uuid[]
 language plpgsql
@@ -83,7 +83,7 @@ declare
   v_heir_task fairlane.tasks;
   v_orchestrators uuid[];
 begin
-  -- What was complete stays complete when a part of it goes: nobody will enqueue that part again.
+  -- A complete family stays complete when one of its parts is removed: nobody will enqueue that part again.
   update fairlane_core.orchestrations as o
   set enqueued_attempt = t.attempts
   from fairlane.tasks as t
@@ -100,7 +100,7 @@ begin
     and o.enqueued_attempt is distinct from t.attempts
     and fairlane_core.is_enqueued(o, t);
 
-  -- One child by its key: a join may compare each with each.
+  -- One child by key: a join may compare every pair.
   with gone as materialized (
     select c.orchestrator_id, c.user_id, c.final_rank, g.status
     from unnest(p_task_ids, p_statuses) as g (task_id, status)
@@ -122,7 +122,7 @@ begin
     from gone as g
     group by g.orchestrator_id, g.user_id
   ),
-  -- Each family once, however many go: every change of a row leaves a version that the next one has to pass.
+  -- Each family once, however many children leave: every update leaves a row version that the next one has to skip.
   counted as (
     update fairlane_core.orchestrations as o
     set open_count = o.open_count - c.open,
@@ -139,7 +139,7 @@ begin
   )
   select array_agg(distinct c.orchestrator_id order by c.orchestrator_id) into v_orchestrators from change as c;
 
-  -- Most have neither replaced another one nor been replaced.
+  -- Most have neither replaced another child nor been replaced.
   delete from fairlane_core.subtasks as s
   where s.task_id = any (p_task_ids)
     and s.replaced_by is null
@@ -154,7 +154,7 @@ begin
   loop
     delete from fairlane_core.subtasks as s where s.task_id = (v_gone.child).task_id;
     if (v_gone.child).replaced_by is not null then
-      -- Whoever waited for a copy may as well wait for the child that counts.
+      -- The dependents of a copy may as well wait for the child that counts.
       perform fairlane_core.move_dependents((v_gone.child).task_id, (v_gone.child).replaced_by, (v_gone.child).user_id);
       continue;
     end if;
@@ -184,7 +184,7 @@ begin
 end;
 $$;
 
--- Queues a child again that was cancelled because another one took its place, and that one is gone.
+-- Requeues a child that was cancelled because it was replaced, after its replacement was removed.
 create function fairlane_core.requeue_lost_part(p_task_id uuid, p_gone uuid)
 returns void
 language plpgsql
@@ -205,7 +205,7 @@ begin
     end,
     error_message = null,
     output_location = null,
-    -- What it waited for may have been replaced, or put back, meanwhile.
+    -- Its dependency may have been replaced, or requeued, meanwhile.
     dependant_on = coalesce(
       (
         select d.depends_on
@@ -217,14 +217,14 @@ begin
       t.dependant_on
     )
   where t.id = p_task_id;
-  -- Whoever waits for it had lost it.
+  -- For its dependents this dependency was lost.
   perform fairlane_core.unblock_dependents(array[p_task_id]);
   perform set_config('fairlane_core.event', v_event, true);
 end;
 $$;
 
--- A running orchestration task needs no worker any more in this start, and gives its place back. The caller has seen that it
--- has not done so before, and holds the locks on the task and its owner.
+-- A running orchestration task needs no worker any more in this attempt, and frees its orchestration slot. The caller
+-- has checked that this has not happened yet, and holds the locks on the task and its owner.
 create function fairlane_core.hand_over(p_task fairlane.tasks)
 returns void
 language plpgsql
@@ -241,8 +241,8 @@ begin
 end;
 $$;
 
--- Whether a running orchestration task has enqueued everything in the start that this lease is the proof of, and needs no
--- worker any more.
+-- Whether a running orchestration task has enqueued everything in the attempt of this lease, and needs no worker any
+-- more.
 create function fairlane_core.is_handed_over(p_orchestrator_id uuid, p_lease_token uuid)
 returns boolean
 language plpgsql

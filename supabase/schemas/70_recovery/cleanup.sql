@@ -1,9 +1,9 @@
--- Queued tasks that nobody started and nobody waits for, or that wait for what cannot come, are cancelled.
+-- Cancels queued tasks that nobody started and nobody waits for, or that wait for what cannot come.
 
--- Cancels tasks that were never started and are too old, or that can never run (fairlane_core.tasks_to_cancel), up to p_limit
--- of each kind; returns {cancelled}. A dry run does the same and takes it back, so it lists what would end, with what
--- would go along: {cancelled: 0, due: [{task_id, created_at, status, reason}]}. Safe to repeat and to run twice at
--- once.
+-- Cancels tasks that were never started and are too old, or that can never run (fairlane_core.tasks_to_cancel), up to
+-- p_limit of each kind; returns {cancelled}. A dry run does the same and rolls it back, so it lists what would end,
+-- including dependents: {cancelled: 0, due: [{task_id, created_at, status, reason}]}. Safe to repeat and to run in
+-- parallel.
 create function fairlane_core.cleanup(p_limit integer default 1000, p_dry_run boolean default false)
 returns json
 language plpgsql
@@ -16,7 +16,7 @@ as $$
 declare
   v_due uuid[] := array(select c.task_id from fairlane_core.tasks_to_cancel(p_limit) as c);
   v_last_event_id bigint;
-  -- A name of its own in the history, to tell the events of this dry run from all others.
+  -- Its own actor in the history, to tell the events of this dry run from all others.
   v_rehearsal text;
   v_listed json;
 begin
@@ -46,7 +46,7 @@ end;
 $$;
 
 -- What the cleanup cancels: up to p_limit tasks that were never started and are too old; if those are fewer, also up to
--- p_limit that wait for what cannot come. Each with the reason (fairlane_core.reason_to_cancel).
+-- p_limit that wait for what cannot come. Each has a reason (fairlane_core.reason_to_cancel).
 create function fairlane_core.tasks_to_cancel(p_limit integer)
 returns table (task_id uuid, created_at timestamptz, reason text)
 language plpgsql
@@ -70,7 +70,8 @@ begin
   limit p_limit;
   get diagnostics v_found = row_count;
 
-  -- The index knows both kinds by age alone: not past all of the first for a few of the second. They come next time.
+  -- The index orders both kinds by age alone: reading all of the first kind for a few of the second is too much. They
+  -- come next time.
   if v_found = p_limit then
     return;
   end if;
@@ -85,16 +86,16 @@ begin
 end;
 $$;
 
--- Cancels those of these tasks that still have a reason (fairlane_core.reason_to_cancel), owner by owner, and returns how many.
--- What somebody holds is left for the next time, and so is all of an owner whom somebody holds; what was claimed, put
--- back or given its missing dependency since it was found is due no more.
+-- Cancels those of these tasks that still have a reason (fairlane_core.reason_to_cancel), owner by owner, and returns
+-- how many. Locked tasks, and all tasks of a locked owner, are left for the next run; tasks that were claimed, requeued
+-- or given their missing dependency since are no longer due.
 create function fairlane_core.cancel_due(p_task_ids uuid[], p_actor text default 'fairlane_core.cleanup')
 returns integer
 language plpgsql
 volatile
 security invoker
 set search_path = ''
-set lock_timeout = '100ms' -- taken back when the function ends; what counts is the setting below
+set lock_timeout = '100ms' -- restored when the function ends; the effective value is set below
 as $$
 declare
   v_of_owner uuid[];
@@ -138,11 +139,10 @@ begin
 end;
 $$;
 
--- Why the cleanup would cancel this task, null when it would not: never started for fairlane_core.settings.stale_after since it
--- could run, no live task that it waits for (such a task is judged by that one, and goes when that goes), no live
--- parent, no fresh child and no fresh task that waits for it in any number of steps; or waiting longer than
--- dependency_grace for a task that cannot come. Asked of what was found, and once more under the lock, because much can
--- happen in between.
+-- Why the cleanup would cancel this task, null when it would not: not started for fairlane_core.settings.stale_after
+-- since it could run, no live dependency (which otherwise decides, and takes the task with it), no live parent, no
+-- fresh child and no fresh dependent, direct or indirect; or waiting longer than dependency_grace for a task that
+-- cannot come. Checked for each task found, and again under the lock, because much can happen in between.
 create function fairlane_core.reason_to_cancel(p_task fairlane.tasks)
 returns text
 language plpgsql
@@ -156,7 +156,7 @@ declare
 begin
   select s.* into v_settings from fairlane_core.settings as s;
 
-  -- What waits for a lost task can never run, nor can what waits for that.
+  -- What waits for a lost task can never run, nor can its dependents.
   if p_task.readiness = 'dependency_lost' then
     return case when coalesce(p_task.updated_at, p_task.created_at) < v_now - v_settings.dependency_grace then
       'Cancelled by the cleanup: a task it waits for failed, was cancelled or does not exist'
@@ -176,8 +176,8 @@ begin
     return null;
   end if;
 
-  -- What would be cancelled along: tasks that wait for it, its children, and so on. One that was started or is fresh
-  -- keeps it. Most have nobody, which two looks at an index can tell.
+  -- What would be cancelled too: its dependents, its children, and so on. A started or fresh one among them keeps the
+  -- task. Most tasks have none, which two index probes show.
   if (
     exists (select from fairlane_core.task_dependencies as d where d.depends_on = p_task.id)
     or exists (select from fairlane_core.subtasks as s where s.orchestrator_id = p_task.id)

@@ -1,12 +1,13 @@
--- The jobs: scheduled, run in one go or in batches, recorded, and stood in for by claims while they are late.
+-- The jobs: scheduled, run at once or in batches, recorded, and replaced by claims while they are late.
 
--- What runs by itself: each job is one call of one function that is safe to run twice (docs/operations.md). A function,
--- because a backup of the queue's tables does not hold the jobs of pg_cron: fairlane_core.rebuild makes them again.
+-- The scheduled jobs: each is one call of one function that is safe to run twice (docs/operations.md). A function,
+-- because a backup of the queue's tables does not contain the jobs of pg_cron: fairlane_core.rebuild creates them
+-- again.
 create function fairlane_core.schedule_jobs()
 returns void
 language plpgsql
 volatile
-security invoker -- the jobs are those of whoever calls
+security invoker -- the jobs belong to the caller
 set search_path = ''
 as $schedule_jobs$
 declare
@@ -22,9 +23,9 @@ begin
   perform cron.schedule('fairlane-repair-orchestrations', '* * * * *', 'select fairlane_core.run_job(''repair_orchestrations'')');
   perform cron.schedule('fairlane-advance-status-totals', '* * * * *', 'select fairlane_core.run_job(''advance_status_totals'')');
 
-  -- The jobs that lock many owners commit after each batch. Not a procedure: one that commits can pin no search_path.
-  -- A minute is soon enough for the rescue (180 s after the last sign are promised); where pg_cron knows seconds (1.5 and
-  -- later), work of a dead worker does not wait for the full one.
+  -- The jobs that lock many owners commit after each batch. Not a procedure: one that commits cannot pin a search_path.
+  -- Every minute is enough for the rescue (180 s after the last sign of life are promised); where pg_cron supports
+  -- seconds (1.5 and later), work of a dead worker waits even less.
   perform cron.schedule(j.name, j.schedule, pg_catalog.format($job$do $$
 declare
   v_run fairlane_core.batch_run := fairlane_core.begin_batches(%L);
@@ -47,7 +48,7 @@ $$$job$, j.job))
 end;
 $schedule_jobs$;
 
--- All jobs, and how often each is to have run at least.
+-- All jobs, and how often each must run at least.
 create function fairlane_core.jobs()
 returns table (job text, period text)
 language plpgsql
@@ -63,10 +64,11 @@ begin
 end;
 $$;
 
--- What pg_cron calls, and an operator by hand. A job that fails is recorded instead of raised: a raised error would take
--- the record with it.
--- Runs one job (sweep, rescue, settle, repair_orchestrations, advance_status_totals, cleanup, purge, reconcile) in one transaction and
--- records in fairlane_core.job_runs when, how long and what it did, or why it failed. Returns what it did, or {error, sqlstate}.
+-- What pg_cron calls, and an operator by hand. A job that fails is recorded instead of raised: an error would roll back
+-- the record.
+-- Runs one job (sweep, rescue, settle, repair_orchestrations, advance_status_totals, cleanup, purge, reconcile) in one
+-- transaction and records in fairlane_core.job_runs when, how long and what it did, or why it failed. Returns what it
+-- did, or {error, sqlstate}.
 create function fairlane_core.run_job(p_job text)
 returns jsonb
 language plpgsql
@@ -102,9 +104,9 @@ begin
 end;
 $$;
 
--- Begins a run in batches. What is due is looked up once for all: for cleanup and purge up to 10,000 tasks of each
--- kind, by owner; for reconcile the owners that have drifted; rescue and settle look anew for each batch. An error is
--- recorded in fairlane_core.job_runs, and the run is over.
+-- Begins a run in batches. What is due is collected once: for cleanup and purge up to 10,000 tasks of each kind, by
+-- owner; for reconcile the owners that have drifted; rescue and settle search again for each batch. An error is
+-- recorded in fairlane_core.job_runs and ends the run.
 create function fairlane_core.begin_batches(p_job text)
 returns fairlane_core.batch_run
 language plpgsql
@@ -123,10 +125,10 @@ begin
   v_run.is_over := false;
   begin
     v_run.due := case p_job
-      -- Each batch looks anew: what is lost, or left to do, changes from one second to the next.
+      -- Each batch searches again: what is lost, or left to do, changes from one second to the next.
       when 'rescue' then array[]::uuid[]
       when 'settle' then array[]::uuid[]
-      -- Those of one owner together, so that a batch locks few owners.
+      -- Grouped by owner, so that a batch locks few owners.
       when 'cleanup' then array(
         select c.task_id
         from fairlane_core.tasks_to_cancel(10000) as c
@@ -134,7 +136,7 @@ begin
         order by t.user_id, c.created_at
       )
       when 'purge' then array(select t.id from fairlane_core.tasks_to_purge(10000) as t order by t.user_id)
-      -- What takes longest comes first, before any owner is locked: the totals, and tasks that nobody owns.
+      -- The slowest first, before any owner is locked: the totals, and tasks without an owner.
       when 'reconcile' then array(select distinct d.user_id from fairlane_core.drift() as d order by d.user_id nulls first)
     end;
   exception when others then
@@ -145,13 +147,13 @@ begin
 end;
 $$;
 
--- The next batch of a run. To change a task takes the lock on its owner, which claims need: so a batch is small, is to
--- be committed before the next one, and claims then have the machine to themselves for three times as long (the pause).
--- Recorded with what those before it did.
--- Of cleanup and purge: 50 tasks; of purge also up to 1,000 each of logs, tokens, records of pg_cron and events; of
--- reconcile: 5 owners; of rescue: 100 lost tasks, until none is found that could be put back; of settle: 100 tasks of
--- deferred work, until nothing is left that could be done. Over when all that were due have been looked at and no more
--- of the rest is left, after 45 seconds, or when a batch fails.
+-- The next batch of a run. Changing a task takes the lock on its owner, which claims need: so a batch is small, must be
+-- committed before the next one, and is followed by a pause three times as long for the claims. Records the sum of all
+-- batches so far.
+-- A batch is, for cleanup and purge: 50 tasks; for purge also up to 1,000 each of logs, tokens, records of pg_cron and
+-- events; for reconcile: 5 owners; for rescue: 100 lost tasks, until none is found that can be requeued; for settle:
+-- 100 tasks of deferred work, until nothing is left that can be done. The run ends when everything due has been
+-- processed and no more of the rest is left, after 45 seconds, or when a batch fails.
 create function fairlane_core.run_batch(p_run fairlane_core.batch_run)
 returns fairlane_core.batch_run
 language plpgsql
@@ -162,7 +164,7 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  -- A cancelled task takes a millisecond; an owner is counted again in some twenty.
+  -- Cancelling a task takes a millisecond; counting an owner again about twenty.
   v_size constant integer := case p_run.job when 'reconcile' then 5 else 50 end;
   v_started_at constant timestamptz := clock_timestamp();
   v_due uuid[] := p_run.due[p_run.done_count + 1 : p_run.done_count + v_size];
@@ -173,13 +175,13 @@ begin
       when 'cleanup' then jsonb_build_object('cancelled', fairlane_core.cancel_due(v_due))
       when 'purge' then fairlane_core.purge_kept(1000, false) || jsonb_build_object('tasks', fairlane_core.purge_tasks(v_due))
       when 'reconcile' then jsonb_build_object('mended', fairlane_core.reconcile_owners(v_due))
-      -- A region that is gone takes thousands of workers along. Another rescue that runs is none of ours.
+      -- The loss of a region can take thousands of workers. Another rescue may be running.
       when 'rescue' then fairlane_core.rescue(100)::jsonb - 'skipped'
       when 'settle' then fairlane_core.settle_deferred(100)::jsonb
     end;
     p_run.done_count := p_run.done_count + cardinality(v_due);
     p_run.is_over := case
-      -- Not when it was less than a full batch: what somebody holds is passed over.
+      -- Not when it was less than a full batch: locked rows are skipped.
       when p_run.job = 'rescue' then coalesce((v_batch ->> 'requeue_lost')::integer, 0) = 0
       when p_run.job = 'settle' then (v_batch ->> 'settled')::integer + (v_batch ->> 'finished')::integer = 0
       else p_run.done_count >= cardinality(p_run.due)
@@ -201,15 +203,15 @@ begin
   if p_run.is_over then
     raise log 'queue job %: %', p_run.job, p_run.result;
   end if;
-  -- What is lost has waited long enough, and what others' ends have left to do somewhat.
+  -- Lost tasks have waited long enough, dependents of ended tasks somewhat.
   p_run.pause := case p_run.job when 'rescue' then 0 when 'settle' then 1 else 3 end * (clock_timestamp() - v_started_at);
   return p_run;
 end;
 $$;
 
--- The job that takes work back may itself be dead. Then a claim that finds nothing does its work, once it has not run
--- for two periods, and at most once in as long. While the job runs, this only reads one row. Returns how many tasks it
--- put back; 0 also when that fails, which is recorded.
+-- The rescue job may itself be dead. Then a claim that finds nothing does its work, once it has not run for two
+-- periods, and at most once in that time. While the job runs, this only reads one row. Returns how many tasks it
+-- requeued; also 0 when that fails, which is recorded.
 create function fairlane_core.rescue_when_late()
 returns integer
 language plpgsql
@@ -229,7 +231,7 @@ begin
     return 0;
   end if;
 
-  -- Another claim may have been here since this statement's snapshot was taken. The row is not waited for.
+  -- Another claim may have run it since this statement's snapshot was taken. Does not wait for the row.
   perform from fairlane_core.job_runs as r where r.job = 'rescue' for no key update skip locked;
   if not found then
     return 0;
@@ -245,15 +247,15 @@ begin
   begin
     return coalesce((fairlane_core.rescue() ->> 'requeue_lost')::integer, 0);
   exception when others then
-    -- A claim must not fail because the rescue does; health tells.
+    -- A claim must not fail because the rescue does; health reports it.
     perform fairlane_core.record_run('rescue', v_now, jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate));
     return 0;
   end;
 end;
 $$;
 
--- Writes into fairlane_core.job_runs, which health, warnings and operators look at, what this run did, or, when p_result is
--- {error, sqlstate}, why it failed.
+-- Writes into fairlane_core.job_runs, which health, warnings and operators read, what this run did, or, when p_result
+-- is {error, sqlstate}, why it failed.
 create function fairlane_core.record_run(p_job text, p_started_at timestamptz, p_result jsonb)
 returns void
 language plpgsql

@@ -1,12 +1,12 @@
--- Old rows are removed: finished tasks, logs, tokens, history, workers.
+-- Deletes old rows: finished tasks, logs, tokens, history, workers.
 
--- Deletes what is kept for a time only: logs, tokens and workers that have ended, what pg_cron wrote about its runs, and,
--- when the settings say so, history and finished tasks. Rows that somebody holds are left for the next time.
+-- Deletes what is kept for a limited time: logs, tokens and workers that have ended, pg_cron's records of its runs,
+-- and, when the settings say so, history and finished tasks. Locked rows are left for the next run.
 -- Deletes up to p_limit each of: logs older than log_retention, tokens that ended 30 days ago, records of pg_cron older
 -- than 7 days, history older than event_retention or of users deleted longer than deleted_user_retention ago, finished
--- tasks older than finished_task_retention (event_retention and this one are off while null), rows of workers that ended
--- longer than worker_retention ago. Returns {logs, tokens, cron_runs, events, workers, tasks, dry_run}; a dry run changes
--- nothing, counts, and lists the tasks: due: [{task_id, status, reason}].
+-- tasks older than finished_task_retention (event_retention and this one are off while null), rows of workers that
+-- ended longer than worker_retention ago. Returns {logs, tokens, cron_runs, events, workers, tasks, dry_run}; a dry run
+-- changes nothing, counts, and lists the tasks: due: [{task_id, status, reason}].
 create function fairlane_core.purge(p_limit integer default 5000, p_dry_run boolean default false)
 returns json
 language plpgsql
@@ -37,8 +37,8 @@ end;
 $$;
 
 -- Up to p_limit finished tasks that nobody needs any more (fairlane_core.may_be_purged); none while
--- fairlane_core.settings.finished_task_retention is null. Nothing leads to them in the order of their age, so this looks
--- through the table: ask once for many.
+-- fairlane_core.settings.finished_task_retention is null. No index orders them by age, so this scans the table: call it
+-- once for many.
 create function fairlane_core.tasks_to_purge(p_limit integer)
 returns setof fairlane.tasks
 language plpgsql
@@ -61,15 +61,15 @@ begin
 end;
 $$;
 
--- Deletes those of these finished tasks that nobody needs. What somebody holds, and all of an owner whom somebody
--- holds, is left for the next time, and what was put back into the queue since it was found is not finished any more.
+-- Deletes those of these finished tasks that nobody needs. Locked tasks, and all tasks of a locked owner, are left for
+-- the next run; tasks that were requeued since are no longer finished.
 create function fairlane_core.purge_tasks(p_task_ids uuid[])
 returns integer
 language plpgsql
 volatile
 security invoker
 set search_path = ''
-set lock_timeout = '100ms' -- taken back when the function ends; what counts is the setting below
+set lock_timeout = '100ms' -- restored when the function ends; the effective value is set below
 as $$
 declare
   v_of_owner uuid[];
@@ -105,8 +105,9 @@ begin
 end;
 $$;
 
--- Whether nobody needs a finished task any more: it ended longer than fairlane_core.settings.finished_task_retention ago (never
--- while that is null), no live task waits for it or is its child (and would go with it), and no live parent counts it.
+-- Whether nobody needs a finished task any more: it ended longer than fairlane_core.settings.finished_task_retention
+-- ago (never while that is null), no live task waits for it or is its child (and would end with it), and no live parent
+-- counts it.
 create function fairlane_core.may_be_purged(p_task fairlane.tasks)
 returns boolean
 language plpgsql
@@ -140,9 +141,9 @@ begin
 end;
 $$;
 
--- Deletes what has been kept for long enough and no claim ever looks at, up to p_limit of each: logs, ended tokens,
--- records of pg_cron, history (of users who were deleted all of it), rows of workers that are gone. Returns how many:
--- {logs, tokens, cron_runs, events, workers}. A dry run only counts.
+-- Deletes, up to p_limit of each, expired rows that no claim ever reads: logs, ended tokens, records of pg_cron,
+-- history (all of it for deleted users), rows of ended workers. Returns how many: {logs, tokens, cron_runs, events,
+-- workers}. A dry run only counts.
 create function fairlane_core.purge_kept(p_limit integer, p_dry_run boolean)
 returns jsonb
 language plpgsql
@@ -187,14 +188,14 @@ begin
     for update skip locked
   );
 
-  -- Ids grow with time: only the oldest need to be looked at.
+  -- Ids grow with time: only the oldest need to be read.
   v_events := array(
     select o.id
     from (select e.id, e.at from fairlane.task_events as e order by e.id limit p_limit) as o
     where o.at < v_now - v_settings.event_retention
   );
 
-  -- Gone for that long. One that still beats or claims, or whose children are under way, is looked at again.
+  -- Ended for that long. A worker that still sends heartbeats or claims, or whose children are running, is kept.
   v_workers := array(
     select w.id
     from fairlane.workers as w
@@ -211,7 +212,7 @@ begin
     for update skip locked
   );
 
-  -- What is told of users who are gone.
+  -- The history of deleted users.
   v_forgotten := array(
     select f.id
     from fairlane_core.deleted_users as d

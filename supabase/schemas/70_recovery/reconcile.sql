@@ -1,8 +1,8 @@
--- Derived state that is not what the tasks add up to, found and mended.
+-- Finds derived state that differs from what the tasks add up to, and repairs it.
 
--- Mends drift in one transaction, for the operator; the job does it a few owners at a time (fairlane_core.run_batch). Counts
--- again for up to p_limit owners, and the totals, where they have drifted, and returns how many it mended; 0 is what
--- should come out. Their claims wait until it is committed. Safe to repeat and to run twice at once.
+-- Repairs drift in one transaction, for the operator; the job repairs a few owners at a time (fairlane_core.run_batch).
+-- Counts again for up to p_limit owners, and the totals, where they have drifted, and returns how many it repaired; 0
+-- is expected. Their claims wait until it is committed. Safe to repeat and to run in parallel.
 create function fairlane_core.reconcile(p_limit integer default 100)
 returns integer
 language plpgsql
@@ -17,16 +17,16 @@ begin
 end;
 $$;
 
--- Derived state that is not what user rows and tasks add up to: owner (null for fairlane_core.status_totals), pool (null for
--- the owner's slots), what is stored, what was counted. No rows = no drift. A stable function sees one snapshot, so
--- work that is going on is never mistaken for drift.
+-- Derived state that differs from user rows and tasks: owner (null for fairlane_core.status_totals), pool (null for the
+-- owner's slots), what is stored, what was counted. No rows = no drift. A stable function sees one snapshot, so work in
+-- progress is never mistaken for drift.
 create function fairlane_core.drift()
 returns table (user_id uuid, pool text, stored jsonb, counted jsonb)
 language plpgsql
 stable
-security definer -- recount and the lines are for nobody else
+security definer -- recount and the user queues are internal
 set search_path = ''
-set plan_cache_mode = force_custom_plan -- reads all there is, whoever asks
+set plan_cache_mode = force_custom_plan -- reads everything, whoever calls
 set enable_seqscan = on
 as $$
 #variable_conflict use_column
@@ -46,7 +46,7 @@ begin
   with counted as (
     select
       c.user_id, c.pool,
-      -- The copies of what the slots say are kept up where they order the line.
+      -- Copies of the slots count only where they order the queue.
       to_jsonb(c) - array['last_served_at', 'user_id', 'pool']
         - case when c.is_open then array[]::text[] else array['running', 'turn_load', 'orchestration_room'] end as row_counts
     from fairlane_core.recount(null) as c
@@ -85,7 +85,7 @@ begin
       on s.user_id = c.user_id and s.pool = c.pool and s.reason = c.reason and s.is_cloud = c.is_cloud
   where coalesce(c.task_count, 0) <> coalesce(s.task_count, 0);
 
-  -- Families that are under way; the report of an orchestrator cannot be derived.
+  -- Families under way; the report of an orchestrator cannot be derived.
   return query
   select
     coalesce(c.user_id, s.user_id), null::text,
@@ -105,7 +105,7 @@ begin
     and (c.orchestrator_id is null or s.orchestrator_id is not null
       or c.open_count + c.complete_count + c.failed_count + c.cancelled_count > 0);
 
-  -- Live tasks that nobody knows as the children that they are.
+  -- Live children that are missing from fairlane_core.subtasks.
   return query
   select
     t.user_id, t.pool,
@@ -120,7 +120,7 @@ begin
       select from fairlane_core.subtasks as s where s.task_id = t.id and s.orchestrator_id = fairlane_core.parent_task_id(t.params)
     );
 
-  -- Tasks that have ended, whosever they were: what the history was counted on to, beside the tasks themselves.
+  -- Tasks that have ended, of all owners: the totals advanced from the history, compared with the tasks themselves.
   return query
   select null::uuid, null::text, jsonb_build_object(e.status, e.stored), jsonb_build_object(e.status, e.counted)
   from (
@@ -133,9 +133,9 @@ end;
 $$;
 
 -- Counts again for these owners, whose counters have drifted (null: the totals), one after the other under the owner's
--- lock: under it the tasks can be counted without anything moving. An owner that somebody serves is left for the next
--- time: nobody waits for one owner while he holds others. Returns how many it mended; they are locked until the
--- transaction ends, and so are their claims.
+-- lock: under it the tasks can be counted without anything changing. An owner that is being served is left for the next
+-- run: nobody waits for one owner while holding others. Returns how many it repaired; they stay locked until the
+-- transaction ends, so their claims wait.
 create function fairlane_core.reconcile_owners(p_owners uuid[])
 returns integer
 language plpgsql
@@ -157,7 +157,7 @@ begin
       continue;
     end if;
 
-    -- The lock; a row that is gone comes back first, closed, so that there is something to lock.
+    -- The lock; a missing row is created first, closed, so that there is something to lock.
     insert into fairlane_core.user_slots (user_id, task_limit, has_credits, cloud_on, local_on)
     select u.id, 0, false, false, false from fairlane.owners as u where u.id = v_user_id
     on conflict do nothing;
@@ -177,7 +177,7 @@ begin
     where u.id = v_user_id
       and s.user_id = v_user_id;
 
-    -- Whoever waits for a turn goes on waiting where they were.
+    -- Users keep their place in turn.
     select coalesce(jsonb_object_agg(l.pool, l.last_served_at), '{}')
     into v_turns
     from fairlane_core.user_queues as l
@@ -194,7 +194,7 @@ begin
     insert into fairlane_core.blocked_tasks (user_id, pool, reason, is_cloud, task_count)
     select v_user_id, t.pool, t.readiness, t.run_type is distinct from 'local', count(*)
     from fairlane.tasks as t
-    -- Not "is not distinct from", which no index serves: every owner would read what waits of all.
+    -- Not "is not distinct from", which no index supports: every owner would read the waiting tasks of all.
     where (t.user_id = v_user_id or (v_user_id = '00000000-0000-0000-0000-000000000000' and t.user_id is null))
       and t.readiness not in ('ready', 'active')
     group by t.pool, t.readiness, t.run_type is distinct from 'local';

@@ -1,8 +1,8 @@
--- What the derived state should be, counted from the tasks themselves; what is derived goes with the tasks when all of them
--- are emptied out, and cannot be emptied under them.
+-- What the derived state should be, counted from the tasks themselves; truncating all tasks resets it, and it cannot be
+-- truncated alone.
 
--- The user_queues that the tasks themselves add up to, for one user or for all (null); last_served_at is null. The one query
--- that drift and reconcile share.
+-- The user_queues as counted from the tasks, for one user or for all (null); last_served_at is null. drift and
+-- reconcile share this query.
 create function fairlane_core.recount(p_user_id uuid)
 returns setof fairlane_core.user_queues
 language plpgsql
@@ -51,9 +51,8 @@ begin
 end;
 $$;
 
--- What running, orchestrating and remembered of user_slots should be, counted from the tasks and from what others
--- ended, for one user or for all (null); no row = nothing. That an orchestrator has handed over, and that a holder has
--- let go, cannot be derived.
+-- What running, orchestrating and remembered of user_slots should be, counted from the tasks and from held slots, for
+-- one user or for all (null); no row = nothing. Hand-overs of orchestrators and released slots cannot be derived.
 create function fairlane_core.recount_slots(p_user_id uuid)
 returns table (user_id uuid, running integer, orchestrating integer, remembered integer)
 language plpgsql
@@ -89,9 +88,9 @@ begin
 end;
 $$;
 
--- Rows that migrations ship and everything relies on, and that are not there, with the statement that brings each back.
--- A restore or a clean-up by hand that loses one is noticed by nothing else: without the row of the clock, for
--- instance, silence is no longer measured.
+-- Rows that migrations ship and everything relies on, and that are missing, each with the statement that restores it.
+-- Nothing else notices the loss of one in a restore or a manual clean-up: without the row of the clock, for instance,
+-- silence is no longer measured.
 create function fairlane_core.missing_rows()
 returns table (row_name text, remedy text)
 language plpgsql
@@ -115,13 +114,13 @@ begin
 end;
 $$;
 
--- TRUNCATE fires no trigger for rows: with the tasks goes all that was derived from them. Their history stays.
+-- TRUNCATE fires no row triggers: this removes everything derived from the tasks. Their history stays.
 create function fairlane_core.tasks_after_truncate()
 returns trigger
 language plpgsql
 security definer -- writes derived state on behalf of any caller who may truncate
 set search_path = ''
-set enable_seqscan = on -- what is there is to go
+set enable_seqscan = on -- everything is removed
 as $$
 begin
   delete from fairlane_core.task_dependencies as d;
@@ -148,7 +147,7 @@ create trigger tasks_after_truncate
   after truncate on fairlane.tasks
   for each statement execute function fairlane_core.tasks_after_truncate();
 
--- The totals of ended tasks are counted on from the history; without it they are counted from the tasks.
+-- The totals of ended tasks advance with the history; without it they are counted from the tasks.
 create function fairlane_core.events_after_truncate()
 returns trigger
 language plpgsql
@@ -166,8 +165,8 @@ create trigger events_after_truncate
   after truncate on fairlane.task_events
   for each statement execute function fairlane_core.events_after_truncate();
 
--- What tasks go by, or what is derived from them, cannot be emptied under them (409 TRUNCATE_REFUSED). Together with
--- the tasks it can: after such a statement there are none.
+-- Refuses to truncate tables that tasks depend on, or that are derived from them, without the tasks (409
+-- TRUNCATE_REFUSED). Together with the tasks it is allowed: afterwards there are none.
 create function fairlane_core.refuse_truncate()
 returns trigger
 language plpgsql
