@@ -8,6 +8,7 @@ import { functionsExecuted } from "./steps/functions-executed.ts";
 import { generatedTypes } from "./steps/generated-types.ts";
 import { databaseOfAGuest, guest } from "./steps/guest.ts";
 import { migrationsEqualSchemas } from "./steps/migrations-equal-schemas.ts";
+import { nextRelease } from "./steps/next-release.ts";
 import { openApi } from "./steps/openapi.ts";
 import { databaseInOtherCorners } from "./steps/other-corners.ts";
 import {
@@ -132,6 +133,7 @@ export const otherCorners: Plan = {
     files: [
       databaseOfAGuest,
       databaseInOtherCorners,
+      nextRelease,
       starts,
       integrationInFull,
     ],

@@ -17,7 +17,7 @@ describe("the migrations that are written from the schema files", () => {
   });
 
   it("hold every statement once, but for the old tables themselves", () => {
-    const all = generatedMigrations(checkoutDir)
+    const all = generatedMigrations(checkoutDir, true)
       .map(({ text }) => text.replaceAll("concurrently if not exists ", ""))
       .join("");
     const wrong: string[] = [];

@@ -5,7 +5,13 @@ import { functions } from "./functions.ts";
 import { concurrent, head, lock } from "./pieces.ts";
 import { schemaFiles } from "./schema-files.ts";
 import { type Share, sharesOf, texts } from "./shares.ts";
-import { versionFiles } from "./version.ts";
+import {
+  isAppended,
+  otherUnreleased,
+  pathOfUnreleased,
+  unreleasedMigration,
+} from "./unreleased.ts";
+import { versionFiles, versionOf } from "./version.ts";
 
 /** A migration that follows from the schema files. */
 interface GeneratedMigration {
@@ -18,8 +24,23 @@ interface GeneratedMigration {
 const MARK =
   "-- From here on written by `npm run migrations`, from supabase/schemas.\n";
 
-/** All of them, as they have to be. */
-export function generatedMigrations(root: string): GeneratedMigration[] {
+/** All of them, as they have to be: the first set, or from 1.0.0 on what comes after it. */
+export function generatedMigrations(
+  root: string,
+  isFirst = !isAppended(versionOf(root)),
+): GeneratedMigration[] {
+  if (isFirst) return firstMigrations(root);
+  const text = unreleasedMigration(root);
+  return text === "" ? [] : [{ path: pathOfUnreleased(root), text }];
+}
+
+/** Migrations of changes that have been taken back, or that are no longer the last. */
+export function superfluousMigrations(root: string): string[] {
+  const [path = ""] = generatedMigrations(root).map((one) => one.path);
+  return otherUnreleased(root, path);
+}
+
+function firstMigrations(root: string): GeneratedMigration[] {
   const shares = sharesOf(schemaFiles(root));
   const of = (destination: Destination) => shares.get(destination) ?? [];
   const swap = "20261130000800_swap";
@@ -65,12 +86,14 @@ export function generatedMigrations(root: string): GeneratedMigration[] {
 
 /** Those that are not so, in words. */
 export function staleMigrations(root: string): string[] {
-  return [...versionFiles(root), ...generatedMigrations(root)]
+  const stale = [...versionFiles(root), ...generatedMigrations(root)]
     .filter(({ path, text }) => {
       const file = join(root, path);
       return !existsSync(file) || readFileSync(file, "utf8") !== text;
     })
-    .map(({ path }) => `${path} is out of date: run "npm run migrations"`);
+    .map(({ path }) => path);
+  return [...stale, ...superfluousMigrations(root)]
+    .map((path) => `${path} is out of date: run "npm run migrations"`);
 }
 
 /** What a constraint of the table takes over at the swap. */

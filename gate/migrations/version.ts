@@ -4,11 +4,15 @@ import { z } from "zod";
 
 const Package = z.object({ version: z.string().regex(/^\d+\.\d+\.\d+$/) });
 
-/** The files that know the version, from package.json: its one source. */
+/** That of package.json, its one source. */
+export function versionOf(root: string): string {
+  const text = readFileSync(join(root, "package.json"), "utf8");
+  return Package.parse(JSON.parse(text)).version;
+}
+
+/** The files that know the version. */
 export function versionFiles(root: string): { path: string; text: string }[] {
-  const { version } = Package.parse(
-    JSON.parse(readFileSync(join(root, "package.json"), "utf8")),
-  );
+  const version = versionOf(root);
   return [{
     path: join("supabase", "schemas", "80_reads", "version.sql"),
     text: `-- Which version of the queue this database has.

@@ -1,7 +1,7 @@
-import { writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkoutDir } from "../../stack/paths.ts";
-import { generatedMigrations } from "./generated.ts";
+import { generatedMigrations, superfluousMigrations } from "./generated.ts";
 import { versionFiles } from "./version.ts";
 
 // npm run migrations: writes the version where it is known, then those
@@ -12,4 +12,8 @@ for (const files of [versionFiles, generatedMigrations]) {
     writeFileSync(join(checkoutDir, path), text);
     console.log(`Wrote ${path}`);
   }
+}
+for (const path of superfluousMigrations(checkoutDir)) {
+  rmSync(join(checkoutDir, path));
+  console.log(`Removed ${path}`);
 }
