@@ -356,9 +356,10 @@ alter table fairlane_core.settings enable row level security;
 
 insert into fairlane_core.settings (is_only_row) values (true);
 
--- Who may see and do what: all rights on one page. What no line here gives, nobody has. First everything is taken back, for
--- Postgres lets everybody execute a new function, and a platform may give every new object of public to everybody; then
--- follows what each role needs. In public only the queue's own objects are named: those of the app are the app's.
+-- Who may see and do what: all rights on one page. Nobody has a right that is not granted here. First everything is
+-- revoked, because Postgres lets everybody execute a new function, and a platform may grant everybody every new object
+-- of public; then each role gets what it needs. In public only the queue's own objects are named: those of the app are
+-- not touched.
 
 revoke all on schema fairlane_core from public, anon, authenticated, service_role;
 revoke all on all tables in schema fairlane_core from public, anon, authenticated, service_role;

@@ -596,7 +596,7 @@ create type fairlane_core.batch_run as (
 comment on type fairlane_core.batch_run is
   'A run of cleanup, purge, reconcile, rescue or settle: the tasks or owners that were due when it began, how many of them it has come to, what came of it so far, how long to leave the machine to others now.';
 
--- What else ships for the fleet of today: its pools, the types of its tasks, the names that its workers send, its settings.
+-- What ships only for today's fleet: its pools, its task types, the names that its workers send, its settings.
 
 -- The pools of the fleet (fairlane_core.pools).
 alter table public.task_types drop constraint task_types_run_type_is_known;
@@ -604,12 +604,11 @@ alter table public.task_types add constraint task_types_run_type_is_known check 
 alter table fairlane_core.settings drop constraint settings_paused_pools_are_pools;
 alter table fairlane_core.settings add constraint settings_paused_pools_are_pools check (paused_pools <@ array['gpu', 'api', 'banodoco']);
 
--- The types that the fleet of today runs: the one place that says so (docs/operations.md, "Types of task"). A row that is
--- there already stays as it is: operators change types with public.set_task_type. Of a category only orchestration has an
--- effect.
+-- The types that today's fleet runs, defined only here (docs/operations.md, "Types of task"). An existing row stays as
+-- it is: operators change types with public.set_task_type. Of the categories only orchestration has an effect.
 insert into public.task_types (name, run_type, category, content_type, creates_generation)
 values
-  -- Families: orchestrators enqueue the parts, the last part's result is theirs.
+  -- Families: orchestrators enqueue the parts, and the last part provides their result.
   ('travel_orchestrator', 'gpu', 'orchestration', 'video', false),
   ('join_clips_orchestrator', 'gpu', 'orchestration', 'video', false),
   ('edit_video_orchestrator', 'gpu', 'orchestration', 'video', false),
@@ -656,7 +655,7 @@ values
   ('ltx2', 'gpu', 'generation', 'video', true),
   ('generate_video', 'gpu', 'generation', 'video', true),
   ('video_generation', 'gpu', 'generation', 'video', true),
-  -- Steps on files.
+  -- File operations.
   ('inpaint_frames', 'gpu', 'processing', 'video', true),
   ('create_visualization', 'gpu', 'processing', 'video', true),
   ('rife_interpolate_images', 'gpu', 'processing', 'video', true),
@@ -664,7 +663,7 @@ values
   ('extract_frame', 'gpu', 'utility', 'image', false),
   ('wgp', 'gpu', 'processing', 'video', false),
   ('lora_training', 'gpu', 'processing', null, false),
-  -- Of clients before these; and what a debug script enqueues.
+  -- Types of older clients, and one of a debug script.
   ('single_image', 'gpu', 'generation', 'image', true),
   ('image_edit', 'gpu', 'generation', 'image', true),
   ('edit_travel_kontext', 'gpu', 'generation', 'image', true),
@@ -672,7 +671,8 @@ values
   ('test', 'gpu', 'utility', null, false)
 on conflict (name) do nothing;
 
--- Of the types of API workers those that GPU workers know, too: machines of the task's owner run them (fairlane_core.is_served_by).
+-- Types of API workers that GPU workers can also run: machines of the task's owner run them
+-- (fairlane_core.is_served_by).
 update public.task_types as y
 set runs_on_own_gpu = true
 where y.run_type = 'api'
@@ -681,9 +681,9 @@ where y.run_type = 'api'
     'z_image_turbo_i2i', 'image_inpaint', 'annotated_image_edit'
   );
 
--- Workers of 30 and 31 March sent names of families that the backend of those two days made types of (docs/contract.md, 16).
--- A stitch of a travel job and one of joins came under one name; whose part it is tells them apart. A join's orchestrator has
--- its orchestrator_details; a plain join_clips has none, and stays what it is.
+-- Workers of 30 and 31 March sent family names that the backend of those two days translated into types
+-- (docs/contract.md, 16). A stitch of a travel job and one of joins came under one name; the parent tells them apart. A
+-- join's orchestrator has orchestrator_details; a plain join_clips has none, and keeps its type.
 insert into fairlane_core.family_names (family, parent_type, having_param, task_type)
 values
   ('join_clips', '', 'orchestrator_details', 'join_clips_orchestrator'),
@@ -693,10 +693,10 @@ values
   ('crossfade_join', 'edit_video_orchestrator', '', 'join_final_stitch')
 on conflict do nothing;
 
--- What the fleet of today runs with, where that is not what the tables say by themselves (docs/operations.md, "Settings").
--- As the default of the column, so that a row which is lost and made anew (fairlane_core.rebuild, fairlane_core.missing_rows) is the fleet's,
--- too. A family of which a child has failed makes nothing any more; the backend that these clients know ends it as well.
--- Users, projects and credits are the app's.
+-- Settings of today's fleet that differ from the defaults of the tables (docs/operations.md, "Settings"). Set as column
+-- defaults, so that a lost row that is created again (fairlane_core.rebuild, fairlane_core.missing_rows) has them, too.
+-- A family with a failed child has no result; the backend that these clients know ends it as well. Users, projects and
+-- credits belong to the app.
 alter table fairlane_core.settings
   alter column registers_owners set default false,
   alter column requires_credits set default true,
@@ -867,9 +867,10 @@ comment on column fairlane_core.held_slots.let_go_at is 'When the holder let go:
 
 alter table fairlane_core.held_slots enable row level security;
 
--- Who may see and do what: all rights on one page. What no line here gives, nobody has. First everything is taken back, for
--- Postgres lets everybody execute a new function, and a platform may give every new object of public to everybody; then
--- follows what each role needs. In public only the queue's own objects are named: those of the app are the app's.
+-- Who may see and do what: all rights on one page. Nobody has a right that is not granted here. First everything is
+-- revoked, because Postgres lets everybody execute a new function, and a platform may grant everybody every new object
+-- of public; then each role gets what it needs. In public only the queue's own objects are named: those of the app are
+-- not touched.
 
 revoke all on schema fairlane_core from public, anon, authenticated, service_role;
 revoke all on all tables in schema fairlane_core from public, anon, authenticated, service_role;

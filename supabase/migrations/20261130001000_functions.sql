@@ -9185,7 +9185,7 @@ declare
   v_reaped text[] := array[]::text[];
   v_spared text[] := array[]::text[];
 begin
-  -- One at a time; the other one has nothing to add.
+  -- One at a time; a second run has nothing to add.
   if not pg_try_advisory_xact_lock(hashtextextended('fairlane_core.rescue', 0)) then
     return json_build_object('skipped', 'another rescue is running');
   end if;
@@ -9193,7 +9193,8 @@ begin
   perform fairlane_core.watch_clock();
   perform fairlane_core.apply_noted_ends();
   delete from fairlane_core.noted_beats as b where b.beat_at < fairlane_core.now() - interval '1 hour' and b.status is null;
-  -- What a machine was still to give back is over by itself, was taken, or is named by another under the same name.
+  -- Notes of ended machines whose tasks have meanwhile ended, been requeued, or been named by another machine under the
+  -- same name.
   delete from fairlane_core.noted_beats as b
   where b.leases is not null
     and not exists (
@@ -9206,7 +9207,7 @@ begin
           or (t.lease_token = any (b.doubtful_leases) and b.beat_at > coalesce(greatest(t.reported_at, t.seen_at), '-infinity'))
         )
     );
-  -- Owners in turn: the many tasks of one whom somebody's transaction holds must not be all that a run looks at.
+  -- Owners take turns: if another transaction holds one owner's many tasks, a run must not spend itself on them.
   v_lost := array(
     select q.lost
     from (
@@ -9223,17 +9224,17 @@ begin
   end if;
 
   perform fairlane_core.set_event_context('fairlane_core.rescue');
-  -- The trigger on workers would put the same tasks back (fairlane_core.workers_after_write).
+  -- The trigger on workers would requeue the same tasks (fairlane_core.workers_after_write).
   perform set_config('fairlane_core.mode', 'rescues', true);
   for v_silent in
     select distinct l.worker_id
     from unnest(v_lost) as l
     where l.cause = 'worker_silent'
-      -- The silence of one machine is not that of the others under its name.
+      -- The silence of one machine says nothing about the others under its name.
       and l.worker_id <> all ((select s.shared_worker_ids from fairlane_core.settings as s)::text[])
     order by l.worker_id
   loop
-    -- A beat in this very moment wins.
+    -- A heartbeat at this very moment wins.
     perform
     from public.workers as w
     where w.id = v_silent
@@ -9251,7 +9252,7 @@ begin
     select l from unnest(v_lost) as l where l.worker_id is null or l.cause <> 'worker_silent' or l.worker_id <> all (v_spared)
   );
   v_put_back := fairlane_core.requeue_lost(v_lost);
-  -- Last, because it passes over what is locked and waits for nobody.
+  -- Last, because it skips locked rows and waits for nobody.
   perform fairlane_core.free_held_slots(p_limit);
   perform fairlane_core.set_event_context(null);
   return json_build_object('requeue_lost', v_put_back, 'workers_set_to_error', cardinality(v_reaped));
@@ -9285,11 +9286,12 @@ begin
     'fairlane_core.mode',
     concat_ws(
       ' ',
-      -- A task that never reached its worker, or whose worker was shut out, gets its start back.
+      -- A task that never reached its worker, or whose worker was shut out, gets its attempt back.
       'forgives_starts',
-      -- Who is lost holds nothing; who only takes too long may be at work still (fairlane_core.held_slots).
+      -- The holder of a lost task holds no slot; one that only takes too long may still be at work
+      -- (fairlane_core.held_slots).
       (select string_agg('let_go:' || l.task_id, ' ') from unnest(p_lost) as l where l.cause <> 'timed_out'),
-      -- What a machine itself named in its last beat, it works on no more; what others may have run under its name, they may.
+      -- A machine no longer works on what it named in its last heartbeat; others under its name may work on theirs.
       (
         select string_agg('gone:' || l.task_id, ' ')
         from unnest(p_lost) as l
@@ -9320,12 +9322,12 @@ begin
         for no key update of t skip locked
       )
       update public.tasks as t
-      -- An orchestrator that has said its last word would only say it again.
+      -- An orchestrator that has reported all it had to report would only repeat it.
       set status = case l.cause when 'enqueued_nothing' then 'Failed' else 'Queued' end,
         output_location = case l.cause when 'enqueued_nothing' then l.reason else t.output_location end,
         attempts = t.attempts - (
           l.cause in ('never_delivered', 'token_ended', 'terminated')
-          -- Neither its goodbye nor who sent it home could give the task back: somebody held its owner.
+          -- Neither its goodbye nor the one who sent it home could release the task, because somebody held its owner.
           or l.cause in ('worker_ended', 'worker_silent') and exists (
             select from public.workers as w
             where w.id = l.worker_id
@@ -9362,7 +9364,8 @@ begin
     and coalesce(
       fairlane_core.seen_at(p_worker.last_heartbeat, fairlane_core.now())
         > coalesce(p_worker.ended_at, fairlane_core.now()) - (select s.gpu_heartbeat_timeout from fairlane_core.settings as s)
-        -- It fell silent on its way out: had it been silent before, it would have failed (fairlane_core.workers_before_write).
+        -- It fell silent while leaving: had it been silent before, it would have failed
+        -- (fairlane_core.workers_before_write).
         or (p_worker.last_heartbeat is not null and p_worker.failed_at is null),
       false
     )
@@ -9457,11 +9460,11 @@ begin
     v_triggers := v_triggers + 1;
   end loop;
 
-  -- Rows that a dump of the schema does not hold.
+  -- Rows that a dump of the schema does not contain.
   insert into fairlane_core.settings (is_only_row) values (true) on conflict do nothing;
   insert into fairlane_core.clock_watch (is_only_row) values (true) on conflict do nothing;
 
-  -- Rows that were copied have taken numbers that their sequences know nothing of.
+  -- Copied rows have used numbers that their sequences do not know of.
   for v_sequence in
     select
       d.refobjid::regclass as of_table, a.attname as of_column, s.oid::regclass as name
@@ -9563,7 +9566,7 @@ returns table (statement text) language sql stable security invoker set search_p
       cross join lateral pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) as a
       join api_role as r on r.oid = a.grantee
     where n.nspname = 'fairlane_core'
-      -- Functions of the app are in public as well; ours say of themselves for whom they are.
+      -- Functions of the app are in public as well; the comments of ours say who may call them.
       or n.nspname = 'public'
         and (p.proname in (select s.name from shipped as s) or pg_catalog.obj_description(p.oid, 'pg_proc') like '%service\_role only.')
   ),
@@ -9572,7 +9575,7 @@ returns table (statement text) language sql stable security invoker set search_p
     from held as h
       left join shipped as s on h.schema = 'public'::regnamespace and s.name = h.name and s.role = h.role
     where h.privilege <> all (pg_catalog.string_to_array(coalesce(s.privileges, ''), ' '))
-      -- The service itself may execute what is for it, and read the derived state.
+      -- The service itself may execute its own functions, and read the derived state.
       and not (
         h.role = 'service_role'
         and case h.schema
@@ -9594,7 +9597,7 @@ returns table (statement text) language sql stable security invoker set search_p
       )
     group by h.table_id, h.object, h.role
   )
-  -- Taking a privilege from the table takes it from its columns as well: those that were granted come back.
+  -- Revoking a privilege on the table also revokes it on its columns: those that were granted are granted again.
   select
     pg_catalog.format('revoke %s on %s from %s;', pg_catalog.array_to_string(e.privileges, ', '), e.object, e.role)
     || coalesce((
@@ -9624,7 +9627,7 @@ create function fairlane_core.watch_clock(
 )
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
-  v_tolerance constant interval := interval '10 seconds'; -- clocks are set right by less than this all the time
+  v_tolerance constant interval := interval '10 seconds'; -- clocks are routinely corrected by less
   v_now timestamptz := fairlane_core.now();
   v_watch fairlane_core.clock_watch;
   v_has_gone_back boolean;
@@ -9639,7 +9642,7 @@ begin
   select s.gpu_heartbeat_timeout, s.stale_after into v_limit, v_stale_after from fairlane_core.settings as s;
   v_is_promoted := coalesce(v_watch.timeline <> p_timeline, false);
   v_has_gone_back := coalesce(p_clock < v_watch.looked_at - v_tolerance, false);
-  -- It may have gone ahead and back between two looks: then nothing but what was written meanwhile says so.
+  -- The clock may have jumped ahead and back between two observations: then only rows written meanwhile show it.
   select max(a.sign)
   into v_ahead
   from (
@@ -9670,7 +9673,7 @@ begin
     away_until = case when v_away is not null then v_now else w.away_until end,
     away_for = case
       when v_away is null then w.away_for
-      -- One that has not grown old itself is added to it.
+      -- An absence that is itself recent is added to it.
       when w.away_until >= v_now - v_stale_after - v_away then v_away + w.away_for
       else v_away
     end,
@@ -9720,8 +9723,8 @@ begin
     'beats', coalesce(v_worker.last_heartbeat >= p_started_at, false),
     'seconds_since_last_beat', round(extract(epoch from v_now - v_worker.last_heartbeat)),
     'seconds_since_last_report', round(extract(epoch from v_now - p_reported_at)),
-    -- By its own word or its guardian's; one that others have set aside may work on. Under a name that several share the
-    -- row is that of all of them (fairlane_core.requeue_lost).
+    -- By its own report or its guardian's; a worker that others have set aside may go on working. Under a shared name
+    -- the row describes all of its machines (fairlane_core.requeue_lost).
     'worker_is_gone', coalesce(v_worker.goodbye_at is not null or v_worker.status in ('crashed', 'terminating'), false)
       or coalesce(strpos(current_setting('fairlane_core.mode', true), 'gone:' || p_task_id) > 0, false),
     'was_named', p_delivered_at is not null,
@@ -9778,12 +9781,12 @@ returns setof fairlane_core.lost_task language plpgsql stable security invoker s
 declare
   v_now timestamptz := fairlane_core.now();
   v_settings fairlane_core.settings;
-  -- After a start of the database nobody has had time to beat.
+  -- After a start of the database nobody has had time to send a heartbeat.
   v_may_judge_silence boolean;
   v_trusted_since timestamptz;
 begin
   select s.* into v_settings from fairlane_core.settings as s;
-  v_may_judge_silence := v_now < pg_postmaster_start_time() -- set back since; then v_trusted_since says from when
+  v_may_judge_silence := v_now < pg_postmaster_start_time() -- the clock was set back since; then v_trusted_since decides
     or v_now - pg_postmaster_start_time() >= v_settings.gpu_heartbeat_timeout;
   v_trusted_since := (select least(w.trusted_since, v_now) from fairlane_core.clock_watch as w);
 
@@ -9805,7 +9808,7 @@ begin
       left_by.said as left_as, left_by.at as left_at,
       w.status as worker_status, seen.last_heartbeat, w.metadata ->> 'error_reason' as error_reason,
       t.token_id is not null and (k.id is null or k.revoked_at is not null or k.expires_at <= v_now) as is_shut_out,
-      -- It has given its place back, and no child is there that could end it.
+      -- It has freed its orchestration slot, and no child exists that could end it.
       not t.takes_slot and fairlane_core.is_handed_over(t.id, t.lease_token)
         and coalesce(o.open_count + o.complete_count + o.failed_count + o.cancelled_count, 0) = 0 as is_childless,
       coalesce(o.enqueued_attempt = t.attempts, false) as has_reported, o.changed_at as family_changed_at, t.output_location,
@@ -9852,7 +9855,7 @@ begin
         when fairlane_core.has_ended(r.worker_status) then 'worker_ended'
         when r.said is not null then r.said
         when r.runs_since < v_now - r.timeout then 'timed_out'
-        -- Whatever it does, nobody would listen to it.
+        -- Whatever it does, its reports would be refused.
         when r.is_shut_out then 'token_ended'
         when not v_may_judge_silence then null
         when r.left_as is not null
@@ -9867,7 +9870,7 @@ begin
           then 'worker_silent'
         when r.worker_id is not null and r.token_id is null and r.pool = 'gpu'
           and r.delivered_at is null and r.runs_since < v_now - v_settings.delivery_timeout then 'never_delivered'
-        -- It was told, but another worker might have spoken; whoever did, nobody is at work on it by now.
+        -- A failure was reported, possibly by another worker; whoever sent it, nobody is working on the task by now.
         when r.worker_id is not null and r.token_id is null and r.pool = 'gpu' and r.last_report < v_now - v_settings.delivery_timeout
           and fairlane_core.told_reason(r.task) is not null then 'failure_told'
         when r.is_shared and r.token_id is null and r.last_own_sign < v_now - v_settings.stuck_after then 'unnamed'
@@ -10022,21 +10025,21 @@ begin
           count(*) filter (where x.from_status is null) as arrivals,
           count(*) filter (where x.to_status = 'Complete' and x.from_status <> 'Complete') as completions
         from (
-          -- The youngest: after an outage there may be millions.
+          -- The newest: after an outage there may be millions.
           select n.task_id, n.at, n.from_status, n.to_status
           from public.task_events as n
           where n.id > v_last_event_id
           order by n.id desc
           limit 100000
         ) as x
-          -- Each by its key: a join may compare each with each.
+          -- Each by key: a join may compare every pair.
           cross join lateral (select k.pool from public.tasks as k where k.id = x.task_id offset 0) as t
         where x.at > v_now - interval '5 minutes'
         group by t.pool
       ) as e on e.pool = p.pool
     on conflict do nothing;
 
-    -- It reads on from the sample before, however old that one is.
+    -- Continues from the previous sample, however old.
     perform fairlane_core.note_unknown_types(v_now);
     delete from fairlane_core.minute_samples as m where m.sampled_at < v_now - interval '1 day';
   end if;
@@ -10061,7 +10064,7 @@ declare
   v_after_id bigint;
   v_noted integer;
 begin
-  -- Two at once would count the same tasks.
+  -- Two runs at once would count the same tasks.
   if not pg_try_advisory_xact_lock(hashtextextended('fairlane_core.note_unknown_types', 0)) then
     return 0;
   end if;
@@ -10098,7 +10101,7 @@ begin
       where e.from_status is null
         and e.at > v_from
         and e.at <= v_until
-        -- Names from before they had bounds can have no row in task_types, nor here.
+        -- Names older than the bounds may be too long for a row in task_types, and here.
         and length(t.task_type) between 1 and 200
         and not exists (select from public.task_types as y where y.name = t.task_type)
       group by t.task_type
@@ -10120,7 +10123,7 @@ declare
   v_owners uuid[];
   v_dropped integer;
 begin
-  -- Under the owners' locks nobody fills a line meanwhile; owners that somebody serves are left for the next time.
+  -- Under the owners' locks no queue fills meanwhile; owners that are being served are left for the next run.
   select array_agg(o.user_id)
   into v_owners
   from (
@@ -10163,14 +10166,15 @@ begin
   if current_setting('fairlane_core.mode', true) = 'rescues' then
     return null;
   end if;
-  -- A beat writes its worker's row: it must pay neither for the join nor for the triggers of tasks, which run for no rows, too.
+  -- A heartbeat writes its worker's row: it must pay neither for the join nor for the triggers of tasks, which also run
+  -- for no rows.
   if not exists (select from new_rows as n where n.status is distinct from 'active' and fairlane_core.has_ended(n.status)) then
     return null;
   end if;
   v_ended := array(
     select n.id
     from new_rows as n
-      full join old_rows as o on o.id = n.id -- never compares each with each, see fairlane_core.tasks_after_update
+      full join old_rows as o on o.id = n.id -- never compares every pair, see fairlane_core.tasks_after_update
     where coalesce(fairlane_core.has_ended(n.status) and o.status is distinct from n.status, false)
   );
   if cardinality(v_ended) > 0 then
@@ -10208,7 +10212,7 @@ begin
   perform fairlane_core.let_go_of(e.id, null, null, null) from (select o.id from old_rows as o order by 1) as e;
   return null;
 exception when lock_not_available then
-  return null; -- nobody beats for these tasks any more: a rescue finds them
+  return null; -- these tasks get no more heartbeats: a rescue finds them
 end;
 $$;
 
@@ -10227,7 +10231,7 @@ begin
   into v_lost
   from new_rows as n
     join old_rows as o on o.id = n.id
-    join public.tasks as t on t.token_id = n.id -- of those that run, which have an index
+    join public.tasks as t on t.token_id = n.id -- running tasks, which have an index
   where n.revoked_at is not null
     and o.revoked_at is null
     and t.status = 'In Progress'
@@ -10268,7 +10272,7 @@ begin
     null;
   end;
   perform set_config('fairlane_core.mode', '', true);
-  -- And of what others had ended under them before nothing is held any more.
+  -- Nor do they hold any longer what others had ended under them before.
   perform fairlane_core.let_go_of(e.id, null, null, null) from (select i.id from unnest(p_worker_ids) as i (id) order by i.id) as e;
 end;
 $$;
@@ -10318,7 +10322,7 @@ begin
   if v_is_one_of_many then
     perform fairlane_core.end_one_of_many(v_worker_id, v_said, v_current, v_named, v_logs, v_now);
   elsif v_status = 'terminating' and v_said in ('terminated', 'crashed') then
-    -- On its way out anyway; whoever sent it away says when it is gone. Its work is free now.
+    -- It is leaving anyway; whoever sent it away reports when it is gone. Its work is free now.
     perform fairlane_core.free_work(array[v_worker_id], v_said = 'terminated');
   elsif v_status = 'active' or not fairlane_core.has_ended(v_status) then
     perform fairlane_core.show_signs_of_life(v_worker_id, v_named, v_names, v_now);
@@ -10337,7 +10341,7 @@ $$;
 create function fairlane_core.beat_or_note(p_worker_id text, p_status text, p_vram_total json, p_vram_used json, p_now timestamptz)
 returns text language plpgsql volatile security invoker set search_path = '' set lock_timeout = '100ms' as $$
 begin
-  -- For a row one may wait twice: in line, and for its holder.
+  -- For a row one may wait twice: behind other waiters, and for the holder.
   perform fairlane_core.limit_lock_waits(0.4);
   return fairlane_core.beat(p_worker_id, p_status, p_vram_total, p_vram_used, p_now);
 exception when lock_not_available then
@@ -10355,7 +10359,7 @@ declare
   v_said text := case when p_status in ('terminating', 'error') then 'active' else p_status end; -- only orchestrators send workers away
   v_status text;
 begin
-  -- Longer ids than this fit no index.
+  -- Longer ids do not fit an index.
   if p_worker_id is null or length(p_worker_id) not between 1 and 200 then
     perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT', 'A heartbeat needs a worker id of 1 to 200 characters', 'Send worker_id_param'
@@ -10366,7 +10370,7 @@ begin
     perform fairlane_core.refuse_name_of_a_token(p_worker_id);
   end if;
 
-  -- Without nvidia-smi a worker sends 0/0: then it knows nothing, and what was known before is left.
+  -- Without nvidia-smi a worker sends 0/0: then it knows nothing, and the previous values stay.
   if p_vram_total::text ~ '^[1-9]\d{0,8}(\.\d{1,9})?$' then
     v_vram := jsonb_strip_nulls(jsonb_build_object(
       'vram_total_mb', p_vram_total::jsonb,
@@ -10375,7 +10379,7 @@ begin
     ));
   end if;
 
-  -- The end of one machine is not that of others under the same name.
+  -- The end of one machine is not the end of others under the same name.
   if v_said in ('terminated', 'crashed') then
     select case when p_worker_id = any (s.shared_worker_ids) then 'active' else v_said end into v_said from fairlane_core.settings as s;
   end if;
@@ -10383,7 +10387,7 @@ begin
   update public.workers as w
   set last_heartbeat = p_now,
     status = case
-      -- Its own goodbye binds nobody, and a guardian that then finds its process gone brings no news.
+      -- A worker's own goodbye does not bind it, and a guardian that then finds its process gone adds nothing.
       when w.goodbye_at is not null then case when v_said in ('terminated', 'crashed') then w.status else 'active' end
       when w.status in ('terminating', 'terminated') or (w.status = 'error' and w.reaped_at is null) then w.status
       when v_said in ('terminated', 'crashed') then v_said
@@ -10392,7 +10396,7 @@ begin
       else w.status
     end,
     goodbye_at = case
-      -- A new time, or the mark would be taken for somebody else's (fairlane_core.workers_before_status).
+      -- A new time; otherwise fairlane_core.workers_before_status would take the mark for somebody else's.
       when w.goodbye_at is not null and v_said in ('terminated', 'crashed')
         then greatest(p_now, w.goodbye_at + interval '1 microsecond')
       when v_said = 'terminated' and w.status not in ('terminating', 'terminated') and (w.status <> 'error' or w.reaped_at is not null)
@@ -10415,7 +10419,7 @@ begin
   if found then
     return v_status;
   end if;
-  -- Two first beats at once.
+  -- Two first heartbeats at once.
   return fairlane_core.beat(p_worker_id, p_status, p_vram_total, p_vram_used, p_now);
 end;
 $$;
@@ -10430,12 +10434,12 @@ begin
   if p_names <> '{}' then
     v_made_up := exists (select from unnest(p_names) as n (name) where n.name ~ '^unknown_task_\d{1,20}$');
   end if;
-  perform set_config('fairlane_core.mode', 'counts_itself', true); -- nothing follows from these columns
-  -- Once, and before any task is joined to it: a plan that believes in an empty table would ask it again for each of all.
+  perform set_config('fairlane_core.mode', 'counts_itself', true); -- nothing depends on these columns
+  -- Once, and before it is joined to tasks: a plan made for an empty table would repeat it for each of all tasks.
   with held as materialized (
     select
       h.id,
-      -- One after the other: params may be large, and mostly a worker names the id or nothing.
+      -- In sequence: params may be large, and usually a worker names the id or nothing.
       case
         when h.id = any (p_named) then true
         when p_names = '{}' then false
@@ -10555,7 +10559,7 @@ begin
       'status_param', p_status,
       'vram_total_mb_param', p_vram_total_mb,
       'vram_used_mb_param', p_vram_used_mb,
-      -- Beats of the fleet name one.
+      -- Heartbeats of the fleet name one task.
       'current_task_id_param', p_task_ids[1],
       'logs_param', p_logs
     ));
@@ -10566,7 +10570,7 @@ begin
     );
   end if;
 
-  -- Of the lines of a machine that anybody may own those are kept that are about what it runs.
+  -- From a machine that anybody may own, only log lines about its running tasks are kept.
   v_held := array(select t.id from public.tasks as t where t.token_id = v_caller.token_id and t.status = 'In Progress');
   select b.logs, b.surplus into v_logs, v_surplus from fairlane_core.bounded_logs(p_logs) as b;
   v_own := array(
@@ -10582,7 +10586,8 @@ begin
     select distinct t.id
     from unnest(v_own) as l (entry)
       join public.tasks as t on t.id = (l.entry ->> 'task_id')::uuid
-    -- A last beat may bring lines about an earlier start of what another machine under this name has now.
+    -- A last heartbeat may bring log lines about an earlier attempt at a task that another machine under this name now
+    -- has.
     where p_status not in ('terminated', 'crashed') or p_status is null
       or fairlane_core.log_time(l.entry ->> 'timestamp', v_now) >= coalesce(t.claimed_at, '-infinity')
     union
@@ -10631,7 +10636,7 @@ begin
       values (v_holder, p_now, p_said, v_left)
       on conflict (worker_id, beat_at) do update set status = excluded.status, leases = b.leases || excluded.leases;
     end if;
-    -- And of what others had ended under it before nothing is held any more.
+    -- Nor does it hold any longer what others had ended under it before.
     if v_is_shared then
       perform fairlane_core.let_go_of(v_holder, p_caller.token_id, null, n.id) from unnest(p_named) as n (id) order by n.id;
     else
@@ -10640,7 +10645,7 @@ begin
     return;
   end if;
 
-  perform set_config('fairlane_core.mode', 'counts_itself', true); -- nothing follows from these columns
+  perform set_config('fairlane_core.mode', 'counts_itself', true); -- nothing depends on these columns
   update public.tasks as t
   set updated_at = p_now,
     seen_at = p_now,
@@ -10805,7 +10810,7 @@ begin
       when length(l.entry ->> 'message') > v_max_length then fairlane_core.cut_text(l.entry ->> 'message')
       else coalesce(l.entry ->> 'message', '')
     end,
-    -- No longer than an index can hold.
+    -- No longer than an index entry may be.
     left(l.entry ->> 'task_id', 200),
     coalesce(p_worker_id, left(l.entry ->> 'worker_id', 200)),
     case when l.entry ->> 'cycle_number' ~ '^\d{1,9}$' then (l.entry ->> 'cycle_number')::integer end,
@@ -10855,7 +10860,7 @@ returns timestamptz language plpgsql stable security invoker set search_path = '
 declare
   v_time timestamptz;
 begin
-  -- Also keeps out words that Postgres reads as times: now, today, infinity.
+  -- Also excludes words that Postgres reads as times: now, today, infinity.
   if p_text !~ '^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}' then
     return p_now;
   end if;
@@ -10878,13 +10883,13 @@ begin
   v_metadata := p_metadata::jsonb;
   return case
     when jsonb_typeof(v_metadata) = 'null' then '{}'
-    -- Short as it was sent, and endless once its numbers are written out.
+    -- Short as sent, but huge once its numbers are written out.
     when fairlane_core.written_length(v_metadata, 1048576) is null then jsonb_build_object('metadata', p_metadata::text)
     when jsonb_typeof(v_metadata) = 'object' then v_metadata
     else jsonb_build_object('metadata', v_metadata)
   end;
 exception
-  -- json takes numbers of any size, jsonb does not.
+  -- json accepts numbers of any size, jsonb does not.
   when numeric_value_out_of_range then
     return jsonb_build_object('metadata', p_metadata::text);
 end;
@@ -10894,7 +10899,7 @@ create function fairlane_core.readable_json(p_json json)
 returns json language plpgsql immutable security invoker set search_path = '' as $$
 declare
   v_text text := p_json::text;
-  -- Stands for an escaped backslash meanwhile, so that \\u0000 stays the six characters it means. JSON text holds no
+  -- Temporarily replaces an escaped backslash, so that \\u0000 stays the six characters it means. JSON text contains no
   -- control characters, so this one is free.
   v_backslash constant text := chr(1);
 begin
@@ -10913,7 +10918,7 @@ $$;
 create function fairlane_core.update_worker_model(p_caller jsonb, p_worker_id text, p_model text)
 returns json language plpgsql volatile security definer set search_path = '' as $$
 declare
-  v_model constant text := left(p_model, 200); -- as tasks.model is cut
+  v_model constant text := left(p_model, 200); -- cut like tasks.model
 begin
   perform fairlane_core.resolve_caller(p_caller, array['service']);
 
@@ -10921,7 +10926,7 @@ begin
     perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'The model must be named');
   end if;
 
-  -- Workers say it before every generation: the same model again writes nothing.
+  -- Workers report it before every generation: the same model again writes nothing.
   update public.workers as w
   set current_model = v_model
   where w.id = p_worker_id
@@ -10944,7 +10949,7 @@ declare
   v_now timestamptz := fairlane_core.now();
   v_status text;
 begin
-  -- An api worker of which an orchestrator said that it is silent or gone: it is not. Its next claim is answered.
+  -- An orchestrator took this api worker for silent or gone. It is not: its next claim will be served.
   update public.workers as w
   set status = 'active', metadata = fairlane_core.metadata_after_return(w)
   where w.id = p_worker_id
@@ -10988,9 +10993,9 @@ returns trigger language plpgsql security definer set search_path = '' set enabl
 declare
   v_cycle constant interval := interval '1 minute'; -- two cycles of an orchestrator
   v_now timestamptz;
-  v_was_leaving boolean := false; -- on its way out already, or gone
+  v_was_leaving boolean := false; -- already leaving, or gone
   v_was_over boolean := false;
-  -- Most writes are beats of workers that go on: asked in that order, they pay for no call.
+  -- Most writes are heartbeats of workers that go on: in this order they call no function.
   v_is_over boolean := new.status is distinct from 'active' and fairlane_core.has_ended(new.status);
 begin
   if tg_op = 'INSERT' then
@@ -11002,7 +11007,7 @@ begin
     v_was_over := old.status is distinct from 'active' and fairlane_core.has_ended(old.status);
     v_was_leaving := v_was_over or old.status = 'terminating';
 
-    -- A beat moves last_heartbeat and knows better than anyone.
+    -- A heartbeat sets last_heartbeat and has the newest values.
     if new.last_heartbeat is not distinct from old.last_heartbeat
       and not coalesce(new.metadata -> 'vram_timestamp' >= old.metadata -> 'vram_timestamp', false) then
       new.metadata := new.metadata || coalesce(
@@ -11010,7 +11015,7 @@ begin
       );
     end if;
 
-    -- Orchestrators that keep their own word for the status read that one, and know no crash.
+    -- Orchestrators with their own status field read that one, and do not know crashed.
     if new.status is distinct from old.status and (v_is_over or v_was_over)
       and new.metadata ? 'orchestrator_status'
       and new.metadata -> 'orchestrator_status' is not distinct from old.metadata -> 'orchestrator_status' then
@@ -11041,7 +11046,7 @@ begin
     new.failed_at := null;
   end if;
 
-  -- Set aside: was it still there? Api workers never beat.
+  -- Set aside: was it still alive? Api workers never send heartbeats.
   if not v_was_leaving and new.instance_type is distinct from 'api' and (
     case
       when new.last_heartbeat is null then new.status = 'error'
@@ -11061,11 +11066,12 @@ begin
     new.ended_at := v_now;
     if new.failed_at is null and (
       new.status = 'crashed'
-      -- Of an api worker it is only what an orchestrator says that misses its beats (fairlane_core.workers_before_status).
+      -- For an api worker this is only the view of an orchestrator that misses its heartbeats
+      -- (fairlane_core.workers_before_status).
       or (new.reaped_at is not null and new.instance_type is distinct from 'api')
       or (new.status = 'error' and new.metadata -> 'self_terminated' = 'true')
       or (
-        new.goodbye_at is null -- who says goodbye hands its work back
+        new.goodbye_at is null -- a worker that says goodbye releases its work
         and exists (
           select
           from public.tasks as t
@@ -11087,7 +11093,7 @@ begin
       'error_reason',
       case
         when coalesce(new.metadata ->> 'termination_reason', '') <> '' then left(new.metadata ->> 'termination_reason', 2000)
-        -- Written whole by somebody who had read it before.
+        -- Written as a whole by somebody who had read it before.
         when v_was_over and coalesce(old.metadata ->> 'error_reason', '') <> '' then old.metadata ->> 'error_reason'
         when new.goodbye_at is not null then 'The worker said that it ends'
         when new.status = 'crashed' then 'The worker process is gone, as its guardian reported'
@@ -11109,7 +11115,7 @@ declare
   v_is_said_by_others boolean := current_user = 'service_role'
     and new.status in ('terminating', 'terminated', 'error')
     and new.last_heartbeat is not distinct from old.last_heartbeat
-    -- A worker that gives itself up is not argued with.
+    -- When a worker gives itself up, that holds.
     and new.metadata -> 'self_terminated' is distinct from 'true';
 begin
   if v_is_said_by_others and new.status is distinct from old.status and (old.kept_at is not null or old.instance_type = 'api') then
@@ -11139,7 +11145,7 @@ begin
     return new;
   end if;
 
-  -- Whoever sets a mark sets it to a new time.
+  -- Setting a mark always sets it to a new time.
   if new.reaped_at is not distinct from old.reaped_at then
     new.reaped_at := null;
   end if;
@@ -11273,7 +11279,7 @@ begin
     select c.*
     from fairlane_core.children_of(v_orchestrator, v_most + 1, v_after_time, v_after_id) as c
   ),
-  -- Params may be large, and the reply is made in the memory of the database.
+  -- Params may be large, and the reply is built in the database's memory.
   measured as (
     select
       c.*,
@@ -11284,7 +11290,7 @@ begin
       cross join lateral (select fairlane_core.written_length(c.params, 8388608) as params_length) as l
     window in_order as (order by c.created_at, c.id)
   ),
-  -- The first one always: whoever asks for the rest must come on.
+  -- The first one always: a caller that pages must make progress.
   told as (
     select m.*, m.place <= v_most and (m.bytes <= v_most_bytes or m.place = 1) as is_told
     from measured as m
@@ -11370,9 +11376,9 @@ begin
     perform fairlane_core.refuse(404, 'TASK_NOT_FOUND', pg_catalog.format('There is no task %s', p_task_id));
   end if;
 
-  -- Asked anew: what is stored may have been overtaken by time.
+  -- Derived again: the stored value may be outdated by time.
   v_readiness := fairlane_core.task_readiness(v_task);
-  -- What a change has not reached yet stands where it stood, for claims and counts as well.
+  -- Until a change has reached the task, claims and counts use its old state, and so does this.
   v_is_unsettled := v_task.status = 'Queued' and v_task.readiness in ('dependency_pending', 'dependency_lost', 'type_inactive') and (
     v_readiness = 'ready'
     or (v_readiness = 'dependency_lost' and exists (
@@ -11399,15 +11405,15 @@ begin
     else v_readiness
   end;
 
-  -- The line that the owner's GPU machines take it from, if that is another one than its pool's.
+  -- The queue from which the owner's GPU machines take it, if that is not the queue of its pool.
   v_pool := case
     when fairlane_core.is_served_by(v_caller, 'gpu', v_task.pool, v_task.runs_on_own_gpu, v_task.run_type)
       and not exists (select from fairlane_core.settings as c where 'gpu' = any (c.paused_pools)) then 'gpu'
     else v_task.pool
   end;
   if v_readiness = 'ready' then
-    -- What stands before it is looked at in the order of the indexes, and the look is cut, not only what it finds: neither
-    -- what stands behind the task nor what has grown stale before it is gone through.
+    -- The tasks before it are read in index order, and the limit bounds what is read, not only what is found: neither
+    -- the tasks behind it nor stale ones before it are scanned.
     select least(count(*), v_limit), count(*) filter (where a.takes_slot = v_task.takes_slot)
     into v_ahead, v_rivals
     from (
@@ -11446,7 +11452,7 @@ begin
         )
         and not (v_is_behind and fairlane_core.is_behind_its_type(r.task_type, r.pool, kind.takes_slot, r.runs_on_own_gpu, 'ready'))
       union all
-      -- Due, but not yet released. Those of its own priority stand in the order of their time, not of the line.
+      -- Due, but not yet released. Among those of its own priority the order is their time, not that of the queue.
       select (d.task).takes_slot
       from (
         select q as task
@@ -11462,13 +11468,13 @@ begin
       ) as d
       where (d.task).id <> v_task.id
         and (-(d.task).priority::bigint, (d.task).created_at, (d.task).id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
-        -- The rule is asked where more than the time could hold the task back.
+        -- The rule is evaluated where more than the time could hold the task back.
         and (
           (not v_is_behind and (d.task).dependant_on is null and greatest((d.task).created_at, (d.task).available_at, (d.task).released_at) >= v_old_before)
           or fairlane_core.task_readiness(d.task) = 'ready'
         )
       union all
-      -- What machines of the owner run of other pools stands in one line with gpu.
+      -- What machines of the owner run of other pools is in one queue with gpu.
       select o.takes_slot
       from fairlane_core.own_gpu_queue(v_caller, v_pool, 1000) as o
       where o.run_type = v_task.run_type
@@ -11485,7 +11491,7 @@ begin
         and fairlane_core.task_readiness(e) = 'ready'
     ) as a;
 
-    -- Those before it fill what its owner's limit leaves: its turn comes when one of them has ended, as counts see it.
+    -- The tasks before it use up the owner's limit: its turn comes when one of them has ended, as counts see it.
     if v_rivals >= (
       case
         when v_task.takes_slot then v_slots.task_limit - v_slots.running
@@ -11495,7 +11501,7 @@ begin
       v_reason := coalesce(v_reason, 'user_at_limit');
     end if;
 
-    -- A line that is empty begins to wait when its first task is released.
+    -- An empty queue begins to wait when its first task is released.
     if v_line.user_id is null or v_line.ready_cloud + v_line.ready_cloud_orchestration = 0 then
       v_line.last_served_at := v_now;
     end if;
@@ -11507,7 +11513,7 @@ begin
       from fairlane_core.user_queues as l
       where l.pool = v_task.pool
         and l.is_open
-        and v_task.run_type = 'cloud' and v_caller.kind <> 'token' -- on the user's own machine nobody else takes turns
+        and v_task.run_type = 'cloud' and v_caller.kind <> 'token' -- the user's own machine serves no other user
         and (l.turn_load, l.last_served_at) < (v_slots.running + v_slots.orchestrating + v_slots.remembered, v_line.last_served_at)
       limit v_limit
     ) as u;
@@ -11538,7 +11544,8 @@ begin
         when v_is_unsettled then '; it ends for that in turn, within a minute or so'
         else ''
       end
-      -- What only the fleet may not run, the owner's own machine may: mostly one with a GPU, which claims for that.
+      -- What only the fleet may not run, the owner's own machine may: usually one with a GPU, which claims for that
+      -- pool.
       || case
         when v_caller.user_id is not null and v_reason in ('no_credits', 'cloud_disabled')
           and v_readiness = 'ready' and v_slots.local_reason is null then
@@ -11548,7 +11555,7 @@ begin
             end
         else ''
       end
-      -- Which of several machines under one name runs it, only that one can show.
+      -- Under a shared name only the machine itself can show that it runs the task.
       || coalesce(
         '; its machine shares the name ' || fairlane_core.sent_name(v_task.worker_id)
           || ' with others, and it is put back unless one of them names it before ' || (to_json(fairlane_core.named_before(v_task)) #>> '{}'), ''
@@ -11569,7 +11576,7 @@ begin
     'waits_for', (
       select json_agg(json_build_object('task_id', d.depends_on, 'status', t.status))
       from fairlane_core.task_dependencies as d
-        -- Somebody else's task counts as missing, and nothing is said of it.
+        -- Somebody else's task counts as missing, and nothing is revealed about it.
         left join public.tasks as t on t.id = d.depends_on and t.user_id is not distinct from v_task.user_id
       where d.task_id = v_task.id
         and t.status is distinct from 'Complete'
@@ -11638,7 +11645,7 @@ begin
     select 'ROW_MISSING', pg_catalog.format('There must always be %s, and it is gone: %s', m.row_name, m.remedy)
     from fairlane_core.missing_rows() as m
     union all
-    -- The job runs and does not get through: what it does fails each time, or somebody holds it. It is nobody's error.
+    -- The job runs without result: its work fails each time, or somebody holds it. No job reports an error for that.
     select 'SETTLING_LATE', pg_catalog.format(
       '%s changes have not been carried out for more than %s minutes, the oldest (%s) since %s; select * from fairlane_core.deferred_work where since < %L',
       count(*), extract(minute from v_settled_within)::integer, (array_agg(w.kind order by w.since, w.id))[1], min(w.since),
@@ -11668,7 +11675,7 @@ begin
         where u.last_at > v_now - v_noticed_for
         group by u.endpoint
         union all
-        -- One line, however many types.
+        -- One reason, however many types.
         select 'UNKNOWN_TASK_TYPE', pg_catalog.format(
           'In the last week tasks were enqueued with %s types that have no row in task_types and so count as %s: %s%s. select public.unknown_task_types() lists them; select public.set_task_type(%L) says that this is right, with a second argument what it is instead',
           count(*),
@@ -11722,7 +11729,7 @@ begin
     and (p_pool is null or m.pool = p_pool)
   group by m.sampled_at;
 
-  -- What was enqueued since explains that many.
+  -- The tasks enqueued since explain that many.
   if v_sample.claimable = 0 then
     select count(*)
     into v_arrivals
@@ -11770,7 +11777,7 @@ begin
         and not exists (
           select
           from public.workers as k
-          -- A last beat, and those of machines that were sent away, bring no worker.
+          -- Last heartbeats, and those of machines that were sent away, bring no worker.
           where k.status <> 'terminating'
           and not fairlane_core.has_ended(k.status)
             and fairlane_core.is_beating(k.last_heartbeat)
@@ -11813,7 +11820,7 @@ begin
     return 'pg_cron is not installed; docs/operations.md says how the jobs come back';
   end if;
 
-  -- By name only: a function that named the table would not run without it.
+  -- Dynamic SQL: without the table a function that names it would fail.
   execute 'select bool_or(j.active) from cron.job as j where j.jobname = $1' into v_is_active using v_name;
   return case
     when v_is_active then pg_catalog.format('%s is active in cron.job: is pg_cron running?', v_name)
@@ -11888,7 +11895,7 @@ begin
     where a.wait_event_type = 'Lock'
       and a.pid in (select l.pid from locks as l)
   ),
-  -- The first in each row of waits: who waits himself is no cause.
+  -- The first in each chain of waits: a session that waits itself is no cause.
   causes as (
     select
       a.pid,
@@ -11897,7 +11904,7 @@ begin
       a.application_name,
       a.state,
       a.state_change,
-      -- The kind of its last statement and no more: values are in it.
+      -- Only the kind of its last statement: the text contains values.
       upper((regexp_match(a.query, '^\s*([A-Za-z]+)'))[1]) as command,
       (
         select string_agg(distinct l.relation::regclass::text, ', ')
@@ -11958,7 +11965,7 @@ declare
   v_ready integer;
   v_sum fairlane_core.load_summary;
 begin
-  -- Two looks say that there is nothing to put right, as is nearly always so.
+  -- Two queries show that nothing is outdated, as is almost always the case.
   if (
       select true from public.tasks as t where t.readiness = 'not_yet' and t.available_at <= v_now order by t.available_at limit 1
     )
@@ -11997,7 +12004,7 @@ begin
   end if;
   v_none_apart := v_apart = '{}';
 
-  -- Whether a line is open, and running and the limit of an open one, are kept up with its owner's slots.
+  -- Whether a queue is open, and running and the limit of an open one, are updated together with its owner's slots.
   select
     coalesce(sum(
       least(l.ready_cloud_orchestration, l.orchestration_room) + least(l.ready_cloud, l.task_limit - l.running)
@@ -12060,7 +12067,7 @@ begin
     v_sum.local_disabled, v_sum.active, v_sum.active_orchestration, v_sum.active_elsewhere
   from unnest(v_sum.apart) as u;
 
-  -- In person: cloud and local tasks may wait for different reasons.
+  -- For a signed-in user: cloud and local tasks may wait for different reasons.
   if p_caller.kind = 'user' then
     select
       sum(l.ready) filter (where l.reason = 'no_credits'),
@@ -12196,10 +12203,10 @@ declare
   v_orchestrating integer := 0;
   v_held integer;
 begin
-  -- Not looked for where the sums know of none.
+  -- Skipped if the sums contain none.
   if p_load.active_orchestration > 0 then
     with kind as (
-      -- The owner's places say how many still need a worker, over all pools and whoever runs them.
+      -- The owner's orchestration slots say how many still need a worker, over all pools and all kinds of caller.
       select
         l.user_id,
         sum(case when p_pool is null or l.pool = p_pool then l.active_cloud_orchestration + case when v_own then l.active_local_orchestration else 0 end else 0 end) as here,
@@ -12221,7 +12228,7 @@ begin
       from kind as k
       where k.here > 0
     ),
-    -- Looked at only for an owner who has some here, some elsewhere, and only some that wait.
+    -- Read only for an owner who has some here, some elsewhere, and only some that wait.
     waiting as materialized (
       select t.user_id
       from (select h.orchestrator_id from fairlane_core.handovers as h limit v_most) as h
@@ -12262,7 +12269,7 @@ declare
   v_turns fairlane_core.user_load_row[] := array(select u from fairlane_core.users_in_turn(p_caller, p_pool, v_load, 5) as u);
   v_task public.tasks;
 begin
-  -- By its key: joined, a plan from when the queue was small would go through all tasks.
+  -- By key: as a join, a plan from when the queue was small would scan all tasks.
   select t.*
   into v_task
   from public.tasks as t
@@ -12301,7 +12308,7 @@ declare
   );
   v_is_behind boolean := exists (select from fairlane_core.deferred_work as w where w.task_type is not null);
   v_look constant integer := 1000;
-  -- Few are passed on the way.
+  -- Whether too many stale tasks exist to skip them one by one.
   v_many_stale boolean := exists (
     select
     from public.tasks as t
@@ -12312,9 +12319,9 @@ declare
     order by greatest(t.created_at, t.available_at, t.released_at)
     offset 1000
   );
-  -- Some of all lines that are listed, of which there may be a hundred.
+  -- Some of each listed queue, of which there may be a hundred.
   v_look_past integer := v_look / greatest(cardinality(p_turns), 1);
-  -- In the order of its index, so that no statistics find another way.
+  -- In the order of its index, so that no statistics suggest another plan.
   v_has_due boolean := (
     select true from public.tasks as t where t.readiness = 'not_yet' and t.available_at <= v_now order by t.available_at limit 1
   );
@@ -12339,7 +12346,8 @@ begin
       join fairlane_core.user_slots as s on s.user_id = t.user_id
   ),
   round as (
-    -- A user served once more has one start more, and the turn goes to those who have fewer: so many of each come first.
+    -- A user who is served gets one more attempt, and the turn passes to users with fewer: this many of each come
+    -- first.
     select r.user_id, r.turn_load, r.last_served_at, r.slots_free, r.places_free, count(*) as task_count
     from (
       select u.user_id, u.turn_load, u.last_served_at, u.slots_free, u.places_free
@@ -12359,15 +12367,15 @@ begin
   from (
     select f.*, row_number() over (partition by f.user_id order by f.priority desc, f.created_at, f.id) as k
     from (
-      -- Of each kind as many as there is room for; the line goes on behind the rest.
+      -- Of each kind as many as there is room for; the queue goes on behind the rest.
       select c.*, row_number() over (partition by c.user_id, c.takes_slot order by c.priority desc, c.created_at, c.id) as of_kind
       from (
-        -- One pool, run type and kind at a time: each comes from the index in the order of the line.
+        -- One pool, run type and kind at a time: each comes from the index in queue order.
         select r.id, r.task_type, r.created_at, r.since, r.priority, r.takes_slot, u.user_id, u.turn_load, u.last_served_at, u.task_count,
           u.slots_free, u.places_free
         from round as u
           cross join unnest(v_pools) as p (pool)
-          -- Looked up by its key, whatever the planner thinks of the round: that is what the limit is for.
+          -- By key, whatever the planner estimates: the limit enforces it.
           cross join lateral (
             select n.* from fairlane_core.user_queues as n where n.user_id = u.user_id and n.pool = p.pool limit 1
           ) as l
@@ -12383,18 +12391,18 @@ begin
               and q.takes_slot = kind.takes_slot
               and q.readiness = 'ready'
               and (not v_is_behind or not fairlane_core.is_behind_its_type(q.task_type, q.pool, q.takes_slot, q.runs_on_own_gpu, q.readiness))
-              -- Asked only where the answer could be yes.
+              -- Checked only where the answer could be yes.
               and (q.attempts > 0 or greatest(q.created_at, q.available_at, q.released_at) >= v_old_before or not fairlane_core.is_stale(greatest(q.created_at, q.available_at, q.released_at), q.attempts > 0 or q.claimed_at is not null, q.params))
             order by q.priority desc, q.created_at, q.id
             limit u.task_count
           ) as r
-        -- Nothing is looked for where there is nothing.
+        -- Skipped where there is nothing.
         where case
           when y.run_type = 'cloud' then case when kind.takes_slot then l.ready_cloud else l.ready_cloud_orchestration end
           else case when kind.takes_slot then l.ready_local else l.ready_local_orchestration end
         end > 0
         union all
-        -- Of other pools, as machines of their owner claim them; those that are not behind or stale, as above.
+        -- Tasks of other pools, as machines of their owner claim them; not behind or stale, as above.
         select
           o.id, o.task_type, o.created_at, greatest(o.created_at, o.available_at, o.released_at), o.priority, o.takes_slot, u.user_id,
           u.turn_load, u.last_served_at, u.task_count, u.slots_free, u.places_free
@@ -12405,7 +12413,7 @@ begin
           and (not v_is_behind or not fairlane_core.is_behind_its_type(o.task_type, o.pool, o.takes_slot, o.runs_on_own_gpu, o.readiness))
           and (o.attempts > 0 or greatest(o.created_at, o.available_at, o.released_at) >= v_old_before or not fairlane_core.is_stale(greatest(o.created_at, o.available_at, o.released_at), o.attempts > 0 or o.claimed_at is not null, o.params))
         union all
-        -- Many have grown stale: those are not gone through.
+        -- Many have grown stale: those are not scanned.
         select q.id, q.task_type, q.created_at, greatest(q.created_at, q.available_at, q.released_at), q.priority, q.takes_slot, u.user_id,
           u.turn_load, u.last_served_at, u.task_count, u.slots_free, u.places_free
         from round as u
@@ -12415,7 +12423,7 @@ begin
           cross join lateral fairlane_core.fresh_in_queue(
             u.user_id, l.pool, y.run_type, kind.takes_slot, u.task_count::integer + v_look_past, u.task_count::integer
           ) as f (id)
-          -- One by one: joined, a plan from when the queue was small would go through all tasks.
+          -- One by one: as a join, a plan from when the queue was small would scan all tasks.
           cross join lateral (select k.* from public.tasks as k where k.id = f.id limit 1) as q
         where v_many_stale
           and (not v_is_behind or not fairlane_core.is_behind_its_type(q.task_type, q.pool, q.takes_slot, q.runs_on_own_gpu, q.readiness))
@@ -12499,7 +12507,7 @@ begin
         else o.run_type = 'cloud'
           and (select l.is_open and (o.takes_slot or l.orchestration_room > 0) from fairlane_core.user_queues as l where l.user_id = o.user_id and l.pool = o.pool)
       end
-      -- Asked only where the answer could be yes.
+      -- Checked only where the answer could be yes.
       and (o.since >= v_old_before or not fairlane_core.is_stale(o.since, false, o.params))
     order by o.since
     limit 1
@@ -12519,7 +12527,7 @@ declare
   v_stale_before timestamptz := fairlane_core.stale_before();
 begin
   if p_user_id is null then
-    -- As many as nearly always are due can be looked at in the order of their time.
+    -- As many as are almost always due can be read in the order of their time.
     perform
     from public.tasks as t
     where t.readiness = 'not_yet'
@@ -12552,7 +12560,7 @@ begin
   return query
   with due as (
     (
-      -- In the order of the index of what waits for a time: no statistics may find it as good to read all that is live.
+      -- In index order of the tasks that wait for a time: no statistics may make reading all live tasks look as cheap.
       select t as task
       from public.tasks as t
       where v_per_line is null
@@ -12583,7 +12591,7 @@ begin
   overtaken as (
     select
       (d.task).user_id, (d.task).pool, (d.task).run_type, (d.task).takes_slot, (d.task).readiness as stood,
-      -- The rule is asked where more than the time could hold the task back.
+      -- The rule is evaluated where more than the time could hold the task back.
       case
         when (d.task).dependant_on is null and (
           (d.task).attempts > 0 or greatest((d.task).created_at, (d.task).available_at, (d.task).released_at) >= v_stale_before
@@ -12594,7 +12602,7 @@ begin
     union all
     select t.user_id, t.pool, t.run_type, t.takes_slot, t.readiness, 'stale'
     from (
-      -- Taken before anything else is asked of them: an owner is not to go through all that others let grow stale.
+      -- Limited before anything else is checked: no owner may scan everything that others let grow stale.
       select q.user_id, q.pool, q.run_type, q.takes_slot, q.readiness, q.params, greatest(q.created_at, q.available_at, q.released_at) as since
       from public.tasks as q
       where not v_too_many_stale
@@ -12606,10 +12614,10 @@ begin
       limit v_most_stale
     ) as t
     where (p_user_id is null or t.user_id = p_user_id)
-      -- The rule is asked where a parent could keep the task fresh.
+      -- The rule is evaluated where a parent could keep the task fresh.
       and (fairlane_core.parent_task_id(t.params) is null or fairlane_core.is_stale(t.since, false, t.params))
   ),
-  -- The lines of whom something is promised: nothing is of closed ones, and of the fleet's the first in turn are looked into.
+  -- The queues that could promise something: closed ones cannot, and of the fleet's only the first in turn are read.
   line as materialized (
     select
       l.user_id, l.pool, l.ready_cloud, l.ready_cloud_orchestration, l.ready_local, l.ready_local_orchestration,
@@ -12722,7 +12730,7 @@ begin
     where f.is_behind
       and not exists (select from unknown as u where u.user_id = f.user_id)
     union all
-    -- Of those that are not known whole: what was seen is ready where its type belongs, all else is not.
+    -- Owners that were not read completely: what was read is ready where its type belongs, all else is not.
     select
       f.user_id,
       case c.readiness when 'ready' then coalesce(y.run_type, 'gpu') else f.pool end,
@@ -12908,7 +12916,7 @@ begin
     limit v_list_limit
   )
   select
-    -- Deployed clients cut these texts: none may be null.
+    -- Deployed clients slice these texts: none may be null.
     (select json_strip_nulls(json_agg(a)) from (
       select
         r.task_id, r.task_type, r.started_at,
@@ -12922,7 +12930,7 @@ begin
   into v_per_worker
   from fairlane_core.settings as s;
 
-  -- The fleet's rates over the last five samples; one user's are not kept.
+  -- The fleet's rates over the last five samples; those of single users are not kept.
   select round(avg(m.arrivals), 1), round(avg(m.completions), 1)
   into v_arrivals, v_completions
   from (
@@ -12936,7 +12944,7 @@ begin
     limit 5
   ) as m;
 
-  -- What waits for the owner's own running tasks; the other sums are of what waits for other tasks, and for a decision.
+  -- What waits for the owner's own running tasks; the other sums are what waits for other tasks, and for a decision.
   v_blocked := fairlane_core.blocked_by_reason(v_caller, p_run_type, v_load);
   v_by_capacity := coalesce((v_blocked ->> 'user_at_limit')::integer, 0);
 
@@ -13006,7 +13014,7 @@ begin
   select
     u.user_id, u.reason, u.ready, u.claimable, u.active, u.active_orchestration, u.active_elsewhere, u.running, u.task_limit, u.last_served_at
   from (
-    -- Open lines come from the index in the order of turns.
+    -- Open queues come from the index in the order of turns.
     select
       l.user_id, null::text as reason, l.ready_cloud + l.ready_cloud_orchestration as ready,
       least(l.ready_cloud_orchestration, l.orchestration_room) + least(l.ready_cloud, l.task_limit - l.running) as claimable,
@@ -13056,7 +13064,7 @@ begin
           where a.claimable = 0
             and a.ready + a.active > 0
           union all
-          -- Closed for no reason of the owner's, but with something ready: all of that is orchestration.
+          -- Closed without a reason of the owner's, but with ready tasks: all of them are orchestration.
           select
             l.user_id, l.ready_cloud + l.ready_cloud_orchestration, s.running, s.task_limit,
             case
@@ -13203,7 +13211,7 @@ declare
   v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_task public.tasks := fairlane_core.readable_task(v_caller, p_task_id);
 begin
-  -- The service key speaks for any worker, and the one that has the task has its params.
+  -- The service key speaks for any worker, and the one that holds the task has its params.
   if v_caller.user_id is null then
     v_task.params := fairlane_core.without_secrets(v_task.params);
   end if;
@@ -13214,7 +13222,7 @@ begin
     'public_url', case when v_task.status = 'Complete' then coalesce(v_task.file_location, v_task.output_location) end,
     'thumbnail_url', v_task.thumbnail_url,
     'error_message', v_task.error_message,
-    -- Rows from before these had bounds may hold what nobody can write out.
+    -- Rows older than the bounds may contain what cannot be written out.
     'result_data', case when fairlane_core.written_length(v_task.result_data, 8388608) is not null then v_task.result_data end,
     'params', case when fairlane_core.fits_a_reply(v_task.has_bounded_params, v_task.params) then v_task.params else '{}' end,
     'dependant_on', v_task.dependant_on
@@ -13266,14 +13274,14 @@ begin
     select
       d.id,
       t.status,
-      -- Until it is Complete, a task has texts there that are no output.
+      -- Until a task is Complete, this field contains texts that are no output.
       case when t.status = 'Complete' then t.output_location end as output_location
     from (
       select v_task.dependant_on
       union
       select k.depends_on from fairlane_core.task_dependencies as k where k.task_id = v_task.id
     ) as d (id)
-      -- Somebody else's task counts as missing, and nothing is said of it.
+      -- Somebody else's task counts as missing, and nothing is revealed about it.
       left join public.tasks as t on t.id = d.id and t.user_id is not distinct from v_task.user_id
   ),
   -- The first dependency first.
@@ -13291,7 +13299,7 @@ begin
 
   return json_build_object(
     'predecessor_id', v_first -> 'predecessor_id',
-    -- Who reads this alone takes it for all that the task builds on.
+    -- A client that reads only this takes it for all that the task builds on.
     'output_location', case when v_are_complete then v_first -> 'output_location' end,
     'status', v_first -> 'status',
     'predecessors', v_all,
@@ -13357,7 +13365,7 @@ begin
           and fairlane_core.creates_generation(t.task_type, t.params)
           and not exists (select from public.generations as g where g.task_id = t.id)
           then 'no_generation'
-        -- Of those that have not ended no_run_type is told, which comes to the same: somebody has to look at them.
+        -- Live tasks are listed under no_run_type, with the same effect: somebody has to check them.
         when t.run_type is null and t.created_at > t.generation_processed_at then 'no_age'
       end as problem
     ) as p
@@ -13517,7 +13525,7 @@ begin
     return v_word;
   end if;
 
-  -- It was news when it was said first.
+  -- It was new when it was first logged.
   select min(l.at)
   into v_first
   from (
@@ -13544,7 +13552,7 @@ begin
       select d.usual * p_settings.overlong_factor::double precision
       from fairlane_core.type_durations as d
       where d.task_type = p_task.task_type
-        and cardinality(d.durations) >= 5 -- fewer say nothing about what is usual
+        and cardinality(d.durations) >= 5 -- fewer do not show what is usual
     ),
     p_settings.overlong_after
   );
@@ -13586,8 +13594,8 @@ begin
     select
       w.*,
       (
-        -- Only the window: what came before says nothing about now. Compared as pairs, because only the index by
-        -- worker knows those: the one by time would be read through for every worker that is silent.
+        -- Only the window: what came before says nothing about now. Compared as pairs, because only the index by worker
+        -- has them: the index by time would be scanned for every silent worker.
         select g."timestamp"
         from public.system_logs as g
         where (g.worker_id, g."timestamp") >= (w.id, v_now - p_window)
@@ -13606,7 +13614,7 @@ begin
         where t.worker_id = w.id
           and t.status in ('Complete', 'Failed', 'Cancelled')
       ) or exists (
-        -- What it gave back, or what was taken from it, is only in the history.
+        -- What it released, or what was taken from it, is only in the history.
         select
         from public.task_events as e
         where e.worker_id = w.id
@@ -13635,7 +13643,7 @@ begin
       when s.last_refusal_at is not null and s.status in ('terminating', 'terminated', 'error') then 'claims_refused'
       when s.status in ('terminating', 'terminated') then s.status
       when s.status in ('error', 'crashed') then 'failed'
-      -- Api workers announce themselves and never beat.
+      -- Api workers register and never send heartbeats.
       when s.instance_type = 'api' then case when v_has_api_work and not s.has_claimed then 'never_claimed' else 'healthy' end
       when s.last_heartbeat is null
         and s.created_at > v_now - v_settings.worker_start_limit
@@ -13680,10 +13688,10 @@ begin
   into v_seen, v_failed
   from public.workers as w
   where greatest(w.created_at, w.last_heartbeat, w.failed_at) >= p_since
-    -- They are not rented, and never beat.
+    -- They are not rented, and never send heartbeats.
     and w.instance_type <> 'api';
 
-  -- The history has no index over time; the samples know which event came when.
+  -- The history has no index by time; the samples record which event id came when.
   select greatest(
     coalesce((select max(m.last_event_id) from fairlane_core.minute_samples as m where m.sampled_at <= p_since), 0),
     (select max(e.id) from public.task_events as e) - 100000
@@ -13698,7 +13706,7 @@ begin
       where w.failed_at >= p_since
         and w.instance_type <> 'api'
     ), taken_down as (
-      -- What was put back or failed, and what nobody has put back yet.
+      -- What was requeued or failed, and what is still to be requeued.
       select distinct on (d.worker_id, d.task_id) d.worker_id, d.task_id, d.outcome
       from (
         select e.worker_id, e.task_id, case e.to_status when 'Queued' then 'requeue_lost' else 'failed' end as outcome, e.id as at
@@ -13724,7 +13732,7 @@ begin
       'reasons', (
         select coalesce(json_agg(json_build_object('reason', r.reason, 'workers', r.workers) order by r.workers desc, r.reason), '[]')
         from (
-          -- Ages and ids in it would make every reason its own.
+          -- With ages and ids every reason would be unique.
           select regexp_replace(left(replace(f.reason, f.id, 'N'), 200), '\d+(\.\d+)?', 'N', 'g') as reason, count(*) as workers
           from failed as f
           group by 1
@@ -13841,9 +13849,10 @@ begin
     grant select (
       id, task_type, params, status, project_id, dependant_on, worker_id, output_location, created_at
     ) on table public.tasks to anon;
-    -- Row security lets no `@>` go before it, so these conditions are what finds the rows of B and G: each is that of an
-    -- index, or its column's. A bare status has none for Queued, nor has updated_at, which each beat moves.
-    -- Not fairlane_core.now(): anon can execute nothing in there. Columns are asked that are not shown.
+    -- Row security evaluates no `@>` before it, so these conditions must find the rows of B and G: each is the
+    -- condition of an index, or its column. A bare status has no index for Queued, nor has updated_at, which each
+    -- heartbeat changes.
+    -- Not fairlane_core.now(): anon can execute nothing there. The conditions use columns that are not readable.
     create policy anyone_reads_fresh_tasks on public.tasks
       for select to anon
       using ((
@@ -13860,7 +13869,7 @@ $$;
 create function fairlane_core.allow_anon_deletes(p_is_allowed boolean)
 returns void language plpgsql volatile security invoker set search_path = '' set lock_timeout = '5s' as $$
 begin
-  -- The reads are left as they are; this way nothing of an earlier step stays behind.
+  -- The reads keep their state; this way nothing of an earlier step remains.
   perform fairlane_core.allow_anon_reads(
     p_is_allowed or exists (
       select
@@ -14132,7 +14141,7 @@ select
   f.queued_tasks,
   f.running_tasks,
   f.completed_tasks,
-  -- Two names for the same number, since clients know both.
+  -- Two names for the same number, because clients use both.
   f.failed_tasks as error_tasks,
   f.failed_tasks,
   f.inactive_workers,
@@ -14285,7 +14294,7 @@ begin
     from (
       select w.segment_index, w.output_location, sum(octet_length(w.output_location)) over (order by w.segment_index) as bytes
       from (
-        -- A segment that was made again: the newest counts.
+        -- If a segment was made again, the newest counts.
         select distinct on (n.segment_index) n.segment_index, t.output_location
         from public.tasks as t
           cross join lateral (
@@ -14957,7 +14966,7 @@ create trigger workers_before_status
 create trigger workers_before_metadata
   before update of metadata on public.workers
   for each row
-  -- Asked here, with the rights of whoever writes: the beats of the queue itself need not call it.
+  -- Checked here, with the rights of the writer: the queue's own heartbeats need not call the function.
   when (
     new.metadata is distinct from old.metadata and current_user = 'service_role' and jsonb_typeof(new.metadata) = 'object'
   )
@@ -14969,7 +14978,7 @@ create trigger workers_keep_metadata_small
   when (pg_column_size(new.metadata) > 100)
   execute function fairlane_core.workers_keep_metadata_small();
 
--- Before workers_before_write, which looks at the metadata as they will be.
+-- Before workers_before_write, which reads the final metadata.
 create trigger workers_before_update_keep_runpod_id
   before update of metadata on public.workers
   for each row
@@ -14992,9 +15001,10 @@ begin
 end;
 $$;
 
--- Who may see and do what: all rights on one page. What no line here gives, nobody has. First everything is taken back, for
--- Postgres lets everybody execute a new function, and a platform may give every new object of public to everybody; then
--- follows what each role needs. In public only the queue's own objects are named: those of the app are the app's.
+-- Who may see and do what: all rights on one page. Nobody has a right that is not granted here. First everything is
+-- revoked, because Postgres lets everybody execute a new function, and a platform may grant everybody every new object
+-- of public; then each role gets what it needs. In public only the queue's own objects are named: those of the app are
+-- not touched.
 
 revoke all on schema fairlane_core from public, anon, authenticated, service_role;
 revoke all on all tables in schema fairlane_core from public, anon, authenticated, service_role;
@@ -15030,10 +15040,10 @@ revoke all on function
   public.update_task_status, public.update_worker_model, public.upload_target, public.worker_health
   from public, anon, authenticated, service_role;
 
--- The thin functions of public run as their caller and reach the definer functions of queue.
+-- The thin functions of public run as their caller and call the definer functions of fairlane_core.
 grant usage on schema fairlane_core to authenticated, service_role;
 
--- Derived state may be looked at with the service key, and changed by the queue's own functions alone.
+-- The service key may read derived state; only the queue's own functions change it.
 grant select on all tables in schema fairlane_core to service_role;
 
 grant select on table public.users to authenticated;
@@ -15043,7 +15053,7 @@ create policy users_read_themselves on public.users
   for select to authenticated
   using (id = (select auth.uid()));
 
--- A user names a project; its id and its age are not theirs to change.
+-- A user names a project, but cannot choose its id or its age.
 grant select, delete, insert (id, user_id, name), update (name) on table public.projects to authenticated;
 grant select, insert, update, delete on table public.projects to service_role;
 
@@ -15132,7 +15142,7 @@ create policy owners_read_tokens on public.user_api_tokens
   for select to authenticated
   using (user_id = (select auth.uid()));
 
--- What signed-in users call, and what that calls in turn.
+-- What signed-in users call, and what those functions call.
 grant execute on function
   public.create_api_token, public.revoke_api_token, fairlane_core.create_api_token, fairlane_core.revoke_api_token
   to authenticated;
@@ -15148,7 +15158,7 @@ grant execute on function
   public.update_worker_model, public.upload_target, public.worker_health
   to service_role;
 
--- What that calls in turn, and what operators and the jobs call.
+-- What those functions call, and what operators and the jobs call.
 grant execute on function
   fairlane_core.beat_by_route, fairlane_core.cancel_tasks, fairlane_core.claim_next_task, fairlane_core.cleanup, fairlane_core.complete_task, fairlane_core.advance_status_totals,
   fairlane_core.create_tasks, fairlane_core.drift, fairlane_core.explain_task, fairlane_core.explain_worker, fairlane_core.files_to_sweep,
@@ -15161,12 +15171,12 @@ grant execute on function
   fairlane_core.worker_health, fairlane_core.worker_heartbeat, fairlane_core.worker_states
   to service_role;
 
--- Triggers ask these with the rights of whoever writes.
+-- Triggers call these with the rights of the writer.
 grant execute on function
   fairlane_core.has_called_lately, fairlane_core.is_beating, fairlane_core.metadata_without_end
   to service_role;
 
--- The same for what ships with the fleet alone (85_fleet).
+-- The same for what ships only with the fleet (85_fleet).
 
 revoke all on table public.active_workers_health, public.orchestrator_status
   from public, anon, authenticated, service_role;

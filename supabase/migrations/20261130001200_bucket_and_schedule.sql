@@ -5,14 +5,14 @@
 
 set lock_timeout = '900ms';
 
--- What is set up beside the two schemas: the jobs of pg_cron, how long the roles of the API wait for a lock, the bucket.
+-- What is set up besides the two schemas: the jobs of pg_cron, lock timeouts of the API roles, the bucket.
 
 create extension if not exists pg_cron;
 
 select fairlane_core.schedule_jobs();
 
--- Over the Data API a plain write that waits for a lock holds one of the few connections of PostgREST, which takes these
--- settings over for each request. Functions of the API have settings of their own (fairlane_core.refuse_while_locked).
+-- A plain write over the Data API that waits for a lock holds one of PostgREST's few connections; PostgREST applies
+-- these settings to each request. Functions of the API have settings of their own (fairlane_core.refuse_while_locked).
 do $$
 declare
   v_role record;
@@ -21,7 +21,7 @@ begin
     select r.rolname as name, w.max_wait
     from (values ('anon', '500ms'), ('authenticated', '500ms'), ('service_role', '2s')) as w (name, max_wait)
       join pg_catalog.pg_roles as r on r.rolname = w.name
-    -- What the project has set stays.
+    -- Existing settings of the project stay.
     where not exists (select from unnest(r.rolconfig) as c (setting) where c.setting like 'lock_timeout=%')
   loop
     execute format('alter role %I set lock_timeout = %L', v_role.name, v_role.max_wait);
@@ -33,7 +33,7 @@ notify pgrst, 'reload config';
 
 select fairlane_core.make_bucket();
 
--- Its owner has chosen that, and may not know what it means here.
+-- Its owner has chosen that setting, and may not know what it means here.
 do $$
 begin
   if to_regclass('storage.buckets') is not null

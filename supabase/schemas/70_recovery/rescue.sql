@@ -1,9 +1,9 @@
--- How the work of a dead worker comes back into the queue, and which of its starts are not counted.
+-- How the work of a dead worker returns to the queue, and which of its attempts are not counted.
 
--- Takes work back from those who will not finish it. Runs every minute, and from a claim that finds nothing while the
--- job is late. Silent workers are set to error first, so that they get no more work and an orchestrator sees why.
--- Puts up to p_limit lost tasks back (fairlane_core.stalled_tasks) and sets gpu workers that fell silent with work to error; returns
--- {requeue_lost, workers_set_to_error}, or {skipped} while another rescue runs. Safe to repeat.
+-- Requeues work whose holder will not finish it. Runs every minute, and from a claim that finds nothing while the job
+-- is late. Silent workers are set to error first, so that they get no more work and an orchestrator sees why.
+-- Requeues up to p_limit lost tasks (fairlane_core.stalled_tasks) and sets gpu workers that fell silent with work to
+-- error; returns {requeue_lost, workers_set_to_error}, or {skipped} while another rescue runs. Safe to repeat.
 create function fairlane_core.rescue(p_limit integer default 1000)
 returns json
 language plpgsql
@@ -20,7 +20,7 @@ declare
   v_reaped text[] := array[]::text[];
   v_spared text[] := array[]::text[];
 begin
-  -- One at a time; the other one has nothing to add.
+  -- One at a time; a second run has nothing to add.
   if not pg_try_advisory_xact_lock(hashtextextended('fairlane_core.rescue', 0)) then
     return json_build_object('skipped', 'another rescue is running');
   end if;
@@ -28,7 +28,8 @@ begin
   perform fairlane_core.watch_clock();
   perform fairlane_core.apply_noted_ends();
   delete from fairlane_core.noted_beats as b where b.beat_at < fairlane_core.now() - interval '1 hour' and b.status is null;
-  -- What a machine was still to give back is over by itself, was taken, or is named by another under the same name.
+  -- Notes of ended machines whose tasks have meanwhile ended, been requeued, or been named by another machine under the
+  -- same name.
   delete from fairlane_core.noted_beats as b
   where b.leases is not null
     and not exists (
@@ -41,7 +42,7 @@ begin
           or (t.lease_token = any (b.doubtful_leases) and b.beat_at > coalesce(greatest(t.reported_at, t.seen_at), '-infinity'))
         )
     );
-  -- Owners in turn: the many tasks of one whom somebody's transaction holds must not be all that a run looks at.
+  -- Owners take turns: if another transaction holds one owner's many tasks, a run must not spend itself on them.
   v_lost := array(
     select q.lost
     from (
@@ -58,17 +59,17 @@ begin
   end if;
 
   perform fairlane_core.set_event_context('fairlane_core.rescue');
-  -- The trigger on workers would put the same tasks back (fairlane_core.workers_after_write).
+  -- The trigger on workers would requeue the same tasks (fairlane_core.workers_after_write).
   perform set_config('fairlane_core.mode', 'rescues', true);
   for v_silent in
     select distinct l.worker_id
     from unnest(v_lost) as l
     where l.cause = 'worker_silent'
-      -- The silence of one machine is not that of the others under its name.
+      -- The silence of one machine says nothing about the others under its name.
       and l.worker_id <> all ((select s.shared_worker_ids from fairlane_core.settings as s)::text[])
     order by l.worker_id
   loop
-    -- A beat in this very moment wins.
+    -- A heartbeat at this very moment wins.
     perform
     from fairlane.workers as w
     where w.id = v_silent
@@ -86,15 +87,15 @@ begin
     select l from unnest(v_lost) as l where l.worker_id is null or l.cause <> 'worker_silent' or l.worker_id <> all (v_spared)
   );
   v_put_back := fairlane_core.requeue_lost(v_lost);
-  -- Last, because it passes over what is locked and waits for nobody.
+  -- Last, because it skips locked rows and waits for nobody.
   perform fairlane_core.free_held_slots(p_limit);
   perform fairlane_core.set_event_context(null);
   return json_build_object('requeue_lost', v_put_back, 'workers_set_to_error', cardinality(v_reaped));
 end;
 $$;
 
--- Puts these tasks back as p_actor's doing: what a last beat gives back. It is tried once: what somebody's open
--- transaction holds, a task or its owner, is not waited for, and left to the next rescue. Returns those starts
+-- Requeues these tasks in p_actor's name: what a last heartbeat releases. One try: it does not wait for another
+-- transaction that holds a task or its owner, and leaves the rest to the next rescue. Returns those attempts
 -- (tasks.lease_token), for fairlane_core.noted_beats.
 create function fairlane_core.requeue_lost_or_leave(p_lost fairlane_core.lost_task[], p_actor text)
 returns uuid[]
@@ -116,12 +117,11 @@ begin
 end;
 $$;
 
--- Puts running tasks back, each with its reason, owner by owner in the order of their ids, and those of one owner in one
--- statement. What has reported, ended or changed hands since it was looked at is left alone, and so is what somebody is
--- just changing: a task, a relative of it, or its owner. Not for long is any of them waited for, and never for the second
--- time: other owners are locked meanwhile.
--- Puts these tasks back into the queue (or ends them Failed: after their last start, or when they have said their last
--- word) with their reasons, unless somebody holds them or their owners, and returns how many; the start of one that was
+-- Requeues running tasks, each with its reason, owner by owner in id order, and those of one owner in one statement. It
+-- skips what has reported, ended or changed hands since it was read, and whatever somebody is changing: a task, a
+-- relative of it, or its owner. It waits only briefly, and once: other owners are locked meanwhile.
+-- Returns these tasks to the queue (or ends them Failed: after their last attempt, or when there is nothing left to
+-- report) with their reasons, unless somebody holds them or their owners, and returns how many. An attempt that was
 -- never delivered, whose token has ended, or whose worker or user's machine said goodbye or was sent home, is not
 -- counted.
 create function fairlane_core.requeue_lost(p_lost fairlane_core.lost_task[])
@@ -130,7 +130,7 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
-set lock_timeout = '100ms' -- taken back when the function ends; what counts is the setting below
+set lock_timeout = '100ms' -- restored when the function ends; the effective value is set below
 as $$
 declare
   v_lost fairlane_core.lost_task[];
@@ -142,11 +142,12 @@ begin
     'fairlane_core.mode',
     concat_ws(
       ' ',
-      -- A task that never reached its worker, or whose worker was shut out, gets its start back.
+      -- A task that never reached its worker, or whose worker was shut out, gets its attempt back.
       'forgives_starts',
-      -- Who is lost holds nothing; who only takes too long may be at work still (fairlane_core.held_slots).
+      -- The holder of a lost task holds no slot; one that only takes too long may still be at work
+      -- (fairlane_core.held_slots).
       (select string_agg('let_go:' || l.task_id, ' ') from unnest(p_lost) as l where l.cause <> 'timed_out'),
-      -- What a machine itself named in its last beat, it works on no more; what others may have run under its name, they may.
+      -- A machine no longer works on what it named in its last heartbeat; others under its name may work on theirs.
       (
         select string_agg('gone:' || l.task_id, ' ')
         from unnest(p_lost) as l
@@ -177,12 +178,12 @@ begin
         for no key update of t skip locked
       )
       update fairlane.tasks as t
-      -- An orchestrator that has said its last word would only say it again.
+      -- An orchestrator that has reported all it had to report would only repeat it.
       set status = case l.cause when 'enqueued_nothing' then 'Failed' else 'Queued' end,
         output_location = case l.cause when 'enqueued_nothing' then l.reason else t.output_location end,
         attempts = t.attempts - (
           l.cause in ('never_delivered', 'token_ended', 'terminated')
-          -- Neither its goodbye nor who sent it home could give the task back: somebody held its owner.
+          -- Neither its goodbye nor the one who sent it home could release the task, because somebody held its owner.
           or l.cause in ('worker_ended', 'worker_silent') and exists (
             select from fairlane.workers as w
             where w.id = l.worker_id
@@ -204,14 +205,14 @@ begin
 end;
 $$;
 
--- Whether this running task of a worker that has ended loses its start only because an orchestrator has sent the machine
--- home, through no fault of its own.
--- Sent home: it set the row to terminated, or to terminating first, while the machine beat, for a termination_reason that
--- names no fault. Then what the machine ran is not to blame, whether the machine's own goodbye comes before or after; and
--- which of the two is first is chance. Narrow on purpose: a start is no task's fault only where somebody says why the
--- machine went. Some orchestrators say it in error_reason, where faults are, too; so there it has to be known for what it
--- is: that the machine was idle, or one too many. And a task that hangs has its machines switched off, too: so something
--- was heard of this one within the time after which a task counts as stuck.
+-- Whether this running task of an ended worker loses its attempt only because an orchestrator has sent the machine
+-- home, through no fault of the task.
+-- Sent home: the orchestrator set the row to terminated, or to terminating first, while the machine sent heartbeats,
+-- with a termination_reason that names no fault. Then the machine's tasks are not to blame, whether the machine's own
+-- goodbye comes before or after, which is chance. Narrow on purpose: an attempt is uncounted only where somebody says
+-- why the machine was ended. Some orchestrators put the reason into error_reason, which also holds faults; there it
+-- must be a known one: the machine was idle, or one too many. And machines are also switched off because of a task that
+-- hangs: so the task must have been heard of within stuck_after.
 create function fairlane_core.is_taken_home(p_worker fairlane.workers, p_task fairlane.tasks)
 returns boolean
 language plpgsql
@@ -232,7 +233,8 @@ begin
     and coalesce(
       fairlane_core.seen_at(p_worker.last_heartbeat, fairlane_core.now())
         > coalesce(p_worker.ended_at, fairlane_core.now()) - (select s.gpu_heartbeat_timeout from fairlane_core.settings as s)
-        -- It fell silent on its way out: had it been silent before, it would have failed (fairlane_core.workers_before_write).
+        -- It fell silent while leaving: had it been silent before, it would have failed
+        -- (fairlane_core.workers_before_write).
         or (p_worker.last_heartbeat is not null and p_worker.failed_at is null),
       false
     )
@@ -244,8 +246,8 @@ begin
 end;
 $$;
 
--- The reaper's own way to set a worker aside: to error with this reason, in a way that its next beat takes back; false
--- when it is ending, had ended already or does not exist.
+-- How the reaper sets a worker aside: to error with this reason, in a way that its next heartbeat reverts; false when
+-- it is ending, had already ended or does not exist.
 create function fairlane_core.mark_reaped(p_worker_id text, p_reason text)
 returns boolean
 language plpgsql

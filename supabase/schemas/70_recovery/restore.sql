@@ -1,10 +1,10 @@
--- After a backup was restored: what it does not hold is made again, and what it opened is closed.
+-- After a restore: creates what the backup does not contain, and revokes what it opened.
 
--- Makes a migrated database ready for the rows of another one. What migrations ship would be there twice, and the
--- triggers of the queue would take each row for a new one: they count, and begin every task anew. Not by
--- pg_dump --disable-triggers, which only a superuser can use. Triggers of the application are left alone.
--- Readies an empty queue for pg_restore --data-only: its triggers are off, its jobs and the rows that migrations ship are
--- gone. Refuses when there are tasks. End with fairlane_core.rebuild().
+-- Prepares a migrated database for the rows of another one. Rows that migrations ship would exist twice, and the
+-- queue's triggers would treat each row as a new task: count it and begin it anew. Not by pg_dump --disable-triggers,
+-- which only a superuser can use. Triggers of the application are left alone.
+-- Prepares an empty queue for pg_restore --data-only: disables its triggers, removes its jobs and the rows that
+-- migrations ship. Refuses when there are tasks. End with fairlane_core.rebuild().
 create function fairlane_core.begin_restore()
 returns json
 language plpgsql
@@ -55,12 +55,12 @@ begin
 end;
 $$;
 
--- Makes a queue of the rows that somebody has brought here, whichever way: everything that follows from other rows is
--- derived anew, and what belongs to it outside of the tables is made. Safe to repeat; beside running work it finds
--- nothing to do.
--- After a restore or a copy of rows: switches the queue's triggers on, derives counters, families and totals anew, moves
--- sequences behind the highest id, makes the jobs (and the bucket of the fleet). Answers what it had to do, and the drift that is left:
--- 0; wide_grants are statements that take back what the API may do beyond what migrations grant: none.
+-- Turns rows that were copied into this database, in whatever way, into a working queue: derives everything that
+-- follows from other rows, and creates what the queue has outside of its tables. Safe to repeat; beside running work it
+-- finds nothing to do.
+-- After a restore or a copy of rows: enables the queue's triggers, derives counters, families and totals again, moves
+-- sequences behind the highest id, creates the jobs (and the bucket of the fleet). Returns what it had to do, and the
+-- remaining drift: 0; wide_grants are statements that revoke what API roles have beyond what migrations grant: none.
 create function fairlane_core.rebuild()
 returns json
 language plpgsql
@@ -90,11 +90,11 @@ begin
     v_triggers := v_triggers + 1;
   end loop;
 
-  -- Rows that a dump of the schema does not hold.
+  -- Rows that a dump of the schema does not contain.
   insert into fairlane_core.settings (is_only_row) values (true) on conflict do nothing;
   insert into fairlane_core.clock_watch (is_only_row) values (true) on conflict do nothing;
 
-  -- Rows that were copied have taken numbers that their sequences know nothing of.
+  -- Copied rows have used numbers that their sequences do not know of.
   for v_sequence in
     select
       d.refobjid::regclass as of_table, a.attname as of_column, s.oid::regclass as name
@@ -137,13 +137,13 @@ begin
 end;
 $$;
 
--- Makes what the queue has outside of its own schemas: the jobs, where pg_cron is there. A guest asks for the rest himself
--- (fairlane_core.make_bucket); in the fleet's project 85_fleet replaces this.
+-- Creates what the queue has outside of its own schemas: the jobs, if pg_cron is installed. A guest asks for the rest
+-- explicitly (fairlane_core.make_bucket); in the fleet's project 85_fleet replaces this function.
 create function fairlane_core.restore_surroundings()
 returns void
 language plpgsql
 volatile
-security invoker -- the jobs are those of whoever calls
+security invoker -- the jobs belong to the caller
 set search_path = ''
 as $$
 begin
@@ -154,10 +154,10 @@ end;
 $$;
 
 -- What anon, authenticated, service_role and public hold on the queue's own tables, sequences and functions beyond what
--- migrations grant: statements that take it back, one a row; none when all is as shipped. A dump only grants, and a
--- project's default privileges may have given everything to every new table of public before it: tokens, logs and the
--- functions of the service would be open to whoever knows a public key. Defaults give whole tables, never columns; so
--- columns are not looked at. What the switch of ADR 0013 has opened is no excess.
+-- migrations grant: statements that revoke it, one per row; none when all is as shipped. A dump only grants, and a
+-- project's default privileges may have granted everything on every new table of public before: tokens, logs and the
+-- functions of the service would be open to anybody with a public key. Defaults grant whole tables, never columns, so
+-- columns are not compared. What the switch of ADR 0013 has opened is no excess.
 create function fairlane_core.wide_grants()
 returns table (statement text)
 language sql
@@ -213,7 +213,7 @@ as $$
       cross join lateral pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) as a
       join api_role as r on r.oid = a.grantee
     where n.nspname = 'fairlane_core'
-      -- Functions of the app are in public as well; ours say of themselves for whom they are.
+      -- Functions of the app are in public as well; the comments of ours say who may call them.
       or n.nspname = 'fairlane'
         and (p.proname in (select s.name from shipped as s) or pg_catalog.obj_description(p.oid, 'pg_proc') like '%service\_role only.')
   ),
@@ -222,7 +222,7 @@ as $$
     from held as h
       left join shipped as s on h.schema = 'fairlane'::regnamespace and s.name = h.name and s.role = h.role
     where h.privilege <> all (pg_catalog.string_to_array(coalesce(s.privileges, ''), ' '))
-      -- The service itself may execute what is for it, and read the derived state.
+      -- The service itself may execute its own functions, and read the derived state.
       and not (
         h.role = 'service_role'
         and case h.schema
@@ -244,7 +244,7 @@ as $$
       )
     group by h.table_id, h.object, h.role
   )
-  -- Taking a privilege from the table takes it from its columns as well: those that were granted come back.
+  -- Revoking a privilege on the table also revokes it on its columns: those that were granted are granted again.
   select
     pg_catalog.format('revoke %s on %s from %s;', pg_catalog.array_to_string(e.privileges, ', '), e.object, e.role)
     || coalesce((

@@ -1,16 +1,17 @@
--- Who has been heard of, and since when silence is measured: the clock under the database may have jumped.
+-- Who was heard of last, and from when silence is measured: the database's clock may have jumped.
 
--- Nobody is silent because the clock has jumped. A jump and a rescue that did not run look the same from in here, a gap
--- between two looks, and in both nobody was watched meanwhile; so silences and runs are measured anew from the first
--- look after it. Not again before a full silence has been judged since: while looks keep coming late (claims stand in for a
--- dead pg_cron, or that misses minutes), gaps are all there is, and dead workers have to be found all the same.
+-- Nobody is silent because the clock has jumped. From inside, a jump looks like a rescue that did not run: a gap
+-- between two observations, in which nobody was watched. So silences and runs are measured from the first observation
+-- after a gap. Not again before a full silence has been measured since: if observations keep coming late (claims
+-- replace a dead pg_cron, or it skips minutes), there are only gaps, and dead workers must still be found.
 --
--- A gap is what could carry a worker that beats over its silence limit, even where looks are more frequent than the job's
--- period says. A standby that was promoted has a timeline of its own; its server may have been running for months. And
--- what happened in a long gap, nobody could have worked off: work grows no older in it (fairlane_core.stale_before).
--- Looks at the clock; called by each rescue. After a gap that could carry a beating worker over its silence limit, a step
--- back of more than 10 s or a promotion (a new timeline), fairlane_core.clock_watch says from when silence is measured. p_clock:
--- the time without fairlane_core.settings.clock_offset, given by tests, like p_timeline.
+-- A gap is an interval that could make a worker exceed its heartbeat timeout although it sends heartbeats, even if
+-- observations are more frequent than the job's period. A promoted standby has a new timeline, though its server may
+-- have been running for months. During a long gap nobody could work, so work does not age in it
+-- (fairlane_core.stale_before).
+-- Checks the clock; called by each rescue. After such a gap, a step back of more than 10 s or a promotion (a new
+-- timeline), fairlane_core.clock_watch records from when silence is measured. p_clock: the time without
+-- fairlane_core.settings.clock_offset, given by tests, like p_timeline.
 create function fairlane_core.watch_clock(
   p_clock timestamptz default clock_timestamp(),
   p_timeline text default pg_catalog.left(pg_walfile_name(pg_current_wal_lsn()), 8)
@@ -22,7 +23,7 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_tolerance constant interval := interval '10 seconds'; -- clocks are set right by less than this all the time
+  v_tolerance constant interval := interval '10 seconds'; -- clocks are routinely corrected by less
   v_now timestamptz := fairlane_core.now();
   v_watch fairlane_core.clock_watch;
   v_has_gone_back boolean;
@@ -37,7 +38,7 @@ begin
   select s.gpu_heartbeat_timeout, s.stale_after into v_limit, v_stale_after from fairlane_core.settings as s;
   v_is_promoted := coalesce(v_watch.timeline <> p_timeline, false);
   v_has_gone_back := coalesce(p_clock < v_watch.looked_at - v_tolerance, false);
-  -- It may have gone ahead and back between two looks: then nothing but what was written meanwhile says so.
+  -- The clock may have jumped ahead and back between two observations: then only rows written meanwhile show it.
   select max(a.sign)
   into v_ahead
   from (
@@ -68,7 +69,7 @@ begin
     away_until = case when v_away is not null then v_now else w.away_until end,
     away_for = case
       when v_away is null then w.away_for
-      -- One that has not grown old itself is added to it.
+      -- An absence that is itself recent is added to it.
       when w.away_until >= v_now - v_stale_after - v_away then v_away + w.away_for
       else v_away
     end,
@@ -82,13 +83,13 @@ begin
 end;
 $$;
 
--- Whether a worker that beat last at this time still counts as beating: within gpu_heartbeat_timeout, also where the clock
--- has been set back (fairlane_core.seen_at); false for null.
+-- Whether a worker with this last heartbeat is still alive: within gpu_heartbeat_timeout, also where the clock was set
+-- back (fairlane_core.seen_at); false for null.
 create function fairlane_core.is_beating(p_last_beat timestamptz)
 returns boolean
 language plpgsql
 stable
-security definer -- asked by a trigger with the rights of whoever writes
+security definer -- called by a trigger with the rights of the writer
 set search_path = ''
 as $$
 declare
@@ -98,9 +99,9 @@ begin
 end;
 $$;
 
--- When a sign of life (a beat, a report, a claim) was given: p_sign, or when the clock was found set back, if p_sign is
--- of a time yet to come because of that: taken as it stands it would shield a dead worker until then. A few seconds
--- ahead is no such sign: it came while the caller's transaction was under way. Null stays null.
+-- When a sign of life (a heartbeat, a report, a claim) was given: p_sign; or, if p_sign lies in the future because the
+-- clock was set back, the time at which that was noticed: otherwise it would shield a dead worker until then. A few
+-- seconds ahead is normal: it came while the caller's transaction was running. Null stays null.
 create function fairlane_core.seen_at(p_sign timestamptz, p_now timestamptz)
 returns timestamptz
 language plpgsql
@@ -119,11 +120,11 @@ begin
 end;
 $$;
 
--- What there was to be seen of a start that ended without a result: whether its worker beat, whether it logged, whether it
--- was gone. The history keeps it, because logs are gone after two days and the worker's row has moved on; and the queue asks
--- the history who may still be at work on a task (fairlane_core.has_live_former_holder).
--- What was seen of a start of this task by this worker: {running_seconds, beats, seconds_since_last_beat,
--- seconds_since_last_report, worker_is_gone (said goodbye, crashed or on its way out), was_named (by a call, a beat or a
+-- What was seen of an attempt that ended without a result: whether its worker sent heartbeats, logged, or was gone. The
+-- history keeps it, because logs are deleted after two days and the worker's row moves on; and the queue reads in the
+-- history who may still be working on a task (fairlane_core.has_live_former_holder).
+-- For an attempt of this worker at this task: {running_seconds, beats, seconds_since_last_beat,
+-- seconds_since_last_report, worker_is_gone (said goodbye, crashed or leaving), was_named (by a call, a heartbeat or a
 -- log line), log_lines}; null where nothing is known.
 create function fairlane_core.signs_of_life(
   p_task_id uuid, p_worker_id text, p_started_at timestamptz, p_reported_at timestamptz, p_delivered_at timestamptz
@@ -144,8 +145,8 @@ begin
     'beats', coalesce(v_worker.last_heartbeat >= p_started_at, false),
     'seconds_since_last_beat', round(extract(epoch from v_now - v_worker.last_heartbeat)),
     'seconds_since_last_report', round(extract(epoch from v_now - p_reported_at)),
-    -- By its own word or its guardian's; one that others have set aside may work on. Under a name that several share the
-    -- row is that of all of them (fairlane_core.requeue_lost).
+    -- By its own report or its guardian's; a worker that others have set aside may go on working. Under a shared name
+    -- the row describes all of its machines (fairlane_core.requeue_lost).
     'worker_is_gone', coalesce(v_worker.goodbye_at is not null or v_worker.status in ('crashed', 'terminating'), false)
       or coalesce(strpos(current_setting('fairlane_core.mode', true), 'gone:' || p_task_id) > 0, false),
     'was_named', p_delivered_at is not null,
@@ -159,8 +160,8 @@ begin
 end;
 $$;
 
--- Ends that beats told of while another transaction held the worker's row. Whose row is still held waits for the next
--- rescue; who has given a sign of life since has not ended.
+-- Applies ends reported by heartbeats while another transaction held the worker's row. A row that is still locked waits
+-- for the next rescue; a worker that has given a sign of life since has not ended.
 create function fairlane_core.apply_noted_ends()
 returns void
 language plpgsql

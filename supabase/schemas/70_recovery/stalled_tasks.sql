@@ -1,16 +1,16 @@
--- Lost tasks, and the words in which the history says why.
+-- Lost tasks, and the reasons that the history gives.
 
--- Which running tasks nobody can be expected to finish, and why. Every kind of holder has its own sign of life: the
--- fleet's gpu workers beat; api workers and users' own machines only report. Under a name that several share only what names
--- a task is a sign for it. NULLs count as the longest silence there is.
--- Times are asked as fairlane_core.clock_watch says: the clock under the database may have jumped.
--- Running tasks to be put back and why: the worker's row says it has ended or a user's machine said so while somebody
--- held the task (fairlane_core.noted_beats), the worker is silent (gpu_heartbeat_timeout; api_heartbeat_timeout; token_heartbeat_timeout, or
--- token_beat_timeout once it has beaten), no worker at all, a token that is accepted no more, the timeout of the task or
--- its type, never delivered (delivery_timeout), said to have failed by whom nobody knows and then not named
--- (delivery_timeout), under a name that several share not named by any (stuck_after; token_beat_timeout once one of
--- them has ended), or an orchestrator without children that was reported or left by its worker, and then not heard of
--- (family_quiet_after). Orchestrators that only wait for their children are none.
+-- Running tasks that nobody can be expected to finish, and why. Every kind of holder has its own sign of life: the
+-- fleet's gpu workers send heartbeats; api workers and users' own machines only report. Under a shared name only what
+-- names a task is a sign for it. NULL counts as the longest silence.
+-- Times are corrected by fairlane_core.clock_watch: the database's clock may have jumped.
+-- The causes: the worker's row says it has ended, or a user's machine said so while somebody held the task
+-- (fairlane_core.noted_beats); the worker is silent (gpu_heartbeat_timeout; api_heartbeat_timeout;
+-- token_heartbeat_timeout, or token_beat_timeout once it has sent a heartbeat); no worker; a token that is no longer
+-- accepted; the timeout of the task or its type; never delivered (delivery_timeout); a failure reported by an unknown
+-- sender and no sign since (delivery_timeout); under a shared name not named by any machine (stuck_after;
+-- token_beat_timeout once one of them has ended); an orchestrator without children that was reported or left by its
+-- worker, and then not heard of (family_quiet_after). Orchestrators that only wait for their children are not lost.
 create function fairlane_core.stalled_tasks()
 returns setof fairlane_core.lost_task
 language plpgsql
@@ -21,12 +21,12 @@ as $$
 declare
   v_now timestamptz := fairlane_core.now();
   v_settings fairlane_core.settings;
-  -- After a start of the database nobody has had time to beat.
+  -- After a start of the database nobody has had time to send a heartbeat.
   v_may_judge_silence boolean;
   v_trusted_since timestamptz;
 begin
   select s.* into v_settings from fairlane_core.settings as s;
-  v_may_judge_silence := v_now < pg_postmaster_start_time() -- set back since; then v_trusted_since says from when
+  v_may_judge_silence := v_now < pg_postmaster_start_time() -- the clock was set back since; then v_trusted_since decides
     or v_now - pg_postmaster_start_time() >= v_settings.gpu_heartbeat_timeout;
   v_trusted_since := (select least(w.trusted_since, v_now) from fairlane_core.clock_watch as w);
 
@@ -48,7 +48,7 @@ begin
       left_by.said as left_as, left_by.at as left_at,
       w.status as worker_status, seen.last_heartbeat, w.metadata ->> 'error_reason' as error_reason,
       t.token_id is not null and (k.id is null or k.revoked_at is not null or k.expires_at <= v_now) as is_shut_out,
-      -- It has given its place back, and no child is there that could end it.
+      -- It has freed its orchestration slot, and no child exists that could end it.
       not t.takes_slot and fairlane_core.is_handed_over(t.id, t.lease_token)
         and coalesce(o.open_count + o.complete_count + o.failed_count + o.cancelled_count, 0) = 0 as is_childless,
       coalesce(o.enqueued_attempt = t.attempts, false) as has_reported, o.changed_at as family_changed_at, t.output_location,
@@ -95,7 +95,7 @@ begin
         when fairlane_core.has_ended(r.worker_status) then 'worker_ended'
         when r.said is not null then r.said
         when r.runs_since < v_now - r.timeout then 'timed_out'
-        -- Whatever it does, nobody would listen to it.
+        -- Whatever it does, its reports would be refused.
         when r.is_shut_out then 'token_ended'
         when not v_may_judge_silence then null
         when r.left_as is not null
@@ -110,7 +110,7 @@ begin
           then 'worker_silent'
         when r.worker_id is not null and r.token_id is null and r.pool = 'gpu'
           and r.delivered_at is null and r.runs_since < v_now - v_settings.delivery_timeout then 'never_delivered'
-        -- It was told, but another worker might have spoken; whoever did, nobody is at work on it by now.
+        -- A failure was reported, possibly by another worker; whoever sent it, nobody is working on the task by now.
         when r.worker_id is not null and r.token_id is null and r.pool = 'gpu' and r.last_report < v_now - v_settings.delivery_timeout
           and fairlane_core.told_reason(r.task) is not null then 'failure_told'
         when r.is_shared and r.token_id is null and r.last_own_sign < v_now - v_settings.stuck_after then 'unnamed'
@@ -180,8 +180,8 @@ begin
 end;
 $$;
 
--- Ages in the words of the history.
--- Whole seconds from one time to the other, as text; "uncounted" when one of them is not known.
+-- Ages as written into the history: whole seconds from one time to the other, as text; "uncounted" when one of them is
+-- unknown.
 create function fairlane_core.seconds_between(p_from timestamptz, p_to timestamptz)
 returns text
 language plpgsql
@@ -197,9 +197,10 @@ begin
 end;
 $$;
 
--- Why a task is queued again whose machine has said that it ends: a user's own, or one of the fleet's under a shared name.
--- The reason for this start to be over after a beat with the status p_said (terminated, crashed) of the user's machine,
--- or of one of the fleet's under a name that several share.
+-- Why a task is requeued after its machine has said that it ends: a user's own, or one of the fleet's under a shared
+-- name.
+-- The reason for the end of this attempt after a heartbeat with the status p_said (terminated, crashed) of the user's
+-- machine, or of one of the fleet's under a shared name.
 create function fairlane_core.reason_of_goodbye(p_said text, p_attempts integer, p_worker_id text, p_is_users boolean)
 returns text
 language sql
@@ -216,7 +217,7 @@ as $$
   );
 $$;
 
--- Why a task is queued again whose machine was sent home (fairlane_core.is_taken_home).
+-- Why a task is requeued whose machine was sent home (fairlane_core.is_taken_home).
 create function fairlane_core.reason_of_home(p_worker fairlane.workers, p_attempts integer)
 returns text
 language sql

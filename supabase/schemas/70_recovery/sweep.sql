@@ -1,8 +1,8 @@
--- The job sweep: work that has become due or grown stale, samples, types without a row, lines that stay empty.
+-- The job sweep: work that is due or has grown stale, samples, types without a row, empty user queues.
 
--- What time alone changes, once a minute: work that has become due, work that has grown stale, and a sample of the
--- counts. Bounded and safe to run twice or in parallel: rows that somebody holds, and those of owners whom somebody holds,
--- are left for the next time. Their owners are locked with them, so that nobody is waited for.
+-- What only time changes, once a minute: due work, stale work, and a sample of the counts. Bounded and safe to run
+-- twice or in parallel: locked rows, and those of locked owners, are left for the next run. Owners are locked together
+-- with their rows, so that nobody is waited for.
 -- Releases due tasks, sets stale ones aside (at most p_limit each), samples the counts and notes types without a row;
 -- returns {released, grown_stale}.
 create function fairlane_core.sweep(p_limit integer default 1000)
@@ -13,7 +13,7 @@ security definer -- writes derived state for pg_cron and the operator
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- a plan for an empty list of ids may read all there is
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-set enable_sort = off -- what is due and what is stale is read in the order of an index, whatever the statistics
+set enable_sort = off -- due and stale tasks are read in index order, whatever the statistics
 as $$
 declare
   v_now timestamptz := fairlane_core.now();
@@ -69,21 +69,21 @@ begin
           count(*) filter (where x.from_status is null) as arrivals,
           count(*) filter (where x.to_status = 'Complete' and x.from_status <> 'Complete') as completions
         from (
-          -- The youngest: after an outage there may be millions.
+          -- The newest: after an outage there may be millions.
           select n.task_id, n.at, n.from_status, n.to_status
           from fairlane.task_events as n
           where n.id > v_last_event_id
           order by n.id desc
           limit 100000
         ) as x
-          -- Each by its key: a join may compare each with each.
+          -- Each by key: a join may compare every pair.
           cross join lateral (select k.pool from fairlane.tasks as k where k.id = x.task_id offset 0) as t
         where x.at > v_now - interval '5 minutes'
         group by t.pool
       ) as e on e.pool = p.pool
     on conflict do nothing;
 
-    -- It reads on from the sample before, however old that one is.
+    -- Continues from the previous sample, however old.
     perform fairlane_core.note_unknown_types(v_now);
     delete from fairlane_core.minute_samples as m where m.sampled_at < v_now - interval '1 day';
   end if;
@@ -98,10 +98,10 @@ begin
 end;
 $$;
 
--- Notes which types without a row tasks were enqueued with since the sweep before, from the history: enqueuing itself
--- writes nothing more. The last minute before p_now is left for the next time, as its transactions may still be open.
--- Users choose names freely, so no more than a thousand are kept. However long no sweep ran, all since the last one is
--- read, but no more than the newest hundred thousand rows. Returns how many types it wrote.
+-- Notes types without a row among the tasks enqueued since the previous sweep, from the history: enqueuing itself
+-- writes nothing extra. The last minute before p_now is left for the next run, as its transactions may still be open.
+-- Users choose names freely, so at most a thousand are kept. However long no sweep ran, everything since the last one
+-- is read, up to the newest hundred thousand rows. Returns how many types it wrote.
 create function fairlane_core.note_unknown_types(p_now timestamptz)
 returns integer
 language plpgsql
@@ -117,7 +117,7 @@ declare
   v_after_id bigint;
   v_noted integer;
 begin
-  -- Two at once would count the same tasks.
+  -- Two runs at once would count the same tasks.
   if not pg_try_advisory_xact_lock(hashtextextended('fairlane_core.note_unknown_types', 0)) then
     return 0;
   end if;
@@ -154,7 +154,7 @@ begin
       where e.from_status is null
         and e.at > v_from
         and e.at <= v_until
-        -- Names from before they had bounds can have no row in task_types, nor here.
+        -- Names older than the bounds may be too long for a row in task_types, and here.
         and length(t.task_type) between 1 and 200
         and not exists (select from fairlane.task_types as y where y.name = t.task_type)
       group by t.task_type
@@ -170,9 +170,9 @@ begin
 end;
 $$;
 
--- A line stays when its last task has ended, because most fill again soon. Counts walk over all lines, so those that
--- stayed empty for an hour go, of at most p_limit owners, and so do these owners' counters of blocked tasks that came
--- to nothing. Returns how many lines.
+-- A user queue keeps its row when its last task has ended, because most fill again soon. Counts scan all user queues,
+-- so rows that stayed empty for an hour are deleted, for at most p_limit owners, with these owners' blocked counters
+-- that are zero. Returns how many user queues.
 create function fairlane_core.drop_empty_queues(p_limit integer)
 returns integer
 language plpgsql
@@ -184,7 +184,7 @@ declare
   v_owners uuid[];
   v_dropped integer;
 begin
-  -- Under the owners' locks nobody fills a line meanwhile; owners that somebody serves are left for the next time.
+  -- Under the owners' locks no queue fills meanwhile; owners that are being served are left for the next run.
   select array_agg(o.user_id)
   into v_owners
   from (

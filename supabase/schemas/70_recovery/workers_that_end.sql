@@ -1,10 +1,10 @@
--- Whose row or token says that they have ended, give their work back at once.
+-- When a worker's row or token says that it has ended, its work is requeued at once.
 
--- A worker whose row says that it has ended gives its work back at once, whoever wrote the row.
+-- Requeues the work of a worker whose row says that it has ended, whoever wrote the row.
 create function fairlane_core.workers_after_write()
 returns trigger
 language plpgsql
-security definer -- puts tasks back on behalf of any caller who may write workers
+security definer -- requeues tasks on behalf of any caller who may write workers
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
@@ -15,14 +15,15 @@ begin
   if current_setting('fairlane_core.mode', true) = 'rescues' then
     return null;
   end if;
-  -- A beat writes its worker's row: it must pay neither for the join nor for the triggers of tasks, which run for no rows, too.
+  -- A heartbeat writes its worker's row: it must pay neither for the join nor for the triggers of tasks, which also run
+  -- for no rows.
   if not exists (select from new_rows as n where n.status is distinct from 'active' and fairlane_core.has_ended(n.status)) then
     return null;
   end if;
   v_ended := array(
     select n.id
     from new_rows as n
-      full join old_rows as o on o.id = n.id -- never compares each with each, see fairlane_core.tasks_after_update
+      full join old_rows as o on o.id = n.id -- never compares every pair, see fairlane_core.tasks_after_update
     where coalesce(fairlane_core.has_ended(n.status) and o.status is distinct from n.status, false)
   );
   if cardinality(v_ended) > 0 then
@@ -37,11 +38,11 @@ create trigger workers_after_write
   referencing old table as old_rows new table as new_rows
   for each statement execute function fairlane_core.workers_after_write();
 
--- The same for a worker whose row comes only when it has ended: workers may claim before they have one.
+-- The same for a worker whose row is created only when it ends: workers may claim before they have one.
 create function fairlane_core.workers_after_insert()
 returns trigger
 language plpgsql
-security definer -- puts tasks back on behalf of any caller who may write workers
+security definer -- requeues tasks on behalf of any caller who may write workers
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
@@ -61,15 +62,15 @@ create trigger workers_after_insert
   referencing new table as new_rows
   for each statement execute function fairlane_core.workers_after_insert();
 
--- Tasks of workers whose row was deleted go back to the queue, and what they still held is free.
+-- Requeues tasks of workers whose row was deleted, and frees the slots they still held.
 create function fairlane_core.workers_after_delete()
 returns trigger
 language plpgsql
-security definer -- puts tasks back on behalf of any caller who may delete workers
+security definer -- requeues tasks on behalf of any caller who may delete workers
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-set lock_timeout = '60ms' -- nobody's open transaction is waited for (fairlane_core.free_work)
+set lock_timeout = '60ms' -- waits for nobody's open transaction (fairlane_core.free_work)
 as $$
 begin
   update fairlane.tasks as t
@@ -85,7 +86,7 @@ begin
   perform fairlane_core.let_go_of(e.id, null, null, null) from (select o.id from old_rows as o order by 1) as e;
   return null;
 exception when lock_not_available then
-  return null; -- nobody beats for these tasks any more: a rescue finds them
+  return null; -- these tasks get no more heartbeats: a rescue finds them
 end;
 $$;
 
@@ -94,12 +95,12 @@ create trigger workers_after_delete
   referencing old table as old_rows
   for each statement execute function fairlane_core.workers_after_delete();
 
--- A machine whose token is taken back can report nothing any more, so its tasks go back at once; that start is not
--- counted. Tokens that expire or are deleted, and a claim that was under way, are seen by the rescue within a minute.
+-- A machine whose token is revoked can report nothing any more, so its tasks are requeued at once; that attempt is not
+-- counted. The rescue finds tokens that expire or are deleted, and a claim that was under way, within a minute.
 create function fairlane_core.user_api_tokens_after_update()
 returns trigger
 language plpgsql
-security definer -- puts tasks back on behalf of any caller who may revoke
+security definer -- requeues tasks on behalf of any caller who may revoke
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
@@ -117,7 +118,7 @@ begin
   into v_lost
   from new_rows as n
     join old_rows as o on o.id = n.id
-    join fairlane.tasks as t on t.token_id = n.id -- of those that run, which have an index
+    join fairlane.tasks as t on t.token_id = n.id -- running tasks, which have an index
   where n.revoked_at is not null
     and o.revoked_at is null
     and t.status = 'In Progress'
@@ -134,13 +135,13 @@ create trigger user_api_tokens_after_update
   referencing old table as old_rows new table as new_rows
   for each statement execute function fairlane_core.user_api_tokens_after_update();
 
--- The work of workers that have ended goes back to the queue, in one statement, so that the owners of all its tasks are
--- locked in order. Who ends itself hands its work back, and who is sent home gives it back: that start does not count
--- (fairlane_core.tasks_before_update). Whoever ends a worker does not wait for somebody's open transaction that holds a task or its
--- owner: then all of it is left to the next rescue, which sees that the worker has ended.
--- Frees what these workers still held, and puts what they run with the service key back into the queue, all but
--- orchestrators that only wait for their children, unless somebody holds one of these tasks or its owner. Starts do not
--- count when p_hands_back, when the worker said goodbye (workers.goodbye_at) or when it was sent home
+-- Requeues the work of ended workers in one statement, so that the owners of all its tasks are locked in order. A
+-- worker that ends itself releases its work, and one that is sent home did not fail: that attempt does not count
+-- (fairlane_core.tasks_before_update). It does not wait for another transaction that holds a task or its owner: then
+-- all of it is left to the next rescue, which sees that the worker has ended.
+-- Frees what these workers still held, and requeues what they run with the service key, except orchestrators that only
+-- wait for their children, unless somebody holds one of these tasks or its owner. Attempts do not count when
+-- p_hands_back, when the worker said goodbye (workers.goodbye_at) or when it was sent home
 -- (fairlane_core.is_taken_home).
 create function fairlane_core.free_work(p_worker_ids text[], p_hands_back boolean default false)
 returns void
@@ -148,7 +149,7 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
-set lock_timeout = '60ms' -- taken back when the function ends; what counts is the setting below
+set lock_timeout = '60ms' -- restored when the function ends; the effective value is set below
 as $$
 begin
   perform fairlane_core.limit_lock_waits(0.25);
@@ -177,7 +178,7 @@ begin
     null;
   end;
   perform set_config('fairlane_core.mode', '', true);
-  -- And of what others had ended under them before nothing is held any more.
+  -- Nor do they hold any longer what others had ended under them before.
   perform fairlane_core.let_go_of(e.id, null, null, null) from (select i.id from unnest(p_worker_ids) as i (id) order by i.id) as e;
 end;
 $$;

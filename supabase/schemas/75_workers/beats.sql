@@ -1,7 +1,7 @@
--- Beats of the fleet's workers, with their logs; and calls that are a sign of life.
+-- Heartbeats of the fleet's workers, with their logs; and calls that are a sign of life.
 
--- The guardian's beat. One unnamed argument of type json, because PostgREST hands the body of a request over to such a
--- function as it came; for named arguments it unpacks the body, and one \u0000 in a log line fails the whole beat.
+-- The guardian's heartbeat. One unnamed argument of type json, because PostgREST passes the body of a request to such a
+-- function unchanged; for named arguments it unpacks the body, and one \u0000 in a log line fails the whole heartbeat.
 -- See fairlane.func_worker_heartbeat_with_logs.
 create function fairlane_core.worker_heartbeat(p_body json)
 returns json
@@ -55,7 +55,7 @@ begin
   if v_is_one_of_many then
     perform fairlane_core.end_one_of_many(v_worker_id, v_said, v_current, v_named, v_logs, v_now);
   elsif v_status = 'terminating' and v_said in ('terminated', 'crashed') then
-    -- On its way out anyway; whoever sent it away says when it is gone. Its work is free now.
+    -- It is leaving anyway; whoever sent it away reports when it is gone. Its work is free now.
     perform fairlane_core.free_work(array[v_worker_id], v_said = 'terminated');
   elsif v_status = 'active' or not fairlane_core.has_ended(v_status) then
     perform fairlane_core.show_signs_of_life(v_worker_id, v_named, v_names, v_now);
@@ -71,18 +71,18 @@ begin
 end;
 $$;
 
--- fairlane_core.beat, or, when another transaction holds the worker's row, a row in fairlane_core.noted_beats: somebody's open
--- transaction delays no beat. Returns the worker's status.
+-- fairlane_core.beat, or, when another transaction holds the worker's row, a row in fairlane_core.noted_beats: nobody's
+-- open transaction delays a heartbeat. Returns the worker's status.
 create function fairlane_core.beat_or_note(p_worker_id text, p_status text, p_vram_total json, p_vram_used json, p_now timestamptz)
 returns text
 language plpgsql
 volatile
 security invoker
 set search_path = ''
-set lock_timeout = '100ms' -- taken back when the function ends; what counts is the setting below
+set lock_timeout = '100ms' -- restored when the function ends; the effective value is set below
 as $$
 begin
-  -- For a row one may wait twice: in line, and for its holder.
+  -- For a row one may wait twice: behind other waiters, and for the holder.
   perform fairlane_core.limit_lock_waits(0.4);
   return fairlane_core.beat(p_worker_id, p_status, p_vram_total, p_vram_used, p_now);
 exception when lock_not_available then
@@ -93,12 +93,12 @@ exception when lock_not_available then
 end;
 $$;
 
--- One sign of life of a worker. Time is the database's; what the row already knows stays, whoever writes at the same
--- moment, because nothing is read before it is written.
--- Records a beat and returns the worker's status after it. Unknown workers are added; inactive, spawning and crashed
--- ones, those that only the reaper set to error and those that said goodbye become active; terminating, terminated and
--- error as somebody else said it stay. With terminated the worker itself says goodbye, with crashed its guardian that it
--- is gone. 400 INVALID_ARGUMENT without an id.
+-- One sign of life of a worker. The time is the database's; concurrent writes to the row are kept, because nothing is
+-- read before it is written.
+-- Records a heartbeat and returns the worker's status after it. Unknown workers are added; inactive, spawning and
+-- crashed ones, those that only the reaper set to error and those that said goodbye become active; terminating,
+-- terminated and error as set by somebody else stay. terminated is the worker's own goodbye, crashed its guardian's
+-- report that it is gone. 400 INVALID_ARGUMENT without an id.
 create function fairlane_core.beat(p_worker_id text, p_status text, p_vram_total json, p_vram_used json, p_now timestamptz)
 returns text
 language plpgsql
@@ -111,7 +111,7 @@ declare
   v_said text := case when p_status in ('terminating', 'error') then 'active' else p_status end; -- only orchestrators send workers away
   v_status text;
 begin
-  -- Longer ids than this fit no index.
+  -- Longer ids do not fit an index.
   if p_worker_id is null or length(p_worker_id) not between 1 and 200 then
     perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT', 'A heartbeat needs a worker id of 1 to 200 characters', 'Send worker_id_param'
@@ -122,7 +122,7 @@ begin
     perform fairlane_core.refuse_name_of_a_token(p_worker_id);
   end if;
 
-  -- Without nvidia-smi a worker sends 0/0: then it knows nothing, and what was known before is left.
+  -- Without nvidia-smi a worker sends 0/0: then it knows nothing, and the previous values stay.
   if p_vram_total::text ~ '^[1-9]\d{0,8}(\.\d{1,9})?$' then
     v_vram := jsonb_strip_nulls(jsonb_build_object(
       'vram_total_mb', p_vram_total::jsonb,
@@ -131,7 +131,7 @@ begin
     ));
   end if;
 
-  -- The end of one machine is not that of others under the same name.
+  -- The end of one machine is not the end of others under the same name.
   if v_said in ('terminated', 'crashed') then
     select case when p_worker_id = any (s.shared_worker_ids) then 'active' else v_said end into v_said from fairlane_core.settings as s;
   end if;
@@ -139,7 +139,7 @@ begin
   update fairlane.workers as w
   set last_heartbeat = p_now,
     status = case
-      -- Its own goodbye binds nobody, and a guardian that then finds its process gone brings no news.
+      -- A worker's own goodbye does not bind it, and a guardian that then finds its process gone adds nothing.
       when w.goodbye_at is not null then case when v_said in ('terminated', 'crashed') then w.status else 'active' end
       when w.status in ('terminating', 'terminated') or (w.status = 'error' and w.reaped_at is null) then w.status
       when v_said in ('terminated', 'crashed') then v_said
@@ -148,7 +148,7 @@ begin
       else w.status
     end,
     goodbye_at = case
-      -- A new time, or the mark would be taken for somebody else's (fairlane_core.workers_before_status).
+      -- A new time; otherwise fairlane_core.workers_before_status would take the mark for somebody else's.
       when w.goodbye_at is not null and v_said in ('terminated', 'crashed')
         then greatest(p_now, w.goodbye_at + interval '1 microsecond')
       when v_said = 'terminated' and w.status not in ('terminating', 'terminated') and (w.status <> 'error' or w.reaped_at is not null)
@@ -171,24 +171,24 @@ begin
   if found then
     return v_status;
   end if;
-  -- Two first beats at once.
+  -- Two first heartbeats at once.
   return fairlane_core.beat(p_worker_id, p_status, p_vram_total, p_vram_used, p_now);
 end;
 $$;
 
--- Under a name that several share, a beat speaks for what it names alone: else one machine would shield what another lost,
--- from the queue and from the orchestrators' resets, for as long as it beats.
+-- Under a shared name a heartbeat counts only for the tasks it names: otherwise one machine would shield what another
+-- lost, from the queue and from the orchestrators' resets, for as long as it sends heartbeats.
 --
--- A worker that beats runs what it holds: its tasks move, so that no clean-up takes them for dead. Those that it named
--- itself have arrived there. A task that somebody is just changing is left: it moves anyway. No index knows these
--- columns, so that the rows change in place.
+-- A worker that sends heartbeats runs what it holds: its tasks get a new updated_at, so that no clean-up takes them for
+-- dead. Tasks that it named have been delivered. A task that somebody is changing is skipped: it gets a new time
+-- anyway. These columns are not indexed, so the rows are updated in place.
 --
--- Deployed workers log under params.task_id where a task has one, and in runs without --debug under a name that they make
--- up. Such a name can only mean the one task that takes the worker's slot; but the last lines of the task before may
--- arrive for a while after the next claim, whose reply may be lost.
--- Moves updated_at of the tasks this worker runs with the service key (under a shared name only of those that it named),
--- and delivered_at and reported_at of those among them that it named: by their ids (p_named), by params.task_id, or, if
--- one alone takes a slot, by a name that it made up (p_names).
+-- Deployed workers log under params.task_id where a task has one, and in runs without --debug under a name that they
+-- make up. Such a name can only mean the one task that takes the worker's slot; but the last lines of the previous task
+-- may arrive for a while after the next claim, whose reply may be lost.
+-- Sets updated_at of the tasks this worker runs with the service key (under a shared name only of those that it named),
+-- and delivered_at and reported_at of those that it named: by their ids (p_named), by params.task_id, or, if only one
+-- takes a slot, by a made-up name (p_names).
 create function fairlane_core.show_signs_of_life(p_worker_id text, p_named uuid[], p_names text[], p_now timestamptz)
 returns void
 language plpgsql
@@ -204,12 +204,12 @@ begin
   if p_names <> '{}' then
     v_made_up := exists (select from unnest(p_names) as n (name) where n.name ~ '^unknown_task_\d{1,20}$');
   end if;
-  perform set_config('fairlane_core.mode', 'counts_itself', true); -- nothing follows from these columns
-  -- Once, and before any task is joined to it: a plan that believes in an empty table would ask it again for each of all.
+  perform set_config('fairlane_core.mode', 'counts_itself', true); -- nothing depends on these columns
+  -- Once, and before it is joined to tasks: a plan made for an empty table would repeat it for each of all tasks.
   with held as materialized (
     select
       h.id,
-      -- One after the other: params may be large, and mostly a worker names the id or nothing.
+      -- In sequence: params may be large, and usually a worker names the id or nothing.
       case
         when h.id = any (p_named) then true
         when p_names = '{}' then false
@@ -243,8 +243,8 @@ end;
 $$;
 
 -- What a worker should let go of: what was cancelled under it in the last hour, and what it seems to run (it named it)
--- although it is no longer its own. Lines about a task that this worker has completed come later than the completion;
--- they are no reason to say anything.
+-- although it is no longer its own. Lines about a task that this worker has completed arrive after the completion; they
+-- are ignored.
 -- What this worker of the caller should stop, as [{task_id, reason}]: cancelled, failed, taken_back, held_by_another,
 -- completed_by_another or deleted.
 create function fairlane_core.tasks_to_stop(
@@ -289,8 +289,8 @@ begin
 end;
 $$;
 
--- A call that only reads cannot write down that it came; so whoever answers it says it here. It speaks for the task that it
--- names, and for no other: what else runs under the same token may be another machine, dead or alive.
+-- A read-only call cannot record that it came, so the endpoint that answers it calls this. It counts only for the task
+-- that it names: other tasks under the same token may belong to another machine, dead or alive.
 -- See fairlane.note_call.
 create function fairlane_core.note_call(p_caller jsonb, p_task_id uuid)
 returns boolean

@@ -1,8 +1,8 @@
--- Beats over HTTP, of users' own machines above all; and one name that several machines share (settings.shared_worker_ids;
--- two machines of one token under one name), of which one ends and the others go on.
+-- Heartbeats over HTTP, mostly of users' own machines; and shared names (settings.shared_worker_ids; two machines of
+-- one token under one name), where one machine ends and the others go on.
 
--- A beat through the functions, where every call has a route: by the service key for a worker of the fleet, which is the
--- guardian's beat; by a token for the machine of its owner.
+-- A heartbeat through the functions, where every call has a route: with the service key for a worker of the fleet,
+-- which is the guardian's heartbeat; with a token for the machine of its owner.
 -- See fairlane.beat.
 create function fairlane_core.beat_by_route(
   p_caller jsonb,
@@ -37,7 +37,7 @@ begin
       'status_param', p_status,
       'vram_total_mb_param', p_vram_total_mb,
       'vram_used_mb_param', p_vram_used_mb,
-      -- Beats of the fleet name one.
+      -- Heartbeats of the fleet name one task.
       'current_task_id_param', p_task_ids[1],
       'logs_param', p_logs
     ));
@@ -48,7 +48,7 @@ begin
     );
   end if;
 
-  -- Of the lines of a machine that anybody may own those are kept that are about what it runs.
+  -- From a machine that anybody may own, only log lines about its running tasks are kept.
   v_held := array(select t.id from fairlane.tasks as t where t.token_id = v_caller.token_id and t.status = 'In Progress');
   select b.logs, b.surplus into v_logs, v_surplus from fairlane_core.bounded_logs(p_logs) as b;
   v_own := array(
@@ -64,7 +64,8 @@ begin
     select distinct t.id
     from unnest(v_own) as l (entry)
       join fairlane.tasks as t on t.id = (l.entry ->> 'task_id')::uuid
-    -- A last beat may bring lines about an earlier start of what another machine under this name has now.
+    -- A last heartbeat may bring log lines about an earlier attempt at a task that another machine under this name now
+    -- has.
     where p_status not in ('terminated', 'crashed') or p_status is null
       or fairlane_core.log_time(l.entry ->> 'timestamp', v_now) >= coalesce(t.claimed_at, '-infinity')
     union
@@ -83,15 +84,15 @@ begin
 end;
 $$;
 
--- A beat of a user's own machine. It has no row in workers: orchestrators list those and switch them off. What the beat
--- says is written on the tasks that the machine runs, and nothing when it runs none.
+-- A heartbeat of a user's own machine. It has no row in workers: orchestrators list those and switch them off. The
+-- heartbeat is recorded on the tasks that the machine runs, and nowhere when it runs none.
 --
--- A machine that came back under its name would shield what its former self had lost. So a beat may say all that the machine
--- runs; and under a name that several share it speaks for what it names alone, also when it ends.
--- Notes a beat on the tasks that this token runs under this name: all of them, or those in p_runs and p_named where the
--- machine says what it runs or the name is shared. terminated and crashed put what it runs back, under a shared name what
--- it names (all else goes back if no machine names it again), the first without counting the start; what somebody holds
--- is left to the next rescue.
+-- A machine that came back under its name would shield what its former process had lost. So a heartbeat may list all
+-- that the machine runs; and under a shared name it counts only for what it names, also when it ends.
+-- Records a heartbeat on the tasks that this token runs under this name: all of them, or those in p_runs and p_named if
+-- the machine says what it runs or the name is shared. terminated and crashed requeue what it runs, under a shared name
+-- what it names (the rest is requeued if no machine names it again), terminated without counting the attempt; what
+-- somebody holds is left to the next rescue.
 create function fairlane_core.beat_of_token(
   p_caller fairlane_core.caller, p_worker_id text, p_said text, p_runs uuid[], p_named uuid[], p_now timestamptz
 )
@@ -127,7 +128,7 @@ begin
       values (v_holder, p_now, p_said, v_left)
       on conflict (worker_id, beat_at) do update set status = excluded.status, leases = b.leases || excluded.leases;
     end if;
-    -- And of what others had ended under it before nothing is held any more.
+    -- Nor does it hold any longer what others had ended under it before.
     if v_is_shared then
       perform fairlane_core.let_go_of(v_holder, p_caller.token_id, null, n.id) from unnest(p_named) as n (id) order by n.id;
     else
@@ -136,7 +137,7 @@ begin
     return;
   end if;
 
-  perform set_config('fairlane_core.mode', 'counts_itself', true); -- nothing follows from these columns
+  perform set_config('fairlane_core.mode', 'counts_itself', true); -- nothing depends on these columns
   update fairlane.tasks as t
   set updated_at = p_now,
     seen_at = p_now,
@@ -161,14 +162,15 @@ begin
 end;
 $$;
 
--- The last beat of one of several machines under one name. What it names goes back at once; of all else that runs under the
--- name nobody knows whose it was, so it is noted, and goes back when no machine names it again (fairlane_core.stalled_tasks).
+-- The last heartbeat of one of several machines under one name. What it names is requeued at once; who ran the other
+-- tasks under the name is unknown, so they are noted, and requeued when no machine names them again
+-- (fairlane_core.stalled_tasks).
 --
--- Lines that were written before a task was handed out speak of an earlier start of it: the machine gave it back, and
--- another one under the same name may have it now. They name nothing.
--- Ends a machine under a name that several share, with the service key: puts what it names (p_current, or a line of
--- p_logs that is not older than the start) back at once, the start not counted when it said goodbye, lets go of what
--- others had ended under it (p_named), and notes all else that runs under the name as possibly its own.
+-- Log lines from before a task was handed out belong to an earlier attempt: the machine lost the task, and another one
+-- under the same name may have it now. They name nothing.
+-- Ends a machine under a shared name, with the service key: requeues what it names (p_current, or a line of p_logs that
+-- is not older than the attempt) at once, without counting the attempt if it said goodbye, lets go of what others had
+-- ended under it (p_named), and notes all else that runs under the name as possibly its own.
 create function fairlane_core.end_one_of_many(
   p_worker_id text, p_said text, p_current uuid, p_named uuid[], p_logs json[], p_now timestamptz
 )
@@ -210,11 +212,11 @@ begin
 end;
 $$;
 
--- One of several machines under one name has ended. Which of the tasks under that name were its own nobody can know; those
--- of the others will be named again. Not so the tasks of users' machines that never beat: these may be silent for longer
+-- One of several machines under one name has ended. Nobody can know which of the tasks under that name were its own;
+-- those of the others will be named again. Tasks of users' machines that never send heartbeats may be silent for longer
 -- (token_heartbeat_timeout).
--- Leaves to the rescue what a machine that ended under a shared name may have run: p_left surely, all else under that
--- name and token (null = the service key) if no machine names it again.
+-- Leaves to the rescue what a machine that ended under a shared name may have run: p_left certainly, all else under
+-- that name and token (null = the service key) if no machine names it again.
 create function fairlane_core.note_end_of_many(p_worker_id text, p_token_id uuid, p_said text, p_left uuid[], p_now timestamptz)
 returns void
 language plpgsql
@@ -247,10 +249,10 @@ begin
 end;
 $$;
 
--- Until when a task that runs under a name that several share has to be named so as not to be put back; null for any
--- other. Only a call, a log line or a beat that names it shows that it still runs. fairlane_core.stalled_tasks says so of all that
--- runs, this of one task. Times are asked as there: after a gap or a step of the clock everybody has the whole time
--- again.
+-- Until when a task that runs under a shared name must be named in order not to be requeued; null for any other. Only a
+-- call, a log line or a heartbeat that names it shows that it still runs. fairlane_core.stalled_tasks applies the rule
+-- to all running tasks, this function to one. Times are corrected as there: after a gap or a step of the clock
+-- everybody gets the full time again.
 create function fairlane_core.named_before(p_task fairlane.tasks)
 returns timestamptz
 language plpgsql

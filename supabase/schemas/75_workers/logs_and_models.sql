@@ -1,12 +1,12 @@
--- What workers say beside their beats: log lines, bounded and stored; the model they have loaded; claims that were refused.
+-- What workers send besides heartbeats: log lines, bounded and stored; the model they have loaded; refused claims.
 
--- Log lines of orchestrators, which never try twice: what can be stored is stored, the rest is counted.
+-- Log lines of orchestrators, which never retry: what can be stored is stored, the rest is counted.
 -- See fairlane.func_insert_logs_batch.
 create function fairlane_core.insert_logs_batch(p_body json)
 returns json
 language plpgsql
 volatile
-security definer -- the helpers that it calls are nobody's but the queue's
+security definer -- its helpers are internal
 set search_path = ''
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
@@ -29,9 +29,9 @@ begin
 end;
 $$;
 
--- Stores log lines as docs/architecture.md describes them, as a worker's own when it is named, and returns how many it
--- could. All in one statement; only if that fails, by halves, so that a line that cannot be stored costs itself and no
--- other.
+-- Stores log lines as docs/architecture.md describes them, as a worker's own when it is named, and returns how many
+-- were stored. All in one statement; only if that fails, by halves, so that a line that cannot be stored costs no other
+-- line.
 create function fairlane_core.store_logs(p_logs json[], p_worker_id text, p_now timestamptz)
 returns integer
 language plpgsql
@@ -56,7 +56,7 @@ begin
       when length(l.entry ->> 'message') > v_max_length then fairlane_core.cut_text(l.entry ->> 'message')
       else coalesce(l.entry ->> 'message', '')
     end,
-    -- No longer than an index can hold.
+    -- No longer than an index entry may be.
     left(l.entry ->> 'task_id', 200),
     coalesce(p_worker_id, left(l.entry ->> 'worker_id', 200)),
     case when l.entry ->> 'cycle_number' ~ '^\d{1,9}$' then (l.entry ->> 'cycle_number')::integer end,
@@ -81,8 +81,8 @@ exception
 end;
 $$;
 
--- The lines of a request, as many as one request may bring: the first fairlane_core.settings.max_logs_per_call elements of the
--- array, and how many there are beyond; what is no array counts as one beyond.
+-- The lines of a request up to its limit: the first fairlane_core.settings.max_logs_per_call elements of the array, and
+-- how many there are beyond; anything but an array counts as one beyond.
 create function fairlane_core.bounded_logs(p_logs json, out logs json[], out surplus integer)
 language plpgsql
 stable
@@ -108,21 +108,21 @@ begin
 end;
 $$;
 
--- When a log line was written: the time that it names, if that is one of the last day and not ahead of the clock; else
--- the time given as now. Logs are read and purged by this time: a line dated next year would never go, one from 1970
--- would be gone before anyone has read it.
+-- When a log line was written: the time that it names, if that is within the last day and not ahead of the clock; else
+-- the time given as now. Logs are read and purged by this time: a line dated next year would stay for ever, one from
+-- 1970 would be gone before anyone has read it.
 create function fairlane_core.log_time(p_text text, p_now timestamptz)
 returns timestamptz
 language plpgsql
 stable
 security invoker
 set search_path = ''
-set timezone = 'UTC' -- what a time without a zone means
+set timezone = 'UTC' -- for a time without a zone
 as $$
 declare
   v_time timestamptz;
 begin
-  -- Also keeps out words that Postgres reads as times: now, today, infinity.
+  -- Also excludes words that Postgres reads as times: now, today, infinity.
   if p_text !~ '^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}' then
     return p_now;
   end if;
@@ -137,8 +137,8 @@ exception
 end;
 $$;
 
--- What a log line carries beside its message, always as an object; what is none, or cannot be stored as one, is under
--- the key metadata.
+-- The metadata of a log line, always as an object; anything else, or what cannot be stored as one, is put under the key
+-- metadata.
 create function fairlane_core.log_metadata(p_metadata json)
 returns jsonb
 language plpgsql
@@ -152,21 +152,20 @@ begin
   v_metadata := p_metadata::jsonb;
   return case
     when jsonb_typeof(v_metadata) = 'null' then '{}'
-    -- Short as it was sent, and endless once its numbers are written out.
+    -- Short as sent, but huge once its numbers are written out.
     when fairlane_core.written_length(v_metadata, 1048576) is null then jsonb_build_object('metadata', p_metadata::text)
     when jsonb_typeof(v_metadata) = 'object' then v_metadata
     else jsonb_build_object('metadata', v_metadata)
   end;
 exception
-  -- json takes numbers of any size, jsonb does not.
+  -- json accepts numbers of any size, jsonb does not.
   when numeric_value_out_of_range then
     return jsonb_build_object('metadata', p_metadata::text);
 end;
 $$;
 
--- The same JSON with U+FFFD, the character for what cannot be shown, in place of what JSON may carry and Postgres
--- cannot store: \u0000, and each half of a surrogate pair without the other. So one odd byte in one log line costs one
--- character.
+-- The same JSON with U+FFFD, the replacement character, in place of what JSON may contain and Postgres cannot store:
+-- \u0000, and unpaired surrogates. So one odd byte in a log line costs one character.
 create function fairlane_core.readable_json(p_json json)
 returns json
 language plpgsql
@@ -176,7 +175,7 @@ set search_path = ''
 as $$
 declare
   v_text text := p_json::text;
-  -- Stands for an escaped backslash meanwhile, so that \\u0000 stays the six characters it means. JSON text holds no
+  -- Temporarily replaces an escaped backslash, so that \\u0000 stays the six characters it means. JSON text contains no
   -- control characters, so this one is free.
   v_backslash constant text := chr(1);
 begin
@@ -192,8 +191,8 @@ begin
 end;
 $$;
 
--- Which model a worker has loaded: claims prefer tasks that suit it. A worker that never announced itself is not
--- created here, because a row would make it one that is expected to beat.
+-- Which model a worker has loaded: claims prefer tasks that suit it. A worker without a row is not created here,
+-- because with a row it would be expected to send heartbeats.
 -- See fairlane.update_worker_model.
 create function fairlane_core.update_worker_model(p_caller jsonb, p_worker_id text, p_model text)
 returns json
@@ -203,7 +202,7 @@ security definer -- looks up the caller's token
 set search_path = ''
 as $$
 declare
-  v_model constant text := left(p_model, 200); -- as tasks.model is cut
+  v_model constant text := left(p_model, 200); -- cut like tasks.model
 begin
   perform fairlane_core.resolve_caller(p_caller, array['service']);
 
@@ -211,7 +210,7 @@ begin
     perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', 'The model must be named');
   end if;
 
-  -- Workers say it before every generation: the same model again writes nothing.
+  -- Workers report it before every generation: the same model again writes nothing.
   update fairlane.workers as w
   set current_model = v_model
   where w.id = p_worker_id
@@ -227,8 +226,8 @@ begin
 end;
 $$;
 
--- Notes that a worker claims although it gets nothing. The refused claim has rolled back, so the function that answers
--- it calls this; an idle poll of a refused worker writes once a minute.
+-- Records that a worker claims although it gets nothing. The refused claim has rolled back, so the function that
+-- answers it calls this; an idle poll of a refused worker writes once a minute.
 -- See fairlane.note_refused_claim.
 create function fairlane_core.note_refused_claim(p_caller jsonb, p_worker_id text)
 returns boolean
@@ -242,7 +241,7 @@ declare
   v_now timestamptz := fairlane_core.now();
   v_status text;
 begin
-  -- An api worker of which an orchestrator said that it is silent or gone: it is not. Its next claim is answered.
+  -- An orchestrator took this api worker for silent or gone. It is not: its next claim will be served.
   update fairlane.workers as w
   set status = 'active', metadata = fairlane_core.metadata_after_return(w)
   where w.id = p_worker_id

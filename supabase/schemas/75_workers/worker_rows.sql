@@ -1,15 +1,14 @@
--- What may be written into the row of a worker and its metadata, and what follows from it.
+-- What may be written into a worker's row and its metadata, and what follows from it.
 
--- Orchestrators read a worker, think, and PATCH status and metadata whole. What a beat wrote in between must survive
--- that.
+-- Orchestrators read a worker, decide, and PATCH status and metadata as a whole. What a heartbeat wrote in between must
+-- survive that.
 --
--- Whether an end is a failure is decided here, once, when the status changes, and by what is known of the worker, not by
--- words: orchestrators give a reason for every end, also for sending an idle machine home. They look before they write:
--- what the machine took in between, what it was sent home with, and the crash that its guardian reports while it is being
--- switched off, are no failure.
--- A change of a worker keeps the newest vram_* keys, gives every end a
--- metadata.error_reason, its time and, if it is one, the time of the failure, and tells orchestrators by
--- metadata.orchestrator_status where they keep it.
+-- Whether an end is a failure is decided here, once, when the status changes, and from what is known of the worker, not
+-- from the text: orchestrators give a reason for every end, also for sending an idle machine home. They read before
+-- they write: what the machine took in between, what it was sent home with, and the crash that its guardian reports
+-- while it is being switched off, are no failures.
+-- A change of a worker keeps the newest vram_* keys, gives every end a metadata.error_reason, its time and, if it is a
+-- failure, the time of that, and updates metadata.orchestrator_status for orchestrators that use it.
 create function fairlane_core.workers_before_write()
 returns trigger
 language plpgsql
@@ -20,9 +19,9 @@ as $$
 declare
   v_cycle constant interval := interval '1 minute'; -- two cycles of an orchestrator
   v_now timestamptz;
-  v_was_leaving boolean := false; -- on its way out already, or gone
+  v_was_leaving boolean := false; -- already leaving, or gone
   v_was_over boolean := false;
-  -- Most writes are beats of workers that go on: asked in that order, they pay for no call.
+  -- Most writes are heartbeats of workers that go on: in this order they call no function.
   v_is_over boolean := new.status is distinct from 'active' and fairlane_core.has_ended(new.status);
 begin
   if tg_op = 'INSERT' then
@@ -34,7 +33,7 @@ begin
     v_was_over := old.status is distinct from 'active' and fairlane_core.has_ended(old.status);
     v_was_leaving := v_was_over or old.status = 'terminating';
 
-    -- A beat moves last_heartbeat and knows better than anyone.
+    -- A heartbeat sets last_heartbeat and has the newest values.
     if new.last_heartbeat is not distinct from old.last_heartbeat
       and not coalesce(new.metadata -> 'vram_timestamp' >= old.metadata -> 'vram_timestamp', false) then
       new.metadata := new.metadata || coalesce(
@@ -42,7 +41,7 @@ begin
       );
     end if;
 
-    -- Orchestrators that keep their own word for the status read that one, and know no crash.
+    -- Orchestrators with their own status field read that one, and do not know crashed.
     if new.status is distinct from old.status and (v_is_over or v_was_over)
       and new.metadata ? 'orchestrator_status'
       and new.metadata -> 'orchestrator_status' is not distinct from old.metadata -> 'orchestrator_status' then
@@ -73,7 +72,7 @@ begin
     new.failed_at := null;
   end if;
 
-  -- Set aside: was it still there? Api workers never beat.
+  -- Set aside: was it still alive? Api workers never send heartbeats.
   if not v_was_leaving and new.instance_type is distinct from 'api' and (
     case
       when new.last_heartbeat is null then new.status = 'error'
@@ -93,11 +92,12 @@ begin
     new.ended_at := v_now;
     if new.failed_at is null and (
       new.status = 'crashed'
-      -- Of an api worker it is only what an orchestrator says that misses its beats (fairlane_core.workers_before_status).
+      -- For an api worker this is only the view of an orchestrator that misses its heartbeats
+      -- (fairlane_core.workers_before_status).
       or (new.reaped_at is not null and new.instance_type is distinct from 'api')
       or (new.status = 'error' and new.metadata -> 'self_terminated' = 'true')
       or (
-        new.goodbye_at is null -- who says goodbye hands its work back
+        new.goodbye_at is null -- a worker that says goodbye releases its work
         and exists (
           select
           from fairlane.tasks as t
@@ -119,7 +119,7 @@ begin
       'error_reason',
       case
         when coalesce(new.metadata ->> 'termination_reason', '') <> '' then left(new.metadata ->> 'termination_reason', 2000)
-        -- Written whole by somebody who had read it before.
+        -- Written as a whole by somebody who had read it before.
         when v_was_over and coalesce(old.metadata ->> 'error_reason', '') <> '' then old.metadata ->> 'error_reason'
         when new.goodbye_at is not null then 'The worker said that it ends'
         when new.status = 'crashed' then 'The worker process is gone, as its guardian reported'
@@ -138,26 +138,27 @@ create trigger workers_before_write
   before insert or update of status, metadata, reaped_at on fairlane.workers
   for each row execute function fairlane_core.workers_before_write();
 
--- The queue marks an error that only meant silence, and the end that a worker announced itself: either is taken back by
--- the worker's next sign of life. As soon as anybody else says the status, it is theirs. Fires before
--- workers_before_write, by its name.
+-- The queue marks an error that only meant silence, and the end that a worker announced itself: the worker's next sign
+-- of life reverts either. When anybody else sets the status, that holds instead. Fires before workers_before_write, by
+-- its name.
 --
--- But orchestrators look and then write, and what they write may be older than what they overwrite. A promotion of a
--- machine that has ended meanwhile would hide that end, and is not needed: if the machine lives, its next beat says so. And
--- who keeps a machine by hand knows better than an orchestrator that did not rent it.
+-- But orchestrators read and then write, and what they write may be older than what they overwrite. A promotion of a
+-- machine that has ended meanwhile would hide that end, and is not needed: if the machine lives, its next heartbeat
+-- says so. And whoever keeps a machine by hand knows better than an orchestrator that did not rent it.
 --
--- Api workers never beat. Orchestrators of machines that read all rows take that for silence, and would end them and their
--- work while they call all the time: an end that only they say of one that calls, or is kept, is none. What was said stays
--- in metadata.not_believed. Of one that has not called lately it is taken as the reaper's, whichever word they use and however
--- often they say it (first error, and ten minutes later terminated): its next call takes it back.
--- Whoever writes the status of a worker takes away the marks that the queue (reaped_at) or the worker itself (goodbye_at)
--- had set. A direct write of the service key that promotes a worker which is crashed, reaped or said goodbye, changes
--- neither status nor metadata; one that sets aside a worker which is kept and beats, or is an api worker that is kept or
--- calls, is only kept in metadata.not_believed.
+-- Api workers never send heartbeats. Orchestrators of machines that read all rows take that for silence, and would end
+-- them and their work although they call all the time: an end that only an orchestrator reports is ignored for a worker
+-- that calls, or is kept. What was said stays in metadata.not_believed. For one that has not called lately it counts as
+-- the reaper's, whichever status they set and however often (first error, and ten minutes later terminated): its next
+-- call reverts it.
+-- A write to a worker's status clears the marks that the queue (reaped_at) or the worker itself (goodbye_at) had set. A
+-- direct write of the service key that promotes a worker which is crashed, reaped or said goodbye changes neither
+-- status nor metadata; one that sets aside a worker which is kept and sends heartbeats, or an api worker that is kept
+-- or calls, is only kept in metadata.not_believed.
 create function fairlane_core.workers_before_status()
 returns trigger
 language plpgsql
-security invoker -- asks whether an API role writes directly
+security invoker -- checks whether an API role writes directly
 set search_path = ''
 as $$
 declare
@@ -165,7 +166,7 @@ declare
   v_is_said_by_others boolean := current_user = 'service_role'
     and new.status in ('terminating', 'terminated', 'error')
     and new.last_heartbeat is not distinct from old.last_heartbeat
-    -- A worker that gives itself up is not argued with.
+    -- When a worker gives itself up, that holds.
     and new.metadata -> 'self_terminated' is distinct from 'true';
 begin
   if v_is_said_by_others and new.status is distinct from old.status and (old.kept_at is not null or old.instance_type = 'api') then
@@ -195,7 +196,7 @@ begin
     return new;
   end if;
 
-  -- Whoever sets a mark sets it to a new time.
+  -- Setting a mark always sets it to a new time.
   if new.reaped_at is not distinct from old.reaped_at then
     new.reaped_at := null;
   end if;
@@ -215,10 +216,10 @@ create trigger workers_before_status
   when (old.reaped_at is not null or old.goodbye_at is not null or old.kept_at is not null or old.status = 'crashed' or old.instance_type = 'api')
   execute function fairlane_core.workers_before_status();
 
--- The orchestrator, the machine's startup script and the worker itself all read metadata whole and write it whole, each
--- with keys of its own. What one has written since the other read must survive that. So a direct write adds and changes
--- keys, and takes none away; null is a value. What was said of an end belongs to that end and goes with it.
--- Keys of a worker's metadata survive a direct write of the service key that does not name them, but error_reason,
+-- The orchestrator, the machine's startup script and the worker itself all read metadata and write it as a whole, each
+-- with its own keys. What one has written since another read must survive. So a direct write adds and changes keys, and
+-- removes none; null is a value. The description of an end is removed together with that end.
+-- Keys of a worker's metadata survive a direct write of the service key that does not name them, except error_reason,
 -- error_time, termination_reason and self_terminated.
 create function fairlane_core.workers_before_metadata()
 returns trigger
@@ -235,14 +236,14 @@ $$;
 create trigger workers_before_metadata
   before update of metadata on fairlane.workers
   for each row
-  -- Asked here, with the rights of whoever writes: the beats of the queue itself need not call it.
+  -- Checked here, with the rights of the writer: the queue's own heartbeats need not call the function.
   when (
     new.metadata is distinct from old.metadata and current_user = 'service_role' and jsonb_typeof(new.metadata) = 'object'
   )
   execute function fairlane_core.workers_before_metadata();
 
--- What orchestrators keep beside their workers is read with each of them, so it has the bounds of params.
--- Refuses metadata of workers that are out of the bounds of fairlane_core.json_fault with 413 PARAMS_TOO_LARGE.
+-- What orchestrators store with their workers is read with each of them, so it has the bounds of params.
+-- Refuses metadata of workers that exceed the bounds of fairlane_core.json_fault with 413 PARAMS_TOO_LARGE.
 create function fairlane_core.workers_keep_metadata_small()
 returns trigger
 language plpgsql
@@ -264,8 +265,8 @@ create trigger workers_keep_metadata_small
   when (pg_column_size(new.metadata) > 100)
   execute function fairlane_core.workers_keep_metadata_small();
 
--- Orchestrators set aside machines that they did not rent: those that are not rented (fairlane_core.is_rented). Their word stands, so such a
--- machine gets no work, and it would be set aside again at their next cycle. Whoever started it by hand says so here.
+-- Orchestrators set aside machines that they did not rent (fairlane_core.is_rented). Such a machine gets no work, and
+-- would be set aside again at their next cycle. Whoever started it by hand says so here.
 -- See fairlane.keep_worker.
 create function fairlane_core.keep_worker(p_caller jsonb, p_worker_id text, p_keep boolean)
 returns json
@@ -303,14 +304,14 @@ begin
 end;
 $$;
 
--- Api workers never beat: what shows that one lives is what it claims and reports. Calls that come away empty leave no trace.
+-- Api workers never send heartbeats: claims and reports show that one lives. Claims that find nothing leave no trace.
 -- Whether this worker has claimed or completed a task, or reported on one that it runs, with the service key, within
 -- api_heartbeat_timeout.
 create function fairlane_core.has_called_lately(p_worker_id text)
 returns boolean
 language plpgsql
 stable
-security definer -- asked by a trigger with the rights of whoever writes
+security definer -- called by a trigger with the rights of the writer
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
@@ -338,9 +339,9 @@ begin
 end;
 $$;
 
--- What a worker's metadata say when it is there again after an end of its own: what was wrong then is over.
--- The metadata of this worker without what was said of its goodbye, crash or silence; of the latter two the reason stays
--- as last_error_reason.
+-- A worker's metadata when it returns after an end of its own: what was wrong is over.
+-- The metadata of this worker without the description of its goodbye, crash or silence; for the latter two the reason
+-- stays as last_error_reason.
 create function fairlane_core.metadata_after_return(p_worker fairlane.workers)
 returns jsonb
 language plpgsql
@@ -358,8 +359,8 @@ begin
 end;
 $$;
 
--- What was said of one end of a worker belongs to that end: once it is over it must neither be read as the reason of the
--- next one, nor bring it about.
+-- The description of one end of a worker belongs to that end: afterwards it must neither be read as the reason of the
+-- next end, nor cause it.
 -- A worker's metadata without error_reason, error_time, termination_reason and self_terminated.
 create function fairlane_core.metadata_without_end(p_metadata jsonb)
 returns jsonb

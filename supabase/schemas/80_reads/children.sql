@@ -39,7 +39,7 @@ begin
     select c.*
     from fairlane_core.children_of(v_orchestrator, v_most + 1, v_after_time, v_after_id) as c
   ),
-  -- Params may be large, and the reply is made in the memory of the database.
+  -- Params may be large, and the reply is built in the database's memory.
   measured as (
     select
       c.*,
@@ -50,7 +50,7 @@ begin
       cross join lateral (select fairlane_core.written_length(c.params, 8388608) as params_length) as l
     window in_order as (order by c.created_at, c.id)
   ),
-  -- The first one always: whoever asks for the rest must come on.
+  -- The first one always: a caller that pages must make progress.
   told as (
     select m.*, m.place <= v_most and (m.bytes <= v_most_bytes or m.place = 1) as is_told
     from measured as m
@@ -77,11 +77,11 @@ begin
 end;
 $$;
 
--- The tasks that name another one as their orchestrator. A family that the queue keeps count of is listed; one that had
--- ended before the queue did so, and one that has no child yet, is looked for among its owner's tasks since then. A day
--- more, because clocks are set back.
--- Up to so many tasks of the same owner whose params name this one as their orchestrator, oldest first; only those after
--- this time and id, if they are given.
+-- The tasks that name another one as their orchestrator. A family that the queue counts is listed; one that ended
+-- before the queue counted families, or has no child yet, is searched among its owner's tasks created since the
+-- orchestrator. A day more, because clocks are set back.
+-- Up to so many tasks of the same owner whose params name this one as their orchestrator, oldest first; only those
+-- after this time and id, if they are given.
 create function fairlane_core.children_of(
   p_orchestrator fairlane.tasks, p_limit integer, p_after_time timestamptz default null, p_after_id uuid default null
 )

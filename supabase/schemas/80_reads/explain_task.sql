@@ -1,6 +1,6 @@
--- Why a task waits, what would have to change, and where in line it is.
+-- Why a task waits, what would have to change, and its place in the queue.
 
--- Why a task is not running, what would have to change, and where in line it is.
+-- Why a task is not running, what would have to change, and its place in the queue.
 -- See fairlane.explain_task.
 create function fairlane_core.explain_task(p_caller jsonb, p_task_id uuid)
 returns json
@@ -9,8 +9,8 @@ stable
 security definer -- reads the derived state
 set search_path = ''
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-set enable_sort = off -- the line is in the order of an index
-set enable_bitmapscan = off -- which would look at all of it before it is cut
+set enable_sort = off -- the queue comes in index order
+set enable_bitmapscan = off -- a bitmap reads everything before the limit applies
 as $$
 declare
   v_limit constant integer := 10000;
@@ -38,9 +38,9 @@ begin
     perform fairlane_core.refuse(404, 'TASK_NOT_FOUND', pg_catalog.format('There is no task %s', p_task_id));
   end if;
 
-  -- Asked anew: what is stored may have been overtaken by time.
+  -- Derived again: the stored value may be outdated by time.
   v_readiness := fairlane_core.task_readiness(v_task);
-  -- What a change has not reached yet stands where it stood, for claims and counts as well.
+  -- Until a change has reached the task, claims and counts use its old state, and so does this.
   v_is_unsettled := v_task.status = 'Queued' and v_task.readiness in ('dependency_pending', 'dependency_lost', 'type_inactive') and (
     v_readiness = 'ready'
     or (v_readiness = 'dependency_lost' and exists (
@@ -67,15 +67,15 @@ begin
     else v_readiness
   end;
 
-  -- The line that the owner's GPU machines take it from, if that is another one than its pool's.
+  -- The queue from which the owner's GPU machines take it, if that is not the queue of its pool.
   v_pool := case
     when fairlane_core.is_served_by(v_caller, 'gpu', v_task.pool, v_task.runs_on_own_gpu, v_task.run_type)
       and not exists (select from fairlane_core.settings as c where 'gpu' = any (c.paused_pools)) then 'gpu'
     else v_task.pool
   end;
   if v_readiness = 'ready' then
-    -- What stands before it is looked at in the order of the indexes, and the look is cut, not only what it finds: neither
-    -- what stands behind the task nor what has grown stale before it is gone through.
+    -- The tasks before it are read in index order, and the limit bounds what is read, not only what is found: neither
+    -- the tasks behind it nor stale ones before it are scanned.
     select least(count(*), v_limit), count(*) filter (where a.takes_slot = v_task.takes_slot)
     into v_ahead, v_rivals
     from (
@@ -114,7 +114,7 @@ begin
         )
         and not (v_is_behind and fairlane_core.is_behind_its_type(r.task_type, r.pool, kind.takes_slot, r.runs_on_own_gpu, 'ready'))
       union all
-      -- Due, but not yet released. Those of its own priority stand in the order of their time, not of the line.
+      -- Due, but not yet released. Among those of its own priority the order is their time, not that of the queue.
       select (d.task).takes_slot
       from (
         select q as task
@@ -130,13 +130,13 @@ begin
       ) as d
       where (d.task).id <> v_task.id
         and (-(d.task).priority::bigint, (d.task).created_at, (d.task).id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
-        -- The rule is asked where more than the time could hold the task back.
+        -- The rule is evaluated where more than the time could hold the task back.
         and (
           (not v_is_behind and (d.task).dependant_on is null and greatest((d.task).created_at, (d.task).available_at, (d.task).released_at) >= v_old_before)
           or fairlane_core.task_readiness(d.task) = 'ready'
         )
       union all
-      -- What machines of the owner run of other pools stands in one line with gpu.
+      -- What machines of the owner run of other pools is in one queue with gpu.
       select o.takes_slot
       from fairlane_core.own_gpu_queue(v_caller, v_pool, 1000) as o
       where o.run_type = v_task.run_type
@@ -153,7 +153,7 @@ begin
         and fairlane_core.task_readiness(e) = 'ready'
     ) as a;
 
-    -- Those before it fill what its owner's limit leaves: its turn comes when one of them has ended, as counts see it.
+    -- The tasks before it use up the owner's limit: its turn comes when one of them has ended, as counts see it.
     if v_rivals >= (
       case
         when v_task.takes_slot then v_slots.task_limit - v_slots.running
@@ -163,7 +163,7 @@ begin
       v_reason := coalesce(v_reason, 'user_at_limit');
     end if;
 
-    -- A line that is empty begins to wait when its first task is released.
+    -- An empty queue begins to wait when its first task is released.
     if v_line.user_id is null or v_line.ready_cloud + v_line.ready_cloud_orchestration = 0 then
       v_line.last_served_at := v_now;
     end if;
@@ -175,7 +175,7 @@ begin
       from fairlane_core.user_queues as l
       where l.pool = v_task.pool
         and l.is_open
-        and v_task.run_type = 'cloud' and v_caller.kind <> 'token' -- on the user's own machine nobody else takes turns
+        and v_task.run_type = 'cloud' and v_caller.kind <> 'token' -- the user's own machine serves no other user
         and (l.turn_load, l.last_served_at) < (v_slots.running + v_slots.orchestrating + v_slots.remembered, v_line.last_served_at)
       limit v_limit
     ) as u;
@@ -206,7 +206,8 @@ begin
         when v_is_unsettled then '; it ends for that in turn, within a minute or so'
         else ''
       end
-      -- What only the fleet may not run, the owner's own machine may: mostly one with a GPU, which claims for that.
+      -- What only the fleet may not run, the owner's own machine may: usually one with a GPU, which claims for that
+      -- pool.
       || case
         when v_caller.user_id is not null and v_reason in ('no_credits', 'cloud_disabled')
           and v_readiness = 'ready' and v_slots.local_reason is null then
@@ -216,7 +217,7 @@ begin
             end
         else ''
       end
-      -- Which of several machines under one name runs it, only that one can show.
+      -- Under a shared name only the machine itself can show that it runs the task.
       || coalesce(
         '; its machine shares the name ' || fairlane_core.sent_name(v_task.worker_id)
           || ' with others, and it is put back unless one of them names it before ' || (to_json(fairlane_core.named_before(v_task)) #>> '{}'), ''
@@ -237,7 +238,7 @@ begin
     'waits_for', (
       select json_agg(json_build_object('task_id', d.depends_on, 'status', t.status))
       from fairlane_core.task_dependencies as d
-        -- Somebody else's task counts as missing, and nothing is said of it.
+        -- Somebody else's task counts as missing, and nothing is revealed about it.
         left join fairlane.tasks as t on t.id = d.depends_on and t.user_id is not distinct from v_task.user_id
       where d.task_id = v_task.id
         and t.status is distinct from 'Complete'

@@ -1,7 +1,7 @@
--- What health answers, also while somebody holds a table; what stands in whose way; when a count is to be looked at twice.
+-- The reply of health, even while somebody holds a table lock; who blocks whom; when a count needs a second look.
 
--- Whether the queue looks after itself: its jobs run, its counters agree. What the fleet does is in worker_health, what
--- waits in task_counts.
+-- Whether the queue runs well: its jobs run, its counters agree. The state of the fleet is in worker_health, waiting
+-- work in task_counts.
 -- See fairlane.health.
 create function fairlane_core.health(p_caller jsonb)
 returns json
@@ -45,7 +45,7 @@ begin
     select 'ROW_MISSING', pg_catalog.format('There must always be %s, and it is gone: %s', m.row_name, m.remedy)
     from fairlane_core.missing_rows() as m
     union all
-    -- The job runs and does not get through: what it does fails each time, or somebody holds it. It is nobody's error.
+    -- The job runs without result: its work fails each time, or somebody holds it. No job reports an error for that.
     select 'SETTLING_LATE', pg_catalog.format(
       '%s changes have not been carried out for more than %s minutes, the oldest (%s) since %s; select * from fairlane_core.deferred_work where since < %L',
       count(*), extract(minute from v_settled_within)::integer, (array_agg(w.kind order by w.since, w.id))[1], min(w.since),
@@ -75,7 +75,7 @@ begin
         where u.last_at > v_now - v_noticed_for
         group by u.endpoint
         union all
-        -- One line, however many types.
+        -- One reason, however many types.
         select 'UNKNOWN_TASK_TYPE', pg_catalog.format(
           'In the last week tasks were enqueued with %s types that have no row in task_types and so count as %s: %s%s. select fairlane.unknown_task_types() lists them; select fairlane.set_task_type(%L) says that this is right, with a second argument what it is instead',
           count(*),
@@ -137,7 +137,7 @@ begin
     and (p_pool is null or m.pool = p_pool)
   group by m.sampled_at;
 
-  -- What was enqueued since explains that many.
+  -- The tasks enqueued since explain that many.
   if v_sample.claimable = 0 then
     select count(*)
     into v_arrivals
@@ -185,7 +185,7 @@ begin
         and not exists (
           select
           from fairlane.workers as k
-          -- A last beat, and those of machines that were sent away, bring no worker.
+          -- Last heartbeats, and those of machines that were sent away, bring no worker.
           where k.status <> 'terminating'
           and not fairlane_core.has_ended(k.status)
             and fairlane_core.is_beating(k.last_heartbeat)
@@ -201,8 +201,8 @@ begin
 end;
 $$;
 
--- Jobs that nobody should rely on now: that failed when they last ran, or have not run for two periods, with words for
--- an operator.
+-- Jobs that cannot be relied on now: they failed when they last ran, or have not run for two periods; with a message
+-- for an operator.
 create function fairlane_core.late_jobs()
 returns table (job text, ran_at timestamptz, is_failing boolean, message text)
 language plpgsql
@@ -225,8 +225,8 @@ begin
 end;
 $$;
 
--- Why pg_cron may not have run this job, as far as it tells: not installed, paused, not scheduled or not running, with
--- the way back. Part of a sentence. It may be gone, or not ours to read.
+-- Why pg_cron may not have run this job, as far as it shows: not installed, paused, not scheduled or not running, with
+-- the fix. Part of a sentence. The table may be missing, or not readable.
 create function fairlane_core.why_late(p_job text)
 returns text
 language plpgsql
@@ -242,7 +242,7 @@ begin
     return 'pg_cron is not installed; docs/operations.md says how the jobs come back';
   end if;
 
-  -- By name only: a function that named the table would not run without it.
+  -- Dynamic SQL: without the table a function that names it would fail.
   execute 'select bool_or(j.active) from cron.job as j where j.jobname = $1' into v_is_active using v_name;
   return case
     when v_is_active then pg_catalog.format('%s is active in cron.job: is pg_cron running?', v_name)
@@ -266,7 +266,7 @@ exception
 end;
 $$;
 
--- The answer of health while a table that it reads is locked: HELD_UP, and which session holds it; no jobs.
+-- The reply of health while a table that it reads is locked: HELD_UP, and which session holds it; no jobs.
 create function fairlane_core.health_while_locked(p_caller jsonb)
 returns json
 language plpgsql
@@ -295,10 +295,9 @@ begin
 end;
 $$;
 
--- Sessions that hold the queue up, each with words for an operator: whose transaction was begun longer than p_age
--- before p_now and has a table of the queue locked, or has rows of tasks or of owners locked (as far as can be seen:
--- who holds which rows is in no view), or for which sessions wait that use these tables. Asks nothing of those tables
--- themselves, which may be what is locked.
+-- Sessions that block the queue, each with a message for an operator: their transaction began more than p_age before
+-- p_now and has locked a table of the queue, or rows of tasks or of owners (as far as visible: no view shows who holds
+-- which rows), or sessions that use these tables wait for it. Reads none of those tables, which may be what is locked.
 create function fairlane_core.held_up(p_now timestamptz, p_age interval)
 returns table (pid integer, since timestamptz, message text)
 language plpgsql
@@ -333,7 +332,7 @@ begin
     where a.wait_event_type = 'Lock'
       and a.pid in (select l.pid from locks as l)
   ),
-  -- The first in each row of waits: who waits himself is no cause.
+  -- The first in each chain of waits: a session that waits itself is no cause.
   causes as (
     select
       a.pid,
@@ -342,7 +341,7 @@ begin
       a.application_name,
       a.state,
       a.state_change,
-      -- The kind of its last statement and no more: values are in it.
+      -- Only the kind of its last statement: the text contains values.
       upper((regexp_match(a.query, '^\s*([A-Za-z]+)'))[1]) as command,
       (
         select string_agg(distinct l.relation::regclass::text, ', ')

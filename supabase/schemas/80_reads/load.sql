@@ -1,4 +1,4 @@
--- What the queue adds up to for a caller, from the counters; and what keeps machines busy beside the tasks that count.
+-- What a caller has in the queue, summed from the counters; and what keeps machines busy besides the counted tasks.
 
 -- How many tasks this caller could claim one after another now.
 create function fairlane_core.claimable_count(p_caller fairlane_core.caller, p_pool text)
@@ -13,17 +13,17 @@ begin
 end;
 $$;
 
--- What the queue adds up to for this caller, in one pool or all (null). A line by itself says what its owner adds, so
--- the fleet's sums are one walk over the lines. Not so where time has overtaken a counter and where an owner's lines
--- share one limit: those owners, and the one owner that a token or user is about, are looked at apart. What machines of
--- that owner run of other pools beside gpu is added as if it had just come there.
+-- The queue's totals for this caller, in one pool or all (null). A user queue's row contains what its owner adds, so
+-- the fleet's sums are one scan of the rows. Exceptions are owners with a counter that is outdated by time and owners
+-- whose queues share one limit: those, and the one owner of a token or user, are read separately. What machines of that
+-- owner run of other pools is added to gpu as if it had just arrived there.
 create function fairlane_core.load_summary(p_caller fairlane_core.caller, p_pool text)
 returns fairlane_core.load_summary
 language plpgsql
 stable
 security invoker
 set search_path = ''
-set enable_sort = off -- what asks for the first in an order takes it from the index that has the order
+set enable_sort = off -- the first rows in an order come from the index with that order
 as $$
 declare
   v_now timestamptz := fairlane_core.now();
@@ -35,7 +35,7 @@ declare
   v_ready integer;
   v_sum fairlane_core.load_summary;
 begin
-  -- Two looks say that there is nothing to put right, as is nearly always so.
+  -- Two queries show that nothing is outdated, as is almost always the case.
   if (
       select true from fairlane.tasks as t where t.readiness = 'not_yet' and t.available_at <= v_now order by t.available_at limit 1
     )
@@ -74,7 +74,7 @@ begin
   end if;
   v_none_apart := v_apart = '{}';
 
-  -- Whether a line is open, and running and the limit of an open one, are kept up with its owner's slots.
+  -- Whether a queue is open, and running and the limit of an open one, are updated together with its owner's slots.
   select
     coalesce(sum(
       least(l.ready_cloud_orchestration, l.orchestration_room) + least(l.ready_cloud, l.task_limit - l.running)
@@ -137,7 +137,7 @@ begin
     v_sum.local_disabled, v_sum.active, v_sum.active_orchestration, v_sum.active_elsewhere
   from unnest(v_sum.apart) as u;
 
-  -- In person: cloud and local tasks may wait for different reasons.
+  -- For a signed-in user: cloud and local tasks may wait for different reasons.
   if p_caller.kind = 'user' then
     select
       sum(l.ready) filter (where l.reason = 'no_credits'),
@@ -173,9 +173,9 @@ end;
 $$;
 
 -- What each of these users has in the queue now, in one pool or all (null), as a claim would see it: the derived
--- counters, put right for what only time has changed since (p_overtaken). Why the user may run nothing now (null =
--- may), tasks ready, tasks a claim could hand out one after another (the limit counted), tasks active. Cloud and local
--- tasks are judged as fairlane_core.reason_of does; local ones are those of a token or user only.
+-- counters, corrected for what only time has changed since (p_overtaken). Returns why the user may run nothing now
+-- (null = may), tasks ready, tasks a claim could hand out one after another (the limit counted), tasks active. Cloud
+-- and local tasks are judged as in fairlane_core.reason_of; local ones are only those of a token or user.
 create function fairlane_core.user_load(p_caller fairlane_core.caller, p_pool text, p_user_ids uuid[], p_overtaken fairlane_core.counter_delta[])
 returns setof fairlane_core.user_load_row
 language plpgsql
@@ -267,9 +267,9 @@ begin
 end;
 $$;
 
--- The owner's half of the one rule, for whoever asks: why this caller finds that the owner's cloud or local tasks may
--- not run now; null = they may. A token speaks for a machine of its user's, which runs either kind of task and needs no
--- credits. For everybody else, its owner in person too, a cloud task is what the fleet makes of it.
+-- The owner's half of the one rule for a caller: why the owner's cloud or local tasks may not run now; null = they may.
+-- A token acts for a machine of its user's, which runs either kind of task and needs no credits. For everybody else,
+-- including the signed-in owner, a cloud task is judged as for the fleet.
 create function fairlane_core.reason_of(p_slots fairlane_core.user_slots, p_caller fairlane_core.caller, p_is_cloud boolean)
 returns text
 language plpgsql
@@ -282,9 +282,9 @@ begin
 end;
 $$;
 
--- What keeps machines busy beside the tasks that take a slot: orchestrators that have not enqueued everything yet (the
--- others only wait for their children), and starts that others ended under machines that have not let go yet. Without
--- these an autoscaler would stop machines at work.
+-- What keeps machines busy besides the tasks that take a slot: orchestrators that have not enqueued everything yet (the
+-- others only wait for their children), and attempts that others ended under machines that have not let go yet. Without
+-- these an autoscaler would stop busy machines.
 create function fairlane_core.busy_beside(p_caller fairlane_core.caller, p_pool text, p_load fairlane_core.load_summary)
 returns integer
 language plpgsql
@@ -298,10 +298,10 @@ declare
   v_orchestrating integer := 0;
   v_held integer;
 begin
-  -- Not looked for where the sums know of none.
+  -- Skipped if the sums contain none.
   if p_load.active_orchestration > 0 then
     with kind as (
-      -- The owner's places say how many still need a worker, over all pools and whoever runs them.
+      -- The owner's orchestration slots say how many still need a worker, over all pools and all kinds of caller.
       select
         l.user_id,
         sum(case when p_pool is null or l.pool = p_pool then l.active_cloud_orchestration + case when v_own then l.active_local_orchestration else 0 end else 0 end) as here,
@@ -323,7 +323,7 @@ begin
       from kind as k
       where k.here > 0
     ),
-    -- Looked at only for an owner who has some here, some elsewhere, and only some that wait.
+    -- Read only for an owner who has some here, some elsewhere, and only some that wait.
     waiting as materialized (
       select t.user_id
       from (select h.orchestrator_id from fairlane_core.handovers as h limit v_most) as h

@@ -1,4 +1,4 @@
--- What claims would hand out next.
+-- Which tasks claims would hand out next.
 
 -- What a claim by this caller in this pool would find, without taking it or locking anything:
 -- {"dry_run":true,"available_tasks":n,"task":{…}|null}.
@@ -14,7 +14,7 @@ declare
   v_turns fairlane_core.user_load_row[] := array(select u from fairlane_core.users_in_turn(p_caller, p_pool, v_load, 5) as u);
   v_task fairlane.tasks;
 begin
-  -- By its key: joined, a plan from when the queue was small would go through all tasks.
+  -- By key: as a join, a plan from when the queue was small would scan all tasks.
   select t.*
   into v_task
   from fairlane.tasks as t
@@ -40,8 +40,8 @@ begin
 end;
 $$;
 
--- Up to p_limit tasks that this caller's claims would hand out next, whose turn it is first: filtered before they are
--- cut. p_turns are the first users in turn, at least p_limit of them where there are so many.
+-- Up to p_limit tasks that this caller's claims would hand out next, in order of turn: filtered before the limit
+-- applies. p_turns are the first users in turn, at least p_limit of them if there are so many.
 create function fairlane_core.next_tasks(p_caller fairlane_core.caller, p_pool text, p_limit integer, p_turns fairlane_core.user_load_row[])
 returns table (task_id uuid, task_type text, user_id uuid, created_at timestamptz, since timestamptz)
 language plpgsql
@@ -60,7 +60,7 @@ declare
   );
   v_is_behind boolean := exists (select from fairlane_core.deferred_work as w where w.task_type is not null);
   v_look constant integer := 1000;
-  -- Few are passed on the way.
+  -- Whether too many stale tasks exist to skip them one by one.
   v_many_stale boolean := exists (
     select
     from fairlane.tasks as t
@@ -71,9 +71,9 @@ declare
     order by greatest(t.created_at, t.available_at, t.released_at)
     offset 1000
   );
-  -- Some of all lines that are listed, of which there may be a hundred.
+  -- Some of each listed queue, of which there may be a hundred.
   v_look_past integer := v_look / greatest(cardinality(p_turns), 1);
-  -- In the order of its index, so that no statistics find another way.
+  -- In the order of its index, so that no statistics suggest another plan.
   v_has_due boolean := (
     select true from fairlane.tasks as t where t.readiness = 'not_yet' and t.available_at <= v_now order by t.available_at limit 1
   );
@@ -98,7 +98,8 @@ begin
       join fairlane_core.user_slots as s on s.user_id = t.user_id
   ),
   round as (
-    -- A user served once more has one start more, and the turn goes to those who have fewer: so many of each come first.
+    -- A user who is served gets one more attempt, and the turn passes to users with fewer: this many of each come
+    -- first.
     select r.user_id, r.turn_load, r.last_served_at, r.slots_free, r.places_free, count(*) as task_count
     from (
       select u.user_id, u.turn_load, u.last_served_at, u.slots_free, u.places_free
@@ -118,15 +119,15 @@ begin
   from (
     select f.*, row_number() over (partition by f.user_id order by f.priority desc, f.created_at, f.id) as k
     from (
-      -- Of each kind as many as there is room for; the line goes on behind the rest.
+      -- Of each kind as many as there is room for; the queue goes on behind the rest.
       select c.*, row_number() over (partition by c.user_id, c.takes_slot order by c.priority desc, c.created_at, c.id) as of_kind
       from (
-        -- One pool, run type and kind at a time: each comes from the index in the order of the line.
+        -- One pool, run type and kind at a time: each comes from the index in queue order.
         select r.id, r.task_type, r.created_at, r.since, r.priority, r.takes_slot, u.user_id, u.turn_load, u.last_served_at, u.task_count,
           u.slots_free, u.places_free
         from round as u
           cross join unnest(v_pools) as p (pool)
-          -- Looked up by its key, whatever the planner thinks of the round: that is what the limit is for.
+          -- By key, whatever the planner estimates: the limit enforces it.
           cross join lateral (
             select n.* from fairlane_core.user_queues as n where n.user_id = u.user_id and n.pool = p.pool limit 1
           ) as l
@@ -142,18 +143,18 @@ begin
               and q.takes_slot = kind.takes_slot
               and q.readiness = 'ready'
               and (not v_is_behind or not fairlane_core.is_behind_its_type(q.task_type, q.pool, q.takes_slot, q.runs_on_own_gpu, q.readiness))
-              -- Asked only where the answer could be yes.
+              -- Checked only where the answer could be yes.
               and (q.attempts > 0 or greatest(q.created_at, q.available_at, q.released_at) >= v_old_before or not fairlane_core.is_stale(greatest(q.created_at, q.available_at, q.released_at), q.attempts > 0 or q.claimed_at is not null, q.params))
             order by q.priority desc, q.created_at, q.id
             limit u.task_count
           ) as r
-        -- Nothing is looked for where there is nothing.
+        -- Skipped where there is nothing.
         where case
           when y.run_type = 'cloud' then case when kind.takes_slot then l.ready_cloud else l.ready_cloud_orchestration end
           else case when kind.takes_slot then l.ready_local else l.ready_local_orchestration end
         end > 0
         union all
-        -- Of other pools, as machines of their owner claim them; those that are not behind or stale, as above.
+        -- Tasks of other pools, as machines of their owner claim them; not behind or stale, as above.
         select
           o.id, o.task_type, o.created_at, greatest(o.created_at, o.available_at, o.released_at), o.priority, o.takes_slot, u.user_id,
           u.turn_load, u.last_served_at, u.task_count, u.slots_free, u.places_free
@@ -164,7 +165,7 @@ begin
           and (not v_is_behind or not fairlane_core.is_behind_its_type(o.task_type, o.pool, o.takes_slot, o.runs_on_own_gpu, o.readiness))
           and (o.attempts > 0 or greatest(o.created_at, o.available_at, o.released_at) >= v_old_before or not fairlane_core.is_stale(greatest(o.created_at, o.available_at, o.released_at), o.attempts > 0 or o.claimed_at is not null, o.params))
         union all
-        -- Many have grown stale: those are not gone through.
+        -- Many have grown stale: those are not scanned.
         select q.id, q.task_type, q.created_at, greatest(q.created_at, q.available_at, q.released_at), q.priority, q.takes_slot, u.user_id,
           u.turn_load, u.last_served_at, u.task_count, u.slots_free, u.places_free
         from round as u
@@ -174,7 +175,7 @@ begin
           cross join lateral fairlane_core.fresh_in_queue(
             u.user_id, l.pool, y.run_type, kind.takes_slot, u.task_count::integer + v_look_past, u.task_count::integer
           ) as f (id)
-          -- One by one: joined, a plan from when the queue was small would go through all tasks.
+          -- One by one: as a join, a plan from when the queue was small would scan all tasks.
           cross join lateral (select k.* from fairlane.tasks as k where k.id = f.id limit 1) as q
         where v_many_stale
           and (not v_is_behind or not fairlane_core.is_behind_its_type(q.task_type, q.pool, q.takes_slot, q.runs_on_own_gpu, q.readiness))
@@ -220,8 +221,8 @@ begin
 end;
 $$;
 
--- Since when the oldest task waits that a claim could come to. The list of next tasks has the oldest of each user in it;
--- where the list was cut, older ones may stand behind it: those are looked for among the oldest never started.
+-- Since when the oldest claimable task waits. The list of next tasks contains the oldest of each user; if it was cut,
+-- older ones may be behind it: those are searched among the oldest that were never started.
 create function fairlane_core.oldest_claimable(p_caller fairlane_core.caller, p_pool text, p_listed timestamptz, p_was_cut boolean)
 returns timestamptz
 language plpgsql
@@ -265,7 +266,7 @@ begin
         else o.run_type = 'cloud'
           and (select l.is_open and (o.takes_slot or l.orchestration_room > 0) from fairlane_core.user_queues as l where l.user_id = o.user_id and l.pool = o.pool)
       end
-      -- Asked only where the answer could be yes.
+      -- Checked only where the answer could be yes.
       and (o.since >= v_old_before or not fairlane_core.is_stale(o.since, false, o.params))
     order by o.since
     limit 1

@@ -1,19 +1,18 @@
--- By how much the counters are behind, because time has passed or a type has changed; and what they do not tell apart: the
--- tasks of other pools that users' own GPUs run as well.
+-- How far the counters are behind because time has passed or a type has changed; and what they do not distinguish: the
+-- tasks of other pools that users' own GPUs also run.
 
--- By how much the derived counters are behind because time has passed and nothing else: tasks that are due now, or have
--- grown stale; of one owner, or of all (null). Claims and the sweep put them right; who only reads takes them into
--- account with this.
--- Of a thousand due tasks and more, it takes some of each owner's. Where more than 5,000 have grown stale, nobody can
--- tell in time whose they are: then of each line those count as ready that are found to be fresh, as less is promised
--- then than there is, and never more.
+-- How far the derived counters are behind only because time has passed: tasks that are due now, or have grown stale; of
+-- one owner, or of all (null). Claims and the sweep correct them; readers add this.
+-- Of more than a thousand due tasks it takes some of each owner's. If more than 5,000 have grown stale, their owners
+-- cannot be determined in time: then only tasks of each queue that are found to be fresh count as ready, because a
+-- count may promise less than there is, but never more.
 create function fairlane_core.due_readiness_changes(p_user_id uuid)
 returns setof fairlane_core.counter_delta
 language plpgsql
 stable
 security invoker
 set search_path = ''
-set enable_sort = off -- who calls it may not say so: no statistics may find it as good to sort all that is due
+set enable_sort = off -- callers cannot set it: no statistics may make a sort of all due tasks look as cheap
 as $$
 declare
   v_many constant integer := 1000;
@@ -25,7 +24,7 @@ declare
   v_stale_before timestamptz := fairlane_core.stale_before();
 begin
   if p_user_id is null then
-    -- As many as nearly always are due can be looked at in the order of their time.
+    -- As many as are almost always due can be read in the order of their time.
     perform
     from fairlane.tasks as t
     where t.readiness = 'not_yet'
@@ -58,7 +57,7 @@ begin
   return query
   with due as (
     (
-      -- In the order of the index of what waits for a time: no statistics may find it as good to read all that is live.
+      -- In index order of the tasks that wait for a time: no statistics may make reading all live tasks look as cheap.
       select t as task
       from fairlane.tasks as t
       where v_per_line is null
@@ -89,7 +88,7 @@ begin
   overtaken as (
     select
       (d.task).user_id, (d.task).pool, (d.task).run_type, (d.task).takes_slot, (d.task).readiness as stood,
-      -- The rule is asked where more than the time could hold the task back.
+      -- The rule is evaluated where more than the time could hold the task back.
       case
         when (d.task).dependant_on is null and (
           (d.task).attempts > 0 or greatest((d.task).created_at, (d.task).available_at, (d.task).released_at) >= v_stale_before
@@ -100,7 +99,7 @@ begin
     union all
     select t.user_id, t.pool, t.run_type, t.takes_slot, t.readiness, 'stale'
     from (
-      -- Taken before anything else is asked of them: an owner is not to go through all that others let grow stale.
+      -- Limited before anything else is checked: no owner may scan everything that others let grow stale.
       select q.user_id, q.pool, q.run_type, q.takes_slot, q.readiness, q.params, greatest(q.created_at, q.available_at, q.released_at) as since
       from fairlane.tasks as q
       where not v_too_many_stale
@@ -112,10 +111,10 @@ begin
       limit v_most_stale
     ) as t
     where (p_user_id is null or t.user_id = p_user_id)
-      -- The rule is asked where a parent could keep the task fresh.
+      -- The rule is evaluated where a parent could keep the task fresh.
       and (fairlane_core.parent_task_id(t.params) is null or fairlane_core.is_stale(t.since, false, t.params))
   ),
-  -- The lines of whom something is promised: nothing is of closed ones, and of the fleet's the first in turn are looked into.
+  -- The queues that could promise something: closed ones cannot, and of the fleet's only the first in turn are read.
   line as materialized (
     select
       l.user_id, l.pool, l.ready_cloud, l.ready_cloud_orchestration, l.ready_local, l.ready_local_orchestration,
@@ -163,10 +162,10 @@ begin
 end;
 $$;
 
--- By how much the derived counters are ahead because types have changed and not all of their tasks are derived again
--- (fairlane_core.deferred_work): ready tasks that are not, or are elsewhere; of one owner, or of all (null). Bounded: of an
--- owner with more of them than are looked at, only those that were looked at count as ready until they are through, as
--- less is promised then than there is, and never more.
+-- How far the derived counters are ahead because types have changed and not all of their tasks are derived again
+-- (fairlane_core.deferred_work): ready tasks that are no longer ready, or belong to another pool; of one owner, or of
+-- all (null). Bounded: if an owner has more of them than are read, only those that were read count as ready for now,
+-- because a count may promise less than there is, but never more.
 create function fairlane_core.overtaken_by_types(p_user_id uuid)
 returns setof fairlane_core.counter_delta
 language plpgsql
@@ -237,7 +236,7 @@ begin
     where f.is_behind
       and not exists (select from unknown as u where u.user_id = f.user_id)
     union all
-    -- Of those that are not known whole: what was seen is ready where its type belongs, all else is not.
+    -- Owners that were not read completely: what was read is ready where its type belongs, all else is not.
     select
       f.user_id,
       case c.readiness when 'ready' then coalesce(y.run_type, 'gpu') else f.pool end,
@@ -267,10 +266,10 @@ begin
 end;
 $$;
 
--- What counts by this caller for gpu have beside the counters of that pool, which are of its own tasks, those that the
--- fleet runs: ready and active tasks of other pools (fairlane_core.is_served_by), counted as they are, up to 1000 of each pool
--- and run type; and by how much time or a change of type has overtaken what is stored. fairlane_core.own_gpu_waiting has the
--- rest.
+-- What counts by this caller for gpu add to the counters of that pool, which cover its own tasks, those that the fleet
+-- runs: ready and active tasks of other pools (fairlane_core.is_served_by), counted one by one, up to 1000 of each pool
+-- and run type; and by how much stored values are outdated by time or a change of type. fairlane_core.own_gpu_waiting
+-- has the rest.
 create function fairlane_core.own_gpu_load(p_caller fairlane_core.caller, p_pool text)
 returns setof fairlane_core.counter_delta
 language plpgsql
@@ -348,8 +347,8 @@ begin
 end;
 $$;
 
--- Queued tasks of other pools that counts by this caller for gpu have beside that pool (fairlane_core.is_served_by), by the
--- reason of their own that is stored, up to 1000 of each pool and reason.
+-- Queued tasks of other pools that counts by this caller for gpu add to that pool (fairlane_core.is_served_by), by
+-- their stored reason, up to 1000 of each pool and reason.
 create function fairlane_core.own_gpu_waiting(p_caller fairlane_core.caller, p_pool text)
 returns setof fairlane_core.counter_delta
 language plpgsql

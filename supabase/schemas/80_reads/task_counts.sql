@@ -1,7 +1,7 @@
--- How many machines are needed: the counts of an autoscaler, from one snapshot, and what waits for which reason. What they
--- are added up of is in load.sql, how far that is behind in overtaken_counters.sql, what is next in next_tasks.sql.
+-- How many machines are needed: the counts for an autoscaler, from one snapshot, and what waits for which reason. The
+-- sums are in load.sql, corrections for outdated counters in overtaken_counters.sql, the next tasks in next_tasks.sql.
 
--- What an autoscaler decides on, from one snapshot (the function is stable: all its queries see the same state).
+-- What an autoscaler decides by, from one snapshot (the function is stable: all its queries see the same state).
 -- See fairlane.task_counts.
 create function fairlane_core.task_counts(p_caller jsonb, p_run_type text, p_include_active boolean, p_unused text[] default null)
 returns json
@@ -11,7 +11,7 @@ security definer -- reads the derived state
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-set enable_sort = off -- lines are in the order of an index: no statistics may find it as good to sort all that a user has
+set enable_sort = off -- queues come in index order: no statistics may make a sort of all rows look as cheap
 as $$
 declare
   v_list_limit constant integer := 100;
@@ -59,7 +59,7 @@ begin
     limit v_list_limit
   )
   select
-    -- Deployed clients cut these texts: none may be null.
+    -- Deployed clients slice these texts: none may be null.
     (select json_strip_nulls(json_agg(a)) from (
       select
         r.task_id, r.task_type, r.started_at,
@@ -73,7 +73,7 @@ begin
   into v_per_worker
   from fairlane_core.settings as s;
 
-  -- The fleet's rates over the last five samples; one user's are not kept.
+  -- The fleet's rates over the last five samples; those of single users are not kept.
   select round(avg(m.arrivals), 1), round(avg(m.completions), 1)
   into v_arrivals, v_completions
   from (
@@ -87,7 +87,7 @@ begin
     limit 5
   ) as m;
 
-  -- What waits for the owner's own running tasks; the other sums are of what waits for other tasks, and for a decision.
+  -- What waits for the owner's own running tasks; the other sums are what waits for other tasks, and for a decision.
   v_blocked := fairlane_core.blocked_by_reason(v_caller, p_run_type, v_load);
   v_by_capacity := coalesce((v_blocked ->> 'user_at_limit')::integer, 0);
 
@@ -143,7 +143,6 @@ begin
 end;
 $$;
 
--- The users whom claims would serve next, whose turn it is first.
 -- Up to p_limit users of whom this caller could claim something now, in the order of their turns.
 create function fairlane_core.users_in_turn(p_caller fairlane_core.caller, p_pool text, p_load fairlane_core.load_summary, p_limit integer)
 returns setof fairlane_core.user_load_row
@@ -164,7 +163,7 @@ begin
   select
     u.user_id, u.reason, u.ready, u.claimable, u.active, u.active_orchestration, u.active_elsewhere, u.running, u.task_limit, u.last_served_at
   from (
-    -- Open lines come from the index in the order of turns.
+    -- Open queues come from the index in the order of turns.
     select
       l.user_id, null::text as reason, l.ready_cloud + l.ready_cloud_orchestration as ready,
       least(l.ready_cloud_orchestration, l.orchestration_room) + least(l.ready_cloud, l.task_limit - l.running) as claimable,
@@ -220,7 +219,7 @@ begin
           where a.claimable = 0
             and a.ready + a.active > 0
           union all
-          -- Closed for no reason of the owner's, but with something ready: all of that is orchestration.
+          -- Closed without a reason of the owner's, but with ready tasks: all of them are orchestration.
           select
             l.user_id, l.ready_cloud + l.ready_cloud_orchestration, s.running, s.task_limit,
             case
@@ -244,8 +243,8 @@ end;
 $$;
 
 -- Queued tasks that cannot run now, as {"<reason>": n}; every queued task is either claimable or under exactly one
--- reason. A reason of the owner comes before stale, and so does that all places of orchestration are taken: only then are
--- the stale tasks of an owner told apart by kind, which no counter does.
+-- reason. Reasons of the owner take precedence over stale, and so does having no free orchestration slot: only then are
+-- an owner's stale tasks distinguished by kind, which no counter does.
 create function fairlane_core.blocked_by_reason(p_caller fairlane_core.caller, p_pool text, p_load fairlane_core.load_summary)
 returns json
 language plpgsql
@@ -340,8 +339,8 @@ begin
 end;
 $$;
 
--- How many of the tasks that fairlane_core.blocked_by_reason counted wait for one of these reasons: several as one number, for
--- autoscalers that know fewer (docs/adr/0021).
+-- How many of the tasks that fairlane_core.blocked_by_reason counted wait for one of these reasons: several reasons as
+-- one number, for autoscalers that know fewer (docs/adr/0021).
 create function fairlane_core.blocked_sum(p_blocked json, p_reasons text[])
 returns integer
 language plpgsql

@@ -1,6 +1,6 @@
 -- One task as its owner or worker reads it.
 
--- How a task stands, for clients that wait for it.
+-- The state of a task, for clients that wait for it.
 -- See fairlane.get_task_status.
 create function fairlane_core.get_task_status(p_caller jsonb, p_task_id uuid)
 returns json
@@ -28,7 +28,7 @@ begin
 end;
 $$;
 
--- What came of a task, with what it was asked to do.
+-- The result of a task, with its params.
 -- See fairlane.get_task_output.
 create function fairlane_core.get_task_output(p_caller jsonb, p_task_id uuid)
 returns json
@@ -43,7 +43,7 @@ declare
   v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_task fairlane.tasks := fairlane_core.readable_task(v_caller, p_task_id);
 begin
-  -- The service key speaks for any worker, and the one that has the task has its params.
+  -- The service key speaks for any worker, and the one that holds the task has its params.
   if v_caller.user_id is null then
     v_task.params := fairlane_core.without_secrets(v_task.params);
   end if;
@@ -54,7 +54,7 @@ begin
     'public_url', case when v_task.status = 'Complete' then coalesce(v_task.file_location, v_task.output_location) end,
     'thumbnail_url', v_task.thumbnail_url,
     'error_message', v_task.error_message,
-    -- Rows from before these had bounds may hold what nobody can write out.
+    -- Rows older than the bounds may contain what cannot be written out.
     'result_data', case when fairlane_core.written_length(v_task.result_data, 8388608) is not null then v_task.result_data end,
     'params', case when fairlane_core.fits_a_reply(v_task.has_bounded_params, v_task.params) then v_task.params else '{}' end,
     'dependant_on', v_task.dependant_on
@@ -63,7 +63,8 @@ end;
 $$;
 
 -- The output that a task builds on. Deployed workers read one predecessor; newer ones all of them. A part that is made
--- once more waits for nothing: it names its parent's record and its own place there, and builds on the place before it.
+-- again waits for nothing: it names its parent's record and its own position there, and builds on the position before
+-- it.
 -- See fairlane.get_predecessor_output.
 create function fairlane_core.get_predecessor_output(
   p_caller jsonb, p_task_id uuid, p_parent_generation_id uuid, p_child_order integer
@@ -116,14 +117,14 @@ begin
     select
       d.id,
       t.status,
-      -- Until it is Complete, a task has texts there that are no output.
+      -- Until a task is Complete, this field contains texts that are no output.
       case when t.status = 'Complete' then t.output_location end as output_location
     from (
       select v_task.dependant_on
       union
       select k.depends_on from fairlane_core.task_dependencies as k where k.task_id = v_task.id
     ) as d (id)
-      -- Somebody else's task counts as missing, and nothing is said of it.
+      -- Somebody else's task counts as missing, and nothing is revealed about it.
       left join fairlane.tasks as t on t.id = d.id and t.user_id is not distinct from v_task.user_id
   ),
   -- The first dependency first.
@@ -141,7 +142,7 @@ begin
 
   return json_build_object(
     'predecessor_id', v_first -> 'predecessor_id',
-    -- Who reads this alone takes it for all that the task builds on.
+    -- A client that reads only this takes it for all that the task builds on.
     'output_location', case when v_are_complete then v_first -> 'output_location' end,
     'status', v_first -> 'status',
     'predecessors', v_all,
@@ -151,8 +152,7 @@ begin
 end;
 $$;
 
--- The task that a question is about; 404 TASK_NOT_FOUND when it does not exist, and exactly so when it is somebody
--- else's.
+-- The task that a request is about; 404 TASK_NOT_FOUND when it does not exist, and the same when it is somebody else's.
 create function fairlane_core.readable_task(p_caller fairlane_core.caller, p_task_id uuid)
 returns fairlane.tasks
 language plpgsql

@@ -1,6 +1,6 @@
--- What the upgrade from August 2025 has left for an operator to look at.
+-- What the upgrade from August 2025 has left for an operator to decide.
 
--- Tasks from before the upgrade of which something could not be found out, for an operator to decide, oldest first,
+-- Tasks from before the upgrade with something that could not be determined, for an operator to decide, oldest first,
 -- each with the problem (unknown_status, no_owner, no_run_type, no_reason, no_generation, no_age) and what to do. Empty
 -- on a database that began later. Reads every task. For operators: no API role may execute it.
 create function fairlane_core.upgrade_report()
@@ -46,7 +46,7 @@ begin
           and fairlane_core.creates_generation(t.task_type, t.params)
           and not exists (select from fairlane.generations as g where g.task_id = t.id)
           then 'no_generation'
-        -- Of those that have not ended no_run_type is told, which comes to the same: somebody has to look at them.
+        -- Live tasks are listed under no_run_type, with the same effect: somebody has to check them.
         when t.run_type is null and t.created_at > t.generation_processed_at then 'no_age'
       end as problem
     ) as p

@@ -1,4 +1,4 @@
--- How the fleet is: who is silent, and whether renting more makes sense.
+-- The state of the fleet: who is silent, and whether renting more makes sense.
 
 -- What an orchestrator should know before it rents another machine.
 -- See fairlane.worker_health.
@@ -114,11 +114,11 @@ begin
 end;
 $$;
 
--- When a call or a log last said something new about a running task: when it was handed out or one of them last named it
--- (a beat says only that its worker lives), or, when its lines have said the same for longer than p_limit, since when they
--- do: a worker that hangs may go on to say the same again and again, and that is no more than a beat. Only a start that
--- has run for longer than p_limit is looked at, and only its last thousand lines: normally the second line is another one
--- already.
+-- When a call or a log line last said something new about a running task: when it was handed out or last named by one
+-- of them (a heartbeat only shows that its worker lives), or, if its lines have been the same for longer than p_limit,
+-- since when they are: a worker that hangs may repeat a line, which shows no more than a heartbeat. Only an attempt
+-- that has run for longer than p_limit is checked, and only its last thousand lines: normally the second line already
+-- differs.
 create function fairlane_core.last_news(p_task fairlane.tasks, p_limit interval, p_now timestamptz)
 returns timestamptz
 language plpgsql
@@ -165,7 +165,7 @@ begin
     return v_word;
   end if;
 
-  -- It was news when it was said first.
+  -- It was new when it was first logged.
   select min(l.at)
   into v_first
   from (
@@ -181,9 +181,8 @@ begin
 end;
 $$;
 
--- Whether a start has run for much longer than is usual: for overlong_factor times what nine of ten tasks of its type
--- take, or for overlong_after where too few have completed; never before stuck_after. It is only flagged: its
--- timeout ends it.
+-- Whether an attempt runs much longer than usual: overlong_factor times what nine of ten tasks of its type take, or
+-- overlong_after if too few have completed; never before stuck_after. It is only flagged: its timeout ends it.
 create function fairlane_core.is_overlong(p_task fairlane.tasks, p_settings fairlane_core.settings, p_now timestamptz)
 returns boolean
 language plpgsql
@@ -200,7 +199,7 @@ begin
       select d.usual * p_settings.overlong_factor::double precision
       from fairlane_core.type_durations as d
       where d.task_type = p_task.task_type
-        and cardinality(d.durations) >= 5 -- fewer say nothing about what is usual
+        and cardinality(d.durations) >= 5 -- fewer do not show what is usual
     ),
     p_settings.overlong_after
   );

@@ -1,9 +1,10 @@
--- Each worker's state, from its row, its beats and its tasks; which have failed; and what explain answers about one.
+-- Each worker's state, from its row, its heartbeats and its tasks; which have failed; and the reply of explain about
+-- one.
 
--- How each machine of the fleet is doing: those that have not ended, and those that failed within the window or still
--- claim. One word each, the first that applies, and what it follows from.
--- Per worker its health: claims_refused, terminating, terminated, failed, starting, never_beat, stale, stuck_task (no
--- news of its task), overlong_task (it runs for much longer than is usual), silent (beats, no log line within the
+-- The state of each machine of the fleet: those that have not ended, and those that failed within the window or still
+-- claim. One word each, the first that applies, and the evidence.
+-- The health of a worker: claims_refused, terminating, terminated, failed, starting, never_beat, stale, stuck_task (no
+-- news of its task), overlong_task (it runs much longer than usual), silent (heartbeats, but no log line within the
 -- window), never_claimed (although there is work) or healthy.
 create function fairlane_core.worker_states(p_window interval)
 returns table (
@@ -47,8 +48,8 @@ begin
     select
       w.*,
       (
-        -- Only the window: what came before says nothing about now. Compared as pairs, because only the index by
-        -- worker knows those: the one by time would be read through for every worker that is silent.
+        -- Only the window: what came before says nothing about now. Compared as pairs, because only the index by worker
+        -- has them: the index by time would be scanned for every silent worker.
         select g."timestamp"
         from fairlane.system_logs as g
         where (g.worker_id, g."timestamp") >= (w.id, v_now - p_window)
@@ -67,7 +68,7 @@ begin
         where t.worker_id = w.id
           and t.status in ('Complete', 'Failed', 'Cancelled')
       ) or exists (
-        -- What it gave back, or what was taken from it, is only in the history.
+        -- What it released, or what was taken from it, is only in the history.
         select
         from fairlane.task_events as e
         where e.worker_id = w.id
@@ -96,7 +97,7 @@ begin
       when s.last_refusal_at is not null and s.status in ('terminating', 'terminated', 'error') then 'claims_refused'
       when s.status in ('terminating', 'terminated') then s.status
       when s.status in ('error', 'crashed') then 'failed'
-      -- Api workers announce themselves and never beat.
+      -- Api workers register and never send heartbeats.
       when s.instance_type = 'api' then case when v_has_api_work and not s.has_claimed then 'never_claimed' else 'healthy' end
       when s.last_heartbeat is null
         and s.created_at > v_now - v_settings.worker_start_limit
@@ -130,7 +131,7 @@ begin
 end;
 $$;
 
--- Which workers failed within a window, why, and what they took down with them.
+-- Which workers failed within a window, why, and which tasks were affected.
 -- Failures since then: {workers_seen, workers_failed, failure_rate, reasons: [{reason, workers}], failed_workers:
 -- [{worker_id, status, failed_at, reason, tasks: [{task_id, task_type, outcome}]}]}. Tasks from at most the last 100000
 -- events.
@@ -150,10 +151,10 @@ begin
   into v_seen, v_failed
   from fairlane.workers as w
   where greatest(w.created_at, w.last_heartbeat, w.failed_at) >= p_since
-    -- They are not rented, and never beat.
+    -- They are not rented, and never send heartbeats.
     and w.instance_type <> 'api';
 
-  -- The history has no index over time; the samples know which event came when.
+  -- The history has no index by time; the samples record which event id came when.
   select greatest(
     coalesce((select max(m.last_event_id) from fairlane_core.minute_samples as m where m.sampled_at <= p_since), 0),
     (select max(e.id) from fairlane.task_events as e) - 100000
@@ -168,7 +169,7 @@ begin
       where w.failed_at >= p_since
         and w.instance_type <> 'api'
     ), taken_down as (
-      -- What was put back or failed, and what nobody has put back yet.
+      -- What was requeued or failed, and what is still to be requeued.
       select distinct on (d.worker_id, d.task_id) d.worker_id, d.task_id, d.outcome
       from (
         select e.worker_id, e.task_id, case e.to_status when 'Queued' then 'requeue_lost' else 'failed' end as outcome, e.id as at
@@ -194,7 +195,7 @@ begin
       'reasons', (
         select coalesce(json_agg(json_build_object('reason', r.reason, 'workers', r.workers) order by r.workers desc, r.reason), '[]')
         from (
-          -- Ages and ids in it would make every reason its own.
+          -- With ages and ids every reason would be unique.
           select regexp_replace(left(replace(f.reason, f.id, 'N'), 200), '\d+(\.\d+)?', 'N', 'g') as reason, count(*) as workers
           from failed as f
           group by 1

@@ -1,18 +1,18 @@
--- Reads and deletes with the public key, for deployed clients that know no other; closed unless an operator opens them
+-- Reads and deletes with the public key, for deployed clients that have no other; closed unless an operator opens them
 -- (docs/adr/0013-anon-reads-are-closed.md).
 
--- The switch of ADR 0013: whether the anon key reads tasks. Closed unless an operator has opened it.
--- It also takes back what fairlane_core.allow_anon_deletes has opened beyond that.
--- The columns are those that deployed workers ask for or filter by. The rows are those of live and fresh work: a worker
--- reads about jobs that run, and the rest is nobody's business who only knows a public key.
+-- The switch of ADR 0013: whether the anon key may read tasks. Closed unless an operator has opened it. It also closes
+-- what fairlane_core.allow_anon_deletes has opened.
+-- The columns are those that deployed workers select or filter by. The rows are those of live and recent work: a worker
+-- reads about running jobs, and holders of a public key have no business with the rest.
 -- Opens or closes the reads of tasks with the anon key; see docs/adr/0013. For operators: no API role may execute it.
 create function fairlane_core.allow_anon_reads(p_is_allowed boolean)
 returns void
 language plpgsql
 volatile
-security invoker -- whoever may change the table may turn the switch
+security invoker -- whoever may change the table may use the switch
 set search_path = ''
-set lock_timeout = '5s' -- a policy needs the table for itself, for a moment; claims must not queue up behind that
+set lock_timeout = '5s' -- a policy needs the table exclusively for a moment; claims must not queue up behind that
 as $$
 begin
   drop policy if exists anyone_reads_fresh_tasks on fairlane.tasks;
@@ -24,9 +24,10 @@ begin
     grant select (
       id, task_type, params, status, project_id, dependant_on, worker_id, output_location, created_at
     ) on table fairlane.tasks to anon;
-    -- Row security lets no `@>` go before it, so these conditions are what finds the rows of B and G: each is that of an
-    -- index, or its column's. A bare status has none for Queued, nor has updated_at, which each beat moves.
-    -- Not fairlane_core.now(): anon can execute nothing in there. Columns are asked that are not shown.
+    -- Row security evaluates no `@>` before it, so these conditions must find the rows of B and G: each is the
+    -- condition of an index, or its column. A bare status has no index for Queued, nor has updated_at, which each
+    -- heartbeat changes.
+    -- Not fairlane_core.now(): anon can execute nothing there. The conditions use columns that are not readable.
     create policy anyone_reads_fresh_tasks on fairlane.tasks
       for select to anon
       using ((
@@ -40,21 +41,21 @@ begin
 end;
 $$;
 
--- The second step of the switch of ADR 0013: whether the anon key, which then reads tasks too, deletes duplicate children.
--- Only such as were never started, and in whose place another one counts again: whoever misuses it loses nobody's work.
--- Clients want the deleted row back, whole: so every column of the rows that are open can be read.
+-- The second step of the switch of ADR 0013: whether the anon key, which then also reads tasks, may delete duplicate
+-- children. Only those that were never started, and that another child replaces: misuse loses nobody's work. Clients
+-- want the whole deleted row returned, so every column of these rows is readable.
 -- Opens or closes the deletion of duplicate children with the anon key; opening it opens the reads too. See
 -- docs/adr/0013. For operators: no API role may execute it.
 create function fairlane_core.allow_anon_deletes(p_is_allowed boolean)
 returns void
 language plpgsql
 volatile
-security invoker -- whoever may change the table may turn the switch
+security invoker -- whoever may change the table may use the switch
 set search_path = ''
-set lock_timeout = '5s' -- a policy needs the table for itself, for a moment; claims must not queue up behind that
+set lock_timeout = '5s' -- a policy needs the table exclusively for a moment; claims must not queue up behind that
 as $$
 begin
-  -- The reads are left as they are; this way nothing of an earlier step stays behind.
+  -- The reads keep their state; this way nothing of an earlier step remains.
   perform fairlane_core.allow_anon_reads(
     p_is_allowed or exists (
       select
@@ -73,15 +74,15 @@ begin
 end;
 $$;
 
--- Whether the task is a child in whose place another one would count again when this one is deleted
--- (fairlane_core.leave_families): nothing is lost with it. Not in the place of one that has failed: that one would count again,
--- and end the job. Policies ask this on behalf of roles that may read nothing else: anon may execute it while its
--- deletes are allowed (fairlane_core.allow_anon_deletes).
+-- Whether another child would count again in this one's place if it is deleted (fairlane_core.leave_families), so that
+-- nothing is lost. Not in the place of a failed one: that one would count again, and end the job. Policies call this
+-- for roles that may read nothing else: anon may execute it while its deletes are allowed
+-- (fairlane_core.allow_anon_deletes).
 create function fairlane_core.is_spare_part(p_task_id uuid)
 returns boolean
 language plpgsql
 stable
-security definer -- asked on behalf of anon, which may not read families
+security definer -- called for anon, which may not read families
 set search_path = ''
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$

@@ -1,6 +1,6 @@
 -- What deployed clients call under names of their own (docs/fleet.md).
 
--- A beat with log lines, as deployed workers send it.
+-- A heartbeat with log lines, as deployed workers send it.
 create function fairlane.func_worker_heartbeat_with_logs(json)
 returns json
 language plpgsql
@@ -20,7 +20,7 @@ $$;
 comment on function fairlane.func_worker_heartbeat_with_logs(json) is
   'A worker''s beat, with its log lines. The whole body: {worker_id_param, vram_total_mb_param, vram_used_mb_param, logs_param, status_param, current_task_id_param}. With status_param terminated the worker says goodbye: its work is free at once, that start does not count, and its next beat or claim makes it active again. Out: {success, heartbeat_updated, logs_inserted, log_errors, stop: [{task_id, reason}]}. Errors: 400 INVALID_ARGUMENT without a worker id. service_role only.';
 
--- The beat of clients that send no logs.
+-- The heartbeat of clients that send no logs.
 create function fairlane.func_update_worker_heartbeat(json)
 returns void
 language plpgsql
@@ -59,8 +59,8 @@ $$;
 comment on function fairlane.func_insert_logs_batch(json) is
   'Stores log lines. The whole body: {logs: [{timestamp, source_type, source_id, log_level, message, task_id, worker_id, cycle_number, metadata}]}. Out: {success, inserted, errors}. service_role only.';
 
--- The counts, as the scripts of the fleet call them through the Data API. They name a mode: "queued"
--- leaves out what runs, any other means all.
+-- The counts, as the scripts of the fleet call them through the Data API. They pass a mode: "queued" leaves out what
+-- runs, any other means all.
 create function fairlane.func_get_task_counts(mode text default null, run_type_filter text default null)
 returns json
 language plpgsql
@@ -83,7 +83,7 @@ $$;
 comment on function fairlane.func_get_task_counts(text, text) is
   'The same as task_counts for a service key, under the name and arguments of the fleet''s scripts. mode: queued leaves out what runs, any other means all. run_type_filter: a pool; or a place, cloud (machines of the fleet) or local (their owners'' own); null for all. Out: see task_counts; of a place its totals of what is claimable and active, its users and recent tasks. service_role only.';
 
--- The finished segments of a run, as functions ask it.
+-- The finished segments of a run, as functions request them.
 create function fairlane.get_completed_segments(
   p_caller jsonb, p_run_id text, p_project_id uuid default null, p_after_index integer default null
 )

@@ -1,9 +1,9 @@
 -- Counts and views under the names that deployed orchestrators and autoscalers read.
 
--- What the fleet's scripts mean by cloud and local: not a pool, but where tasks run. Cloud is what machines of the fleet may
--- take and hold; local what only their owners' own machines may take, and what those hold.
--- What fairlane.func_get_task_counts answers of cloud or local: {totals, global_task_breakdown, users, recent_tasks} and
--- the sums, of the tasks that run or may run there alone. Of users at most 100.
+-- What the fleet's scripts mean by cloud and local: not a pool, but where tasks run. Cloud is what machines of the
+-- fleet may claim and hold; local what only their owners' own machines may claim and hold.
+-- The reply of fairlane.func_get_task_counts for cloud or local: {totals, global_task_breakdown, users, recent_tasks}
+-- and the sums, of tasks that run or may run there only. At most 100 users.
 create function fairlane_core.counts_of_place(p_place text, p_include_active boolean)
 returns json
 language plpgsql
@@ -112,7 +112,7 @@ where s.status not in ('terminated', 'error', 'crashed');
 comment on view fairlane.active_workers_health is
   'One row per worker that has not ended, with its health (see fairlane_core.worker_states) and what it runs. service_role only.';
 
--- The queue and the fleet in one row of numbers, from counters where there are any.
+-- The queue and the fleet in one row of numbers, from counters where they exist.
 -- See fairlane.orchestrator_status.
 create function fairlane_core.fleet_summary()
 returns table (
@@ -130,7 +130,7 @@ returns table (
 )
 language plpgsql
 stable
-security definer -- reads the derived state by the queue's clock
+security definer -- reads the derived state with the queue's clock
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
@@ -180,7 +180,7 @@ select
   f.queued_tasks,
   f.running_tasks,
   f.completed_tasks,
-  -- Two names for the same number, since clients know both.
+  -- Two names for the same number, because clients use both.
   f.failed_tasks as error_tasks,
   f.failed_tasks,
   f.inactive_workers,

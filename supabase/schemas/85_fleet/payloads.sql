@@ -1,7 +1,7 @@
--- What the fleet's clients send, in the queue's terms: the functions of 20_rules/payload.sql, each of them once more, and
--- what rests on the same words: an index, and the key of a rented machine.
+-- What the fleet's clients send, in the queue's terms: each function of 20_rules/payload.sql again, and what depends on
+-- the same names: an index, and the key of a rented machine.
 
--- Clients name the orchestrator of a child so.
+-- How clients name the orchestrator of a child.
 create or replace function fairlane_core.parent_key()
 returns text
 language plpgsql
@@ -14,7 +14,7 @@ begin
 end;
 $$;
 
--- Clients have named the orchestrator in several ways. Texts that are no UUID (people's own ids) name none.
+-- Clients have named the orchestrator in several ways. Texts that are no UUID (people's own ids) are ignored.
 create or replace function fairlane_core.named_parents(p_params jsonb)
 returns uuid[]
 language plpgsql
@@ -34,7 +34,7 @@ begin
 end;
 $$;
 
--- A segment that is made once more may know its place by its index alone.
+-- A segment that is made again may know only its index as position.
 create or replace function fairlane_core.place_key()
 returns text
 language plpgsql
@@ -47,8 +47,8 @@ begin
 end;
 $$;
 
--- A stitch (rank 3) puts everything together, so there is one of it; joins (2) come before segments (1) because the last
--- join holds all clips.
+-- A stitch (rank 3) combines everything, so there is one of it; joins (2) rank above segments (1) because the last join
+-- contains all clips.
 create or replace function fairlane_core.part_of(p_task_type text, p_params jsonb, out final_rank smallint, out part_index integer)
 returns record
 language plpgsql
@@ -70,8 +70,8 @@ begin
 end;
 $$;
 
--- A travel job announces its new segments, and has a stitch most of the time: not waited for when the family is quiet. A
--- job of joins has one for each pair of neighbours.
+-- A travel job announces its new segments, and usually has a stitch, which is not waited for when the family is quiet.
+-- A job of joins has one for each pair of neighbours.
 create or replace function fairlane_core.has_expected_children(p_family fairlane_core.orchestrations, p_params jsonb, p_is_quiet boolean)
 returns boolean
 language plpgsql
@@ -92,7 +92,7 @@ begin
 end;
 $$;
 
--- Deployed orchestrators say so and end; they report no result. Older ones put their log's mark in front.
+-- Deployed orchestrators say so and end; they report no result. Older ones prefix the mark of their log.
 create or replace function fairlane_core.has_nothing_to_enqueue(p_report text)
 returns boolean
 language plpgsql
@@ -105,7 +105,7 @@ begin
 end;
 $$;
 
--- What deployed orchestrators say once their children are there, or were there before.
+-- What deployed orchestrators say once their children exist, or existed before.
 create or replace function fairlane_core.has_enqueued(p_report text)
 returns boolean
 language plpgsql
@@ -118,7 +118,7 @@ begin
 end;
 $$;
 
--- The model, wherever its sender put it.
+-- The model, in any of the places where clients put it.
 create or replace function fairlane_core.task_model(p_params jsonb)
 returns text
 language plpgsql
@@ -134,7 +134,7 @@ begin
 end;
 $$;
 
--- A type without a row is orchestration if its name ends in _orchestrator, which is how deployed workers tell.
+-- A type without a row is orchestration if its name ends in _orchestrator, the rule of deployed workers.
 create or replace function fairlane_core.takes_slot(p_task_type text, p_category text)
 returns boolean
 language plpgsql
@@ -150,7 +150,7 @@ begin
 end;
 $$;
 
--- Beside gpu and api the pool of a service that runs exactly two types (the checks are in 01_types_and_settings.sql).
+-- Besides gpu and api the pool of a service that runs exactly two types (the checks are in 01_types_and_settings.sql).
 create or replace function fairlane_core.pools()
 returns text[]
 language sql
@@ -161,7 +161,7 @@ as $$
   select array['gpu', 'api', 'banodoco'];
 $$;
 
--- Where the app keeps the two switches of a user.
+-- Where the app stores the two switches of a user.
 create or replace function fairlane_core.switch_path(p_run_type text)
 returns text[]
 language plpgsql
@@ -174,7 +174,7 @@ begin
 end;
 $$;
 
--- Machines that were rented have the id by which they are given back.
+-- Rented machines have the id that is used to return them.
 create or replace function fairlane_core.is_rented(p_worker fairlane.workers)
 returns boolean
 language plpgsql
@@ -187,8 +187,8 @@ begin
 end;
 $$;
 
--- Orchestrators read a worker, think, and PATCH its metadata whole. The id of the rented machine must survive that, unless
--- it is set to null: without it nobody can switch that machine off.
+-- Orchestrators read a worker, decide, and PATCH its metadata as a whole. The id of the rented machine must survive
+-- that, unless it is set to null: without it nobody can switch that machine off.
 create function fairlane_core.workers_keep_runpod_id()
 returns trigger
 language plpgsql
@@ -201,7 +201,7 @@ begin
 end;
 $$;
 
--- Before workers_before_write, which looks at the metadata as they will be.
+-- Before workers_before_write, which reads the final metadata.
 create trigger workers_before_update_keep_runpod_id
   before update of metadata on fairlane.workers
   for each row

@@ -1,6 +1,6 @@
 -- Two reads of deployed workers: the finished segments of a run, and prompts of a shot, which this queue only refuses.
 
--- The finished segments of a run, for the worker that puts them together.
+-- The finished segments of a run, for the worker that combines them.
 -- See fairlane.get_completed_segments.
 create function fairlane_core.get_completed_segments(p_caller jsonb, p_run_id text, p_project_id uuid, p_after_index integer)
 returns json
@@ -27,7 +27,7 @@ begin
     from (
       select w.segment_index, w.output_location, sum(octet_length(w.output_location)) over (order by w.segment_index) as bytes
       from (
-        -- A segment that was made again: the newest counts.
+        -- If a segment was made again, the newest counts.
         select distinct on (n.segment_index) n.segment_index, t.output_location
         from fairlane.tasks as t
           cross join lateral (
@@ -50,8 +50,8 @@ begin
 end;
 $$;
 
--- Shots belong to the application, not to the queue. Callers are told so in the queue's own words, after their token
--- was looked up, so that a wrong key is not taken for a missing feature.
+-- Shots belong to the application, not to the queue. Callers get an error of the queue's own, after their token was
+-- checked, so that a wrong key is not taken for a missing feature.
 -- See fairlane.update_shot_pair_prompts.
 create function fairlane_core.update_shot_pair_prompts(p_caller jsonb)
 returns json

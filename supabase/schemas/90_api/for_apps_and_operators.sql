@@ -40,7 +40,7 @@ $$;
 comment on function fairlane.create_tasks(jsonb, jsonb) is
   'Enqueues 1 to 1000 tasks, all or none, each {task_id, task_type, params, project, depends_on, run_type, priority, available_at, idempotency_key, max_attempts, timeout_seconds, created_at}; only task_type is needed, and a project or a parent in params. A task that is there already, by its id or its owner''s key, is answered as it is. Out: {tasks: [as create_task answers]} in the order sent. Errors: 400 INVALID_ARGUMENT, DEPENDENCY_CYCLE or PROJECT_REQUIRED, 403, 404 PROJECT_NOT_FOUND, 409 TASK_ID_TAKEN, 429 QUEUE_FULL. service_role only.';
 
--- Many tasks cancelled, a batch a call, as functions and operators ask for it.
+-- Cancels many tasks, one batch per call, for functions and operators.
 create function fairlane.cancel_tasks(
   p_filter jsonb,
   p_limit integer default 1000,
@@ -65,7 +65,7 @@ $$;
 comment on function fairlane.cancel_tasks(jsonb, integer, text, jsonb) is
   'Cancels live tasks that match every key of the filter {task_ids, status, task_type, user_id, project_id, orchestrator_task_id, created_before}; status is Queued (default) or In Progress. At most p_limit (1 to 1000) per call: repeat it while has_more is true. Tokens and users: their own. Out: {cancelled, passed_over, has_more}; passed_over are tasks that somebody is just changing. Safe to repeat. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
 
--- How a task stands, as functions ask it.
+-- The state of a task, as functions request it.
 create function fairlane.get_task_status(p_caller jsonb, p_task_id uuid)
 returns json
 language plpgsql
@@ -85,7 +85,7 @@ $$;
 comment on function fairlane.get_task_status(jsonb, uuid) is
   '{task_id, task_type, status, attempt, error_message, created_at, updated_at, generation_started_at, generation_processed_at}. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
 
--- What came of a task, as functions ask it.
+-- The result of a task, as functions request it.
 create function fairlane.get_task_output(p_caller jsonb, p_task_id uuid)
 returns json
 language plpgsql
@@ -105,7 +105,7 @@ $$;
 comment on function fairlane.get_task_output(jsonb, uuid) is
   '{task_id, status, output_location (a progress text or the reason of a failure unless Complete), public_url (once Complete), thumbnail_url, error_message, result_data, params, dependant_on}. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
 
--- Why a task is not running, as functions ask it.
+-- Why a task is not running, as functions request it.
 create function fairlane.explain_task(p_caller jsonb, p_task_id uuid)
 returns json
 language plpgsql
@@ -125,7 +125,7 @@ $$;
 comment on function fairlane.explain_task(jsonb, uuid) is
   'Why a task is not running: {task_id, status, claimable, reason, remedy, pool, runs_on_own_gpu, attempts, max_attempts, available_at, worker_id, tasks_ahead (in its owner''s line, up to 10000), users_ahead, running, task_limit, orchestrating, orchestration_limit, held, waits_for}. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
 
--- A token for a machine of one's own, as users make it.
+-- Creates a token for a user's own machine, as users call it.
 create function fairlane.create_api_token(p_label text default '', p_expires_at timestamptz default null)
 returns text
 language sql
@@ -139,7 +139,7 @@ $$;
 comment on function fairlane.create_api_token(text, timestamptz) is
   'Creates a personal access token for the signed-in user and returns it, this once. Errors: 400 INVALID_ARGUMENT, 403 FORBIDDEN, 409 TOO_MANY_TOKENS.';
 
--- A token taken back, as its owner does it.
+-- Revokes a token, as its owner calls it.
 create function fairlane.revoke_api_token(p_token_id uuid)
 returns boolean
 language sql
@@ -178,7 +178,7 @@ $$;
 comment on function fairlane.task_counts(jsonb, text, boolean, text[]) is
   'What is claimable now, what is active and what is blocked why, in one pool or all (null). p_unused: fields of the request that the counts know nothing of, for a warning (ROUTING_IGNORED). Out: one JSON object, see docs/architecture.md; tasks in numbers, ages in seconds. A service caller sees the whole system, a token or user their own. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
 
--- The health of the fleet, as orchestrators ask for it.
+-- The health of the fleet, as orchestrators request it.
 create function fairlane.worker_health(p_caller jsonb, p_window_minutes numeric default 30)
 returns json
 language plpgsql
@@ -198,7 +198,7 @@ $$;
 comment on function fairlane.worker_health(jsonb, numeric) is
   'How the fleet is doing, over a window of 1 to 1440 minutes: {window_minutes, by_health, workers, failures, spawning, snapshot_at}. Errors: 400 INVALID_ARGUMENT, 403 FORBIDDEN. service_role only.';
 
--- Why a worker gets nothing, as functions ask it.
+-- Why a worker gets nothing, as functions request it.
 create function fairlane.explain_worker(p_caller jsonb, p_worker_id text, p_run_type text default null)
 returns json
 language plpgsql
@@ -218,7 +218,7 @@ $$;
 comment on function fairlane.explain_worker(jsonb, text, text) is
   'Why a worker gets nothing from a pool (gpu when null): {worker_id, known, status, last_heartbeat, current_model, pool, gets_work, reason, remedy, claimable, holds, blocked}. Reasons: worker_terminating, worker_terminated, worker_error, holds_all_it_may, nothing_claimable. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
 
--- Whether the queue looks after itself, as functions ask it.
+-- Whether the queue runs well, as functions request it.
 create function fairlane.health(p_caller jsonb)
 returns json
 language plpgsql
@@ -237,7 +237,7 @@ $$;
 comment on function fairlane.health(jsonb) is
   'Whether the queue''s jobs run and its counters agree: {version, status: ok or degraded, reasons: [{code: JOB_LATE, JOB_FAILED, DRIFT, ROW_MISSING, RESTORE_UNFINISHED, SETTLING_LATE or HELD_UP, message}], notices: [{code: FIELD_NOT_USED or UNKNOWN_TASK_TYPE, message}], which are no fault, checked_at, database_started_at, jobs: [{job, period_seconds, ran_at, took_ms, result, failed_at, error}]}. Errors: 403. service_role only.';
 
--- Dead letters back into the queue, as operators call it (docs/operations.md).
+-- Requeues dead letters, as operators call it (docs/operations.md).
 create function fairlane.requeue_tasks(
   p_task_ids uuid[] default null,
   p_filter jsonb default null,
@@ -264,7 +264,7 @@ $$;
 comment on function fairlane.requeue_tasks(uuid[], jsonb, integer, text, boolean, jsonb) is
   'Puts Failed or Cancelled tasks back into the queue, named by ids or by a filter {status, task_type, user_id, project_id, worker_id, error_contains, ended_since, ended_before}; all of the ids (at most 1000 at once, or p_limit: more are refused before anything changes), or of a filter at most p_limit (1 to 1000, default 100) per call, the longest dead first: has_more says that others match, too. Each keeps its attempts and gets as many more as its type allows; the reason is in its history. Out: {requeued, matched, task_ids, passed_over, has_more, dry_run}; passed_over are those that are not Failed or Cancelled, not there, or that somebody is just changing. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
 
--- Results that were never recorded, as operators mend them (docs/operations.md).
+-- Repairs results that were never recorded, as operators call it (docs/operations.md).
 create function fairlane.repair_generations(
   p_limit integer default 1000, p_dry_run boolean default false, p_task_ids uuid[] default null
 )
@@ -286,7 +286,7 @@ $$;
 comment on function fairlane.repair_generations(integer, boolean, uuid[]) is
   'Records the results of Complete tasks of a type that records generations that never were recorded, up to p_limit (1 to 10000; has_more says that another call may find more). What looks deleted or moved by the app is left alone and listed, up to p_limit, as doubtful_ids; those named in p_task_ids, and only those, are recorded anew. Safe to repeat. Out: {missing, torn, task_ids, doubtful_ids, has_more, dry_run}. Errors: 400 INVALID_ARGUMENT. service_role only.';
 
--- A project changes hands with all that belongs to it, as operators call it (docs/operations.md).
+-- Gives a project and everything in it to another user, as operators call it (docs/operations.md).
 create function fairlane.move_project(p_project_id uuid, p_user_id uuid, p_caller jsonb default '{"kind":"service"}')
 returns json
 language plpgsql
@@ -326,7 +326,7 @@ $$;
 comment on function fairlane.set_task_type(text, jsonb, jsonb) is
   'Adds or changes a type of task, also while tasks of it are queued or running. p_changes names what changes, of {pool: one of fairlane_core.pools(), category: generation, processing, orchestration or utility, content_type: image, video or null, creates_generation, is_active (false holds its tasks back), is_retryable, max_attempts: 1 to 1000 or null, timeout_seconds: up to 30 days or null, runs_on_own_gpu: true for a type of another pool that GPU machines of the task''s owner run, too}; a new type is otherwise what it was taken for. Out: {name, change: added, changed or none, before, type, is_settled: false while tasks of it still follow}. Errors: 400 INVALID_ARGUMENT, 403, 503 UNAVAILABLE. service_role only.';
 
--- Which types tasks were enqueued with that the queue knows nothing of, as operators call it (docs/operations.md).
+-- Lists types of enqueued tasks that have no row, as operators call it (docs/operations.md).
 create function fairlane.unknown_task_types(p_caller jsonb default '{"kind":"service"}')
 returns json
 language plpgsql
@@ -366,7 +366,7 @@ $$;
 comment on function fairlane.files_to_sweep(jsonb, text) is
   'Files of failed, cancelled and deleted tasks, older than a day, that no output, result record or live task''s params name; among the thousand objects after the name p_after. Out: {files, next}; next is the p_after of the next page, null at the end. service_role only.';
 
--- What the functions have counted, as they hand it in.
+-- What the functions have counted, as they report it.
 create function fairlane.note_unused_fields(p_caller jsonb, p_endpoint text, p_counts jsonb)
 returns void
 language plpgsql

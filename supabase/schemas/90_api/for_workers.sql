@@ -1,4 +1,5 @@
--- What workers call: thin functions that run with their caller's rights and call the one of the same name in schema fairlane_core.
+-- What workers call: thin functions that run with their caller's rights and call the function of the same name in
+-- schema fairlane_core.
 
 -- The claim, as functions call it.
 create function fairlane.claim_next_task(
@@ -93,7 +94,7 @@ $$;
 comment on function fairlane.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid, integer) is
   'Reports on a task: In Progress with a text or a new billing start, Failed with a reason (error_message, else output_location, else error_details), Complete, Cancelled, or Queued to hand it back; with error_details that is a failed start, of the number p_attempts, which counts. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id} and changed (false: only recorded; not in the reply to Complete). Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION (both states in the message), 403. service_role only.';
 
--- A failure that may be tried again, as functions call it.
+-- A failure that may be retried, as functions call it.
 create function fairlane.mark_task_failed(
   p_caller jsonb,
   p_task_id uuid,
@@ -120,7 +121,7 @@ $$;
 comment on function fairlane.mark_task_failed(jsonb, uuid, text, text, boolean, uuid) is
   'Reports a failure. While starts are left and neither p_retryable nor the task''s type says otherwise, the task goes back to the queue and waits (fairlane_core.retry_wait); else it ends Failed. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id, changed (false: only recorded), will_retry, available_at}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION, 403. service_role only.';
 
--- Where the files of a task go, as functions ask it.
+-- Where the files of a task go, as functions request it.
 create function fairlane.upload_target(p_caller jsonb, p_task_id uuid, p_lease_token uuid default null)
 returns json
 language plpgsql
@@ -140,7 +141,7 @@ $$;
 comment on function fairlane.upload_target(jsonb, uuid, uuid) is
   'Whose folder the files of a task go to, and whether it still takes any: while it runs, and after it was taken back from a worker that may yet finish it. Out: {task_id, user_id, status, attempt, is_open}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST, 403. service_role only.';
 
--- A worker's beat, as the functions hand it in.
+-- A worker's heartbeat, as the functions pass it on.
 create function fairlane.beat(
   p_caller jsonb,
   p_worker_id text,
@@ -168,7 +169,7 @@ $$;
 comment on function fairlane.beat(jsonb, text, text, uuid[], json, json, json) is
   'A worker''s beat, as functions call it. A service caller''s is that of func_worker_heartbeat_with_logs. A token''s is a sign of life for what its machine of this name runs: all of it, or the tasks in p_task_ids, where these are given; once it has beaten for a task, token_beat_timeout is how long it may be silent. terminated puts what it runs back without counting the start, crashed puts it back; under a shared name what they name; what somebody holds at the next rescue. Log lines of tokens are kept if they name a task that the token runs. Out: {success, heartbeat_updated, logs_inserted, log_errors, stop: [{task_id, reason}]}. Errors: 400 INVALID_ARGUMENT, 403 for users. service_role only.';
 
--- A machine that somebody started by hand is kept, or let go of.
+-- Keeps a machine that somebody started by hand, or no longer.
 create function fairlane.keep_worker(p_worker_id text, p_keep boolean default true, p_caller jsonb default '{"kind":"service"}')
 returns json
 language plpgsql
@@ -188,7 +189,7 @@ $$;
 comment on function fairlane.keep_worker(text, boolean, jsonb) is
   'Brings a worker back that somebody set aside, and keeps it: while it beats (an api worker always), no direct write of the service key sets it to terminating, terminated or error. With p_keep false orchestrators may set it aside again. Out: {worker_id, status, kept_at}. Errors: 404 WORKER_NOT_FOUND, 403. service_role only.';
 
--- That a call has come, as the functions hand it in.
+-- Records that a call was made, as the functions report it.
 create function fairlane.note_call(p_caller jsonb, p_task_id uuid)
 returns boolean
 language plpgsql
@@ -208,7 +209,7 @@ $$;
 comment on function fairlane.note_call(jsonb, uuid) is
   'Notes that a token''s call has named a task that it runs: a sign of life. True when it wrote; false when the task is not its own or was heard of within 10 s. service_role only.';
 
--- A claim that a function has refused, as it notes it.
+-- A refused claim, as the function that refused it reports it.
 create function fairlane.note_refused_claim(p_caller jsonb, p_worker_id text)
 returns boolean
 language plpgsql
@@ -248,7 +249,7 @@ $$;
 comment on function fairlane.update_worker_model(jsonb, text, text) is
   'Notes the model that a worker has loaded: {worker_id, current_model}. Errors: 404 WORKER_NOT_FOUND, 400 INVALID_ARGUMENT, 403 for all but the service. service_role only.';
 
--- The output that a task builds on, as functions ask it.
+-- The output that a task builds on, as functions request it.
 create function fairlane.get_predecessor_output(
   p_caller jsonb, p_task_id uuid, p_parent_generation_id uuid default null, p_child_order integer default null
 )
@@ -270,7 +271,7 @@ $$;
 comment on function fairlane.get_predecessor_output(jsonb, uuid, uuid, integer) is
   'Null for a task without dependencies, else {predecessor_id, output_location (null until all are Complete), status (null when there is no such task of the same owner), predecessors: the same of every dependency, all_complete, lookup_method}; the first dependency is tasks.dependant_on. Without one, and with p_parent_generation_id and p_child_order: the newest record of the owner''s at the place before it, or nulls. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
 
--- The tasks that an orchestrator has enqueued, as functions ask it.
+-- The tasks that an orchestrator has enqueued, as functions request them.
 create function fairlane.get_orchestrator_children(p_caller jsonb, p_orchestrator_task_id uuid, p_after text default null)
 returns json
 language plpgsql

@@ -1,6 +1,7 @@
--- Who may see and do what: all rights on one page. What no line here gives, nobody has. First everything is taken back, for
--- Postgres lets everybody execute a new function, and a platform may give every new object of public to everybody; then
--- follows what each role needs. In public only the queue's own objects are named: those of the app are the app's.
+-- Who may see and do what: all rights on one page. Nobody has a right that is not granted here. First everything is
+-- revoked, because Postgres lets everybody execute a new function, and a platform may grant everybody every new object
+-- of public; then each role gets what it needs. In public only the queue's own objects are named: those of the app are
+-- not touched.
 
 revoke all on schema fairlane_core from public, anon, authenticated, service_role;
 revoke all on all tables in schema fairlane_core from public, anon, authenticated, service_role;
@@ -25,10 +26,10 @@ revoke all on function
   fairlane.update_task_status, fairlane.update_worker_model, fairlane.upload_target, fairlane.worker_health
   from public, anon, authenticated, service_role;
 
--- The thin functions of public run as their caller and reach the definer functions of queue.
+-- The thin functions of public run as their caller and call the definer functions of fairlane_core.
 grant usage on schema fairlane_core to authenticated, service_role;
 
--- Derived state may be looked at with the service key, and changed by the queue's own functions alone.
+-- The service key may read derived state; only the queue's own functions change it.
 grant select on all tables in schema fairlane_core to service_role;
 
 grant select on table fairlane.owners to authenticated;
@@ -38,7 +39,7 @@ create policy users_read_themselves on fairlane.owners
   for select to authenticated
   using (id = (select auth.uid()));
 
--- A user names a project; its id and its age are not theirs to change.
+-- A user names a project, but cannot choose its id or its age.
 grant select, delete, insert (id, user_id, name), update (name) on table fairlane.projects to authenticated;
 grant select, insert, update, delete on table fairlane.projects to service_role;
 
@@ -127,7 +128,7 @@ create policy owners_read_tokens on fairlane.user_api_tokens
   for select to authenticated
   using (user_id = (select auth.uid()));
 
--- What signed-in users call, and what that calls in turn.
+-- What signed-in users call, and what those functions call.
 grant execute on function
   fairlane.create_api_token, fairlane.revoke_api_token, fairlane_core.create_api_token, fairlane_core.revoke_api_token
   to authenticated;
@@ -143,7 +144,7 @@ grant execute on function
   fairlane.update_worker_model, fairlane.upload_target, fairlane.worker_health
   to service_role;
 
--- What that calls in turn, and what operators and the jobs call.
+-- What those functions call, and what operators and the jobs call.
 grant execute on function
   fairlane_core.beat_by_route, fairlane_core.cancel_tasks, fairlane_core.claim_next_task, fairlane_core.cleanup, fairlane_core.complete_task, fairlane_core.advance_status_totals,
   fairlane_core.create_tasks, fairlane_core.drift, fairlane_core.explain_task, fairlane_core.explain_worker, fairlane_core.files_to_sweep,
@@ -156,7 +157,7 @@ grant execute on function
   fairlane_core.worker_health, fairlane_core.worker_heartbeat, fairlane_core.worker_states
   to service_role;
 
--- Triggers ask these with the rights of whoever writes.
+-- Triggers call these with the rights of the writer.
 grant execute on function
   fairlane_core.has_called_lately, fairlane_core.is_beating, fairlane_core.metadata_without_end
   to service_role;

@@ -1,4 +1,4 @@
--- The same for what ships with the fleet alone (85_fleet).
+-- The same for what ships only with the fleet (85_fleet).
 
 revoke all on table fairlane.active_workers_health, fairlane.orchestrator_status
   from public, anon, authenticated, service_role;
