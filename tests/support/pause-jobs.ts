@@ -22,7 +22,7 @@ export async function pauseJobs(adminDbUrl: string): Promise<void> {
         from pg_catalog.pg_stat_activity as a
         where a.pid <> pg_backend_pid()
           and a.state <> 'idle'
-          and a.query ~ 'queue[.](begin_batches|run_job)'
+          and a.query ~ 'fairlane_core[.](begin_batches|run_job)'
       `;
       running = row?.running ?? 0;
       if (running > 0) await sql`select pg_sleep(0.05)`;
