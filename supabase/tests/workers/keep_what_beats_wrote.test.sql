@@ -1,10 +1,10 @@
 begin;
-select plan(9);
+select plan(7);
 
 -- SETUP: what an orchestrator read, before a beat came
 delete from public.workers;
 insert into public.workers (id, status, metadata) values
-  ('gpu-1', 'active', '{"runpod_id": "pod", "ram_tier": "64", "vram_total_mb": 8192, "vram_used_mb": 1, "vram_timestamp": 17}');
+  ('gpu-1', 'active', '{"ram_tier": "64", "vram_total_mb": 8192, "vram_used_mb": 1, "vram_timestamp": 17}');
 create function pg_temp.patch(p_metadata jsonb, p_status text default 'active') returns jsonb language plpgsql as $$
 declare
   v_metadata jsonb;
@@ -21,16 +21,14 @@ select tests.beat('gpu-1');
 -- TEST: the orchestrator writes back what it read
 select is(
   (pg_temp.patch(:'stale'::jsonb || '{"promoted_to_active_at": "now"}')) - 'vram_timestamp',
-  '{"runpod_id": "pod", "ram_tier": "64", "vram_total_mb": 24564, "vram_used_mb": 812, "promoted_to_active_at": "now"}',
+  '{"ram_tier": "64", "vram_total_mb": 24564, "vram_used_mb": 812, "promoted_to_active_at": "now"}',
   'What a beat wrote meanwhile stays'
 );
 select is(
   (pg_temp.patch('{"orchestrator_status": "active"}')) - 'vram_timestamp',
-  '{"orchestrator_status": "active", "runpod_id": "pod", "ram_tier": "64", "vram_total_mb": 24564, "vram_used_mb": 812, "promoted_to_active_at": "now"}',
-  'Also when it could not read and writes an object of its own: neither the rented machine nor anything else is forgotten'
+  '{"orchestrator_status": "active", "ram_tier": "64", "vram_total_mb": 24564, "vram_used_mb": 812, "promoted_to_active_at": "now"}',
+  'Also when it could not read and writes an object of its own: nothing is forgotten'
 );
-select is(pg_temp.patch('{"runpod_id": "other"}') ->> 'runpod_id', 'other', 'Another machine can be named');
-select is(pg_temp.patch('{"runpod_id": null}') -> 'runpod_id', 'null', 'And none, if that is said');
 select is(
   pg_temp.patch('{"vram_total_mb": 1, "vram_timestamp": 9999999999}') -> 'vram_total_mb', '1', 'Whoever knows newer figures may write them'
 );
