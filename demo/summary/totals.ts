@@ -60,7 +60,7 @@ export async function totals(sql: postgres.Sql): Promise<Totals> {
         select count(*)
         from public.task_events as e
         where e.from_status = 'In Progress'
-          and e.reason like 'Start % ended without a result%'
+          and e.reason like 'Attempt % ended without a result%'
       )::integer as "putBack",
       (select count(*) from fairlane_core.drift())::integer as drift
     from task

@@ -13,7 +13,7 @@ set lock_timeout = '900ms';
 create schema fairlane_core;
 
 comment on schema fairlane_core is
-  'Rules and derived state of the task queue. Not exposed by the Data API; callers use the functions in public.';
+  'Rules and derived state of the task queue. Not exposed by the Data API; callers use the functions in the API schema.';
 
 -- Revokes what the platform's defaults grant on new objects of this schema. Postgres itself grants everybody execute on
 -- a new function, and no per-schema default can revoke that. So 91_grants first revokes everything; tests in
@@ -277,17 +277,17 @@ comment on column fairlane_core.settings.is_only_row is 'Always true: the key th
 comment on column fairlane_core.settings.default_task_limit is
   'How many tasks a user may have In Progress at once when users.max_in_progress is null. Default 5.';
 comment on column fairlane_core.settings.gpu_tasks_per_worker is
-  'How many gpu tasks one worker holds at once; a claim beyond it gives back what it holds. Null = no limit. Default 1.';
+  'How many gpu tasks one worker holds at once; a claim beyond it returns a task that it already holds. Null = no limit. Default 1.';
 comment on column fairlane_core.settings.api_tasks_per_worker is
   'The same for api tasks. Default null: one api worker runs as many as it asks for.';
 comment on column fairlane_core.settings.max_attempts is
-  'How often a task may be started before it ends Failed, when its type does not say. Default 3.';
+  'How many attempts a task gets before it ends Failed, when its type does not say. Default 3.';
 comment on column fairlane_core.settings.stale_after is
   'A task that could have run for this long, was never started and has no live parent is no longer handed out. Time in which the queue stood still does not count. Default 7 days.';
 comment on column fairlane_core.settings.max_affinity_wait is
   'A task that has waited this long goes to the next worker whatever model that has loaded, when the claim does not say how long. Default 5 minutes.';
 comment on column fairlane_core.settings.gpu_heartbeat_timeout is
-  'A gpu worker without a heartbeat for this long counts as gone. Default 100 seconds (five missed beats).';
+  'A gpu worker without a heartbeat for this long counts as gone. Default 100 seconds (five missed heartbeats).';
 comment on column fairlane_core.settings.shared_worker_ids is
   'Worker ids that several processes send (workers started without a name; token-worker = a claim that names none): no per-worker limit, nothing is shared between them.';
 comment on column fairlane_core.settings.max_text_length is
@@ -295,62 +295,62 @@ comment on column fairlane_core.settings.max_text_length is
 comment on column fairlane_core.settings.clock_offset is
   'Added to the clock by fairlane_core.now(). For tests only: it moves every deadline at once. Default 0.';
 comment on column fairlane_core.settings.retry_delay is
-  'How long a task waits after its first failed start that may be retried; each further one doubles it. Default 10 seconds.';
+  'How long a task waits after its first failed attempt; each further one doubles the wait. Default 10 seconds.';
 comment on column fairlane_core.settings.max_retry_delay is 'The longest such wait. Default 15 minutes.';
 comment on column fairlane_core.settings.family_quiet_after is
-  'An orchestrator whose announced parts are all there, but which never reported that it is done with enqueuing, is judged once its family has been quiet for this long; one without children that nobody speaks of for as long ends. Default 10 minutes.';
+  'An orchestrator whose announced parts all exist, but which never reported that it has enqueued them, ends as its children say once its family has been quiet for this long; one without children that nothing names for as long ends. Default 10 minutes.';
 comment on column fairlane_core.settings.max_queued_per_user is
   'How many tasks a user may have queued; beyond it the user''s own inserts are refused (429 QUEUE_FULL). The service key and children of a started orchestrator are not bound by it. Null = no bound. Default 10000.';
 comment on column fairlane_core.settings.max_logs_per_call is
-  'How many log lines one beat or batch may bring; what is beyond is counted as an error. Default 1000.';
+  'How many log lines one heartbeat or batch may bring; lines beyond that are counted as errors. Default 1000.';
 comment on column fairlane_core.settings.worker_start_limit is
-  'A worker that has not sent its first beat counts as starting for this long. Default 10 minutes.';
+  'A worker that has not sent its first heartbeat counts as starting for this long. Default 10 minutes.';
 comment on column fairlane_core.settings.stuck_after is
-  'A running task that no call and no log has named for this long is flagged as stuck, whatever its worker''s beats say. Default 20 minutes.';
+  'A running task that no call and no log has named for this long is flagged as stuck, whatever its worker''s heartbeats say. Default 20 minutes.';
 comment on column fairlane_core.settings.max_failure_rate is
   'When this share of the workers has failed within the window (three at least), worker-health advises against renting more. Default 0.5.';
 comment on column fairlane_core.settings.api_heartbeat_timeout is
-  'An api worker that gave no sign (a call, a log, a beat) for this long loses its tasks. Default 7 minutes.';
+  'An api worker that gave no sign of life (a call, a log line, a heartbeat) for this long loses its tasks. Default 7 minutes.';
 comment on column fairlane_core.settings.token_heartbeat_timeout is
-  'The same for users'' own machines that do not beat. Default 58 minutes: with the job''s minute, and one run missed, an hour.';
+  'The same for users'' own machines that send no heartbeats. Default 58 minutes: with the job''s minute, and one run missed, an hour.';
 comment on column fairlane_core.settings.token_beat_timeout is
-  'The same once such a machine has beaten for the task. Default 5 minutes: lines at home fail more often than those of data centres.';
+  'The same once such a machine has sent a heartbeat for the task. Default 5 minutes: connections at home fail more often than those of data centres.';
 comment on column fairlane_core.settings.delivery_timeout is
-  'A gpu task that no call or log has named for this long, while its worker beats, never reached it. Default 15 minutes.';
+  'A gpu task that no call or log has named for this long, while its worker sends heartbeats, never reached it. Default 15 minutes.';
 comment on column fairlane_core.settings.dependency_grace is
   'How long a task may wait for a task that has failed or does not exist before it is cancelled. Default 1 hour.';
 comment on column fairlane_core.settings.log_retention is 'How long system_logs are kept. Default 48 hours.';
 comment on column fairlane_core.settings.max_uncounted_releases is
-  'How often a start of a task may be taken off again, because its holder hands the task back, it never reached its worker, or it is handed out again because its reply was lost, and how often a claim is answered again under its claim_id; after that each one counts, until somebody requeues the task. Default 10.';
+  'How many attempts of a task may go uncounted, because its holder releases the task, it never reached its worker, or it is handed out again because its reply was lost, and how often a claim is answered again under its claim_id; after that each one counts, until somebody requeues the task. Default 10.';
 comment on column fairlane_core.settings.max_lock_wait is
-  'How long a claim waits for one other transaction that holds what it needs, before it answers without; beats and jobs wait about half as long. Default 240 ms.';
+  'How long a claim waits for one other transaction that holds what it needs, before it answers without it; heartbeats and jobs wait about half as long. Default 240 ms.';
 comment on column fairlane_core.settings.max_report_wait is
-  'How long a worker''s report waits for an owner whom another transaction holds, before it is told to come again. Default 2 seconds.';
+  'How long a worker''s report waits for an owner whom another transaction holds, before it is told to repeat the report. Default 2 seconds.';
 comment on column fairlane_core.settings.worker_retention is
   'How long rows of workers are kept after they ended and fell silent; null = for ever. Default 30 days.';
 comment on column fairlane_core.settings.overlong_factor is
-  'A start that runs for this many times what is usual for its type (and longer than stuck_after) is flagged as overlong. Default 5.';
+  'An attempt that runs for this many times what is usual for its type (and longer than stuck_after) is flagged as overlong. Default 5.';
 comment on column fairlane_core.settings.overlong_after is
   'The same for a type of which too few tasks have completed to say what is usual. Default 2 hours.';
 comment on column fairlane_core.settings.default_orchestration_limit is
   'How many orchestration tasks of a user may need a worker at once when users.max_orchestrating is null. Default null: as many as the user may run tasks.';
 comment on column fairlane_core.settings.held_slot_limit is
-  'How long at most a start that another than its holder ended keeps its slot. Default 10 minutes.';
+  'How long at most an attempt that somebody other than its holder ended keeps its slot. Default 10 minutes.';
 comment on column fairlane_core.settings.turn_memory is
-  'How long a start that another than its holder ended still counts for its owner''s turn once the holder has let go. Default 1 minute.';
+  'How long an attempt that somebody other than its holder ended still counts for its owner''s turn once the holder has let go. Default 1 minute.';
 comment on column fairlane_core.settings.fails_siblings is
-  'Whether the queued children of an orchestrator that failed, because one of them did, say, fail with it; those that run go on. Default false: all go on.';
+  'Whether the queued children of an orchestrator that failed, for instance because one of them did, fail with it; running ones go on. Default false: all go on.';
 comment on column fairlane_core.settings.registers_owners is
   'Whether an owner is any uuid and gets a row when it is first seen, and a task may name its owner without a project. False: the app keeps owners and projects, and a task belongs to the owner of its project. Default true; the fleet ships false.';
 comment on column fairlane_core.settings.requires_credits is
   'Whether cloud tasks run only while their owner has credits. Default false; the fleet ships true.';
 comment on column fairlane_core.settings.event_retention is 'How long task_events are kept; null = for ever. Default null.';
 comment on column fairlane_core.settings.deleted_user_retention is
-  'How long the history tells of a user who was deleted; then it is deleted, too. Default 30 days.';
+  'How long the history of a deleted user is kept. Default 30 days.';
 comment on column fairlane_core.settings.finished_task_retention is
   'How long finished tasks are kept after their last change; null = for ever. Default null.';
 comment on column fairlane_core.settings.paused_pools is
-  'Pools (fairlane_core.pools) of which no claim gets a task for now (pool_paused); what runs goes on. Default none.';
+  'Pools (fairlane_core.pools) whose tasks no claim gets for now (pool_paused); running ones go on. Default none.';
 
 alter table fairlane_core.settings enable row level security;
 

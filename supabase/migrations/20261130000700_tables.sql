@@ -14,7 +14,7 @@ create table fairlane_core.deleted_users (
 );
 
 comment on table fairlane_core.deleted_users is
-  'Users who were deleted and of whom public.task_events still tell, until fairlane_core.settings.deleted_user_retention has passed.';
+  'Users who were deleted but are still named in public.task_events, until fairlane_core.settings.deleted_user_retention has passed.';
 comment on column fairlane_core.deleted_users.deleted_at is 'When the row of public.users was deleted, or when that was first noticed.';
 
 alter table fairlane_core.deleted_users enable row level security;
@@ -32,16 +32,16 @@ create table fairlane_core.noted_beats (
 );
 
 comment on table fairlane_core.noted_beats is
-  'Beats of workers whose row another transaction held: signs of life for fairlane_core.stalled_tasks, deleted by the rescue an hour later; and ends, of users'' machines while another transaction held what they run, and of machines under a name that several share, deleted with the last of these starts.';
+  'Heartbeats of workers whose row another transaction held: signs of life for fairlane_core.stalled_tasks, deleted by the rescue an hour later; and ends, of users'' machines while another transaction held what they run, and of machines under a shared name, deleted with the last of these attempts.';
 
 comment on column fairlane_core.noted_beats.status is
-  'The end that the beat told of (terminated, crashed), until the rescue could write it into the worker''s row.';
+  'The end that the heartbeat reported (terminated, crashed), until the rescue could write it into the worker''s row.';
 
 comment on column fairlane_core.noted_beats.leases is
-  'The starts (tasks.lease_token) that the end leaves to the rescue; null where the end is that of one worker of the fleet.';
+  'The attempts (tasks.lease_token) that the end leaves to the rescue; null if one worker of the fleet ended.';
 
 comment on column fairlane_core.noted_beats.doubtful_leases is
-  'The starts that were under way under the shared name of a machine which ended: which of them were its own, those show that no machine names again.';
+  'The attempts that were running under the shared name of a machine which ended; its own are those that no machine names again.';
 
 alter table fairlane_core.noted_beats enable row level security;
 
@@ -80,7 +80,7 @@ create type fairlane_core.affinity as (
 );
 
 comment on type fairlane_core.affinity is
-  'What a caller would rather run: tasks of the model it has loaded (null = no preference), if is_required also those of users whose turn comes later; tasks that were enqueued before waited_since come in their turn.';
+  'What a caller prefers to run: tasks of the model it has loaded (null = no preference), if is_required also those of users whose turn comes later; tasks enqueued before waited_since keep their place.';
 
 -- Task types and tasks, with the indexes that claims, counts and lists scan; and a task as it is requested.
 
@@ -114,14 +114,14 @@ alter table public.task_types
   add constraint task_types_name_has_1_to_200_characters check (length(name) between 1 and 200) not valid;
 
 comment on table public.task_types is
-  'What the queue knows of a type of task; a type without a row counts as gpu, processing (unless fairlane_core.takes_slot knows it by its name), no generation.';
+  'What the queue knows about a type of task; a type without a row counts as gpu, processing (unless fairlane_core.takes_slot knows the name), no generation.';
 comment on column public.task_types.run_type is 'The pool of workers that runs it (fairlane_core.pools).';
 comment on column public.task_types.category is 'orchestration tasks take none of their owner''s slots.';
-comment on column public.task_types.content_type is 'What its generation is: image or video.';
+comment on column public.task_types.content_type is 'The kind of its generation: image or video.';
 comment on column public.task_types.is_active is 'False holds back every queued task of the type (type_inactive).';
 comment on column public.task_types.creates_generation is 'Whether completing a task records a generation.';
-comment on column public.task_types.max_attempts is 'Starts before a task ends Failed; at most 1000; null = fairlane_core.settings.max_attempts.';
-comment on column public.task_types.timeout is 'How long one start may run, at most 30 days; null = no limit of its own.';
+comment on column public.task_types.max_attempts is 'Attempts before a task ends Failed; at most 1000; null = fairlane_core.settings.max_attempts.';
+comment on column public.task_types.timeout is 'How long one attempt may run, at most 30 days; null = no limit of its own.';
 
 comment on column public.task_types.is_retryable is 'False ends a task at its first reported failure, whatever attempts are left.';
 comment on column public.task_types.runs_on_own_gpu is
@@ -148,7 +148,7 @@ create type fairlane_core.task_request as (
 );
 
 comment on type fairlane_core.task_request is
-  'One task that a caller asks for. project is the text that was sent, project_id the project it leads to (null = none), owner_id whose task it would be.';
+  'One requested task. project is the text that was sent, project_id the project it leads to (null = none), owner_id the owner of the task.';
 
 -- The history of every task, in order, append only. Ids are assigned under the owner's lock, so their order is the
 -- order in which things became true for that owner.
@@ -174,13 +174,13 @@ create index task_events_by_user on public.task_events (user_id, id);
 create index task_events_by_worker on public.task_events (worker_id)
   where from_status = 'In Progress' and to_status in ('Queued', 'Failed');
 
-comment on table public.task_events is 'Append-only history: every change of state of every task, and what was reported but changed nothing.';
+comment on table public.task_events is 'Append-only history: every change of state of every task, and reports that changed nothing.';
 comment on column public.task_events.task_id is 'The task; kept when the task is deleted.';
 comment on column public.task_events.user_id is 'The task''s owner at the time.';
 comment on column public.task_events.from_status is 'Null when the task was created; equal to to_status when nothing changed and the report was only recorded.';
-comment on column public.task_events.attempt is 'Which start of the task this belongs to; 0 before the first.';
+comment on column public.task_events.attempt is 'The attempt that this belongs to; 0 before the first.';
 comment on column public.task_events.actor is 'Who did it, as far as known: service, token:<id>, user:<id>, or the database role of a direct change.';
-comment on column public.task_events.reason is 'Why, in words.';
+comment on column public.task_events.reason is 'Why, as text.';
 comment on column public.task_events.details is 'What else was reported, for example the full error text.';
 
 alter table public.task_events enable row level security;
@@ -195,7 +195,7 @@ create table fairlane_core.status_totals (
 );
 
 comment on table fairlane_core.status_totals is 'Tasks per final status, as of an event.';
-comment on column fairlane_core.status_totals.last_event_id is 'The last event that was counted; later ones are counted when somebody asks.';
+comment on column fairlane_core.status_totals.last_event_id is 'The last event that was counted; later ones are counted on reading.';
 
 alter table fairlane_core.status_totals enable row level security;
 
@@ -209,7 +209,7 @@ create table fairlane_core.type_durations (
 );
 
 comment on table fairlane_core.type_durations is
-  'Per type how long its last completed tasks ran, from claim to completion; brought up to date by the job advance_status_totals. Derived.';
+  'How long the last completed tasks of each type ran, from claim to completion; updated by the job advance_status_totals. Derived.';
 comment on column fairlane_core.type_durations.durations is 'Seconds that each of the last 50 took, the newest last.';
 comment on column fairlane_core.type_durations.usual is 'Nine of ten of them took no longer.';
 
@@ -259,7 +259,7 @@ create index subtasks_replaced on fairlane_core.subtasks (replaced_by) where rep
 comment on table fairlane_core.subtasks is 'task_id is a part of orchestrator_id, as its params say.';
 comment on column fairlane_core.subtasks.user_id is 'The owner of the task; only an orchestrator of the same owner is its parent.';
 comment on column fairlane_core.subtasks.final_rank is
-  'Whose output is that of the family: 3 the final child, 2 one that merges parts, 1 a part, 0 any other (fairlane_core.part_of). The highest counts, then the highest part_index.';
+  'Whose output becomes that of the family: 3 the final child, 2 one that merges parts, 1 a part, 0 any other (fairlane_core.part_of). The highest counts, then the highest part_index.';
 comment on column fairlane_core.subtasks.part_index is 'Which part of its rank; 0 for the final child, of which there is one; null = not a numbered part.';
 comment on column fairlane_core.subtasks.replaced_by is 'The child that counts instead of this one, which is the same part under another id; null = this one counts.';
 comment on column fairlane_core.subtasks.seq is 'The order in which children came.';
@@ -296,11 +296,11 @@ create index orchestrations_failed_with_open_children on fairlane_core.orchestra
   where ended_as = 'Failed' and open_count > 0;
 
 comment on table fairlane_core.orchestrations is
-  'Per orchestrator: how its children stand, those that were replaced left out. Derived, kept in the transaction of each change.';
+  'Per orchestrator: counts of its children by state, without replaced ones. Derived, updated in the transaction of each change.';
 comment on column fairlane_core.orchestrations.open_count is 'Children that are Queued or In Progress.';
 comment on column fairlane_core.orchestrations.part_count is 'Children of final_rank 1, whatever their state; the next two count ranks 2 and 3.';
 comment on column fairlane_core.orchestrations.enqueued_attempt is
-  'The start in which the orchestrator reported that it has enqueued its children; null = it has not.';
+  'The attempt in which the orchestrator reported that it has enqueued its children; null = it has not.';
 comment on column fairlane_core.orchestrations.ended_as is 'How the orchestrator ended; null = it is Queued or In Progress.';
 comment on column fairlane_core.orchestrations.changed_at is 'When one of the counts last changed.';
 
@@ -317,7 +317,7 @@ create table fairlane_core.handovers (
 );
 
 comment on table fairlane_core.handovers is 'Orchestration tasks In Progress that need no worker, because all of their children are enqueued.';
-comment on column fairlane_core.handovers.lease_token is 'The start in which they were enqueued; zeros for one from before leases.';
+comment on column fairlane_core.handovers.lease_token is 'The attempt in which they were enqueued; zeros for one from before leases.';
 
 alter table fairlane_core.handovers enable row level security;
 
@@ -332,7 +332,7 @@ create table fairlane_core.family_names (
 );
 
 comment on table fairlane_core.family_names is
-  'Families of create-task that stand for another type: the type that such a task is stored with.';
+  'Families of create-task that are names of another type: the type that such a task is stored with.';
 comment on column fairlane_core.family_names.parent_type is 'Only for parts of an orchestrator of this type; empty = whatever it is a part of.';
 comment on column fairlane_core.family_names.having_param is 'Only where its params have this member; empty = whatever they have.';
 comment on column fairlane_core.family_names.task_type is 'The type of the task.';
@@ -349,7 +349,7 @@ create type fairlane_core.family_change as (
 );
 
 comment on type fairlane_core.family_change is
-  'By how much one statement changed the numbers of an orchestrator''s children that are open, Complete, Failed and Cancelled.';
+  'How one statement changed the numbers of an orchestrator''s open, Complete, Failed and Cancelled children.';
 
 -- How a task ended, for the tasks that end with it.
 create type fairlane_core.task_end as (
@@ -376,7 +376,7 @@ create table fairlane_core.blocked_tasks (
 create index blocked_tasks_not_yet on fairlane_core.blocked_tasks (pool, user_id) where reason = 'not_yet' and is_cloud;
 
 comment on table fairlane_core.blocked_tasks is
-  'Counts of queued tasks that are not ready, per owner, pool and reason. Derived, kept in the transaction of each change.';
+  'Counts of queued tasks that are not ready, per owner, pool and reason. Derived, updated in the transaction of each change.';
 comment on column fairlane_core.blocked_tasks.user_id is 'The owner; 00000000-0000-0000-0000-000000000000 for tasks without one.';
 comment on column fairlane_core.blocked_tasks.is_cloud is 'False for run_type local.';
 
@@ -394,7 +394,7 @@ create type fairlane_core.counter_delta as (
 );
 
 comment on type fairlane_core.counter_delta is
-  'By how much one statement changed the number of tasks of an owner with the same pool, kind and readiness.';
+  'How one statement changed the number of an owner''s tasks with the same pool, kind and readiness.';
 
 -- What one user has in the queue, as seen by a caller.
 create type fairlane_core.user_load_row as (
@@ -411,7 +411,7 @@ create type fairlane_core.user_load_row as (
 );
 
 comment on type fairlane_core.user_load_row is
-  'What one user has in the queue: why none of it may run now (null = may), ready tasks, tasks claimable one after another, active ones (elsewhere: on the user''s own machines), slots in use, the limit, since when the turn is awaited.';
+  'What one user has in the queue: why none of it may run now (null = may), ready tasks, tasks claimable one after another, active ones (elsewhere: on the user''s own machines), slots in use, the limit, since when the user waits for a turn.';
 
 -- The totals of the queue as seen by a caller.
 create type fairlane_core.load_summary as (
@@ -431,7 +431,7 @@ create type fairlane_core.load_summary as (
 );
 
 comment on type fairlane_core.load_summary is
-  'Sums over users: tasks claimable one after another, owners of such tasks, users with live work, active tasks as in user_load_row, ready tasks held back by each reason of an owner; the users that had to be looked at one by one; what only time has changed since tasks were written; ready tasks of pools that are paused.';
+  'Sums over users: tasks claimable one after another, owners of such tasks, users with live work, active tasks as in user_load_row, ready tasks blocked by each reason of an owner; the users that had to be read one by one; what only time has changed since tasks were written; ready tasks of pools that are paused.';
 
 -- What runs in the background: jobs, the clock they watch, deferred work, and what they record.
 
@@ -450,10 +450,10 @@ create table fairlane_core.job_runs (
   constraint job_runs_pkey primary key (job)
 );
 
-comment on table fairlane_core.job_runs is 'One row per job of pg_cron that belongs to the queue.';
-comment on column fairlane_core.job_runs.period is 'How often it is to run; two periods without a run are late.';
-comment on column fairlane_core.job_runs.scheduled_at is 'Since when it is to run.';
-comment on column fairlane_core.job_runs.ran_at is 'When it last ran to its end.';
+comment on table fairlane_core.job_runs is 'One row per pg_cron job of the queue.';
+comment on column fairlane_core.job_runs.period is 'How often it should run; two periods without a run are late.';
+comment on column fairlane_core.job_runs.scheduled_at is 'Since when it is scheduled.';
+comment on column fairlane_core.job_runs.ran_at is 'When it last finished.';
 comment on column fairlane_core.job_runs.took is 'How long that took.';
 comment on column fairlane_core.job_runs.result is 'What that run did.';
 comment on column fairlane_core.job_runs.failed_at is 'When it last failed; earlier than ran_at = it has run since.';
@@ -478,18 +478,18 @@ create table fairlane_core.clock_watch (
   constraint clock_watch_has_one_row check (is_only_row)
 );
 
-comment on table fairlane_core.clock_watch is 'Since when the clock can be trusted to have measured every silence; exactly one row.';
+comment on table fairlane_core.clock_watch is 'Since when measured silences can be trusted; exactly one row.';
 comment on column fairlane_core.clock_watch.is_only_row is 'Always true: the key that keeps this table at one row.';
-comment on column fairlane_core.clock_watch.looked_at is 'The machine''s own time at the last look, without fairlane_core.settings.clock_offset.';
-comment on column fairlane_core.clock_watch.is_steady is 'Whether the last look came in time, and a full gpu_heartbeat_timeout has been judged since the last gap.';
+comment on column fairlane_core.clock_watch.looked_at is 'The machine''s own time at the last observation, without fairlane_core.settings.clock_offset.';
+comment on column fairlane_core.clock_watch.is_steady is 'Whether the last observation came in time, and a full gpu_heartbeat_timeout has been measured since the last gap.';
 comment on column fairlane_core.clock_watch.trusted_since is
-  'The first look after a gap: no silence and no run is taken to be longer than since then. -infinity = there was no gap.';
-comment on column fairlane_core.clock_watch.set_back_at is 'The first look after the clock had last gone back; null = it never has.';
-comment on column fairlane_core.clock_watch.set_back_until is 'What the clock had shown before that: until it shows this again, rows carry times yet to come.';
-comment on column fairlane_core.clock_watch.away_after is 'A gap between two looks that is longer than this counts as an outage.';
-comment on column fairlane_core.clock_watch.away_until is 'The end of the last outage; null = there was none. Work grows no older in one (fairlane_core.stale_before).';
-comment on column fairlane_core.clock_watch.away_for is 'How long that outage was, with those before it whose end is not yet stale_after ago.';
-comment on column fairlane_core.clock_watch.timeline is 'The timeline of the server at the last look. Another one: a standby was promoted, which counts as a start.';
+  'The first observation after a gap: silences and runs are measured from here at the earliest. -infinity = there was no gap.';
+comment on column fairlane_core.clock_watch.set_back_at is 'The first observation after the clock was last set back; null = it never was.';
+comment on column fairlane_core.clock_watch.set_back_until is 'What the clock showed before that: until it shows this again, rows contain future times.';
+comment on column fairlane_core.clock_watch.away_after is 'A gap between two observations that is longer than this counts as an outage.';
+comment on column fairlane_core.clock_watch.away_until is 'The end of the last outage; null = there was none. Work does not age during one (fairlane_core.stale_before).';
+comment on column fairlane_core.clock_watch.away_for is 'How long that outage was, plus earlier ones that ended less than stale_after ago.';
+comment on column fairlane_core.clock_watch.timeline is 'The timeline of the server at the last observation. If it changes, a standby was promoted, which counts as a start of the database.';
 
 alter table fairlane_core.clock_watch enable row level security;
 
@@ -519,17 +519,17 @@ create index deferred_work_by_type on fairlane_core.deferred_work (task_type) wh
 create index deferred_work_by_deletion on fairlane_core.deferred_work (deleted_id) where deleted_id is not null;
 
 comment on table fairlane_core.deferred_work is
-  'What changes have left to do: one row per task, type, setting, user or project on which more hangs than one transaction touches.';
+  'What changes have left to do: one row per task, type, setting, user or project on which more depends than one transaction may touch.';
 comment on column fairlane_core.deferred_work.kind is
-  'dependents: tasks that wait for task_id are to be looked at again. lost: they end with root_id. children: the open children of task_id are to be cancelled. siblings: its queued ones are to fail, because of root_id. type: live tasks of task_type are to be derived again. limits: users without a limit of their own get the default one. stale: tasks that are no longer stale are to be let go. user, project: deleted_id is to be deleted with all that is theirs.';
-comment on column fairlane_core.deferred_work.user_id is 'The owner of task_id and of all that follows from it.';
-comment on column fairlane_core.deferred_work.status is 'How task_id ended: Complete, Failed, Cancelled or deleted; of lost, how root_id did.';
+  'dependents: check the dependents of task_id again. lost: end them because of root_id. children: cancel the open children of task_id. siblings: fail its queued children because of root_id. type: derive live tasks of task_type again. limits: give users without a limit of their own the default one. stale: release tasks that are no longer stale. user, project: delete deleted_id with all its rows.';
+comment on column fairlane_core.deferred_work.user_id is 'The owner of task_id and of all tasks concerned.';
+comment on column fairlane_core.deferred_work.status is 'How task_id ended: Complete, Failed, Cancelled or deleted; for lost, how root_id did.';
 comment on column fairlane_core.deferred_work.root_id is 'The task whose end is the cause, at the head of a chain.';
-comment on column fairlane_core.deferred_work.reason is 'Why it ended so; of a deletion, who deleted.';
-comment on column fairlane_core.deferred_work.after_id is 'How far it has come: all up to this id are done.';
-comment on column fairlane_core.deferred_work.only_id is 'Only this one is left: somebody held it when it was its turn.';
-comment on column fairlane_core.deferred_work.since is 'Since when it is to be done.';
-comment on column fairlane_core.deferred_work.deleted_id is 'The user or project that was deleted; the row itself goes last.';
+comment on column fairlane_core.deferred_work.reason is 'Why it ended so; for a deletion, who deleted it.';
+comment on column fairlane_core.deferred_work.after_id is 'Progress: all up to this id are done.';
+comment on column fairlane_core.deferred_work.only_id is 'Only this one is left: somebody held it when it was reached.';
+comment on column fairlane_core.deferred_work.since is 'Since when it is due.';
+comment on column fairlane_core.deferred_work.deleted_id is 'The user or project that was deleted; the row itself is deleted last.';
 
 alter table fairlane_core.deferred_work set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
 alter table fairlane_core.deferred_work enable row level security;
@@ -545,7 +545,7 @@ create table fairlane_core.unknown_types (
 );
 
 comment on table fairlane_core.unknown_types is
-  'Types without a row in public.task_types that tasks were enqueued with in the last 30 days; at most 1000. public.unknown_task_types() says what they were taken for.';
+  'Types without a row in public.task_types that tasks were enqueued with in the last 30 days; at most 1000. public.unknown_task_types() says what they count as.';
 comment on column fairlane_core.unknown_types.task_count is 'How many were enqueued since first_seen_at.';
 comment on column fairlane_core.unknown_types.first_seen_at is 'When the first one was enqueued.';
 comment on column fairlane_core.unknown_types.last_seen_at is 'When the last one was enqueued.';
@@ -565,7 +565,7 @@ create table fairlane_core.unused_fields (
 );
 
 comment on table fairlane_core.unused_fields is
-  'Fields of requests that this queue does not use, by endpoint: how often and when they came. At most 500 rows, kept for 30 days after the last call; fairlane_core.health tells of those of the last week.';
+  'Fields of requests that this queue does not use, by endpoint: how often and when they came. At most 500 rows, kept for 30 days after the last call; fairlane_core.health reports those of the last week.';
 
 alter table fairlane_core.unused_fields enable row level security;
 
@@ -580,7 +580,7 @@ create type fairlane_core.lost_task as (
 );
 
 comment on type fairlane_core.lost_task is
-  'A running task to be put back: its present start (lease_token, reported_at), who held it, the cause (worker_ended, terminated or crashed as a machine said, worker_silent, caller_silent, unassigned, unnamed, timed_out, never_delivered, failure_told, token_ended, enqueued_nothing, left_behind) and the same in words.';
+  'A running task to be requeued: its current attempt (lease_token, reported_at), its holder, the cause (worker_ended, terminated or crashed as a machine said, worker_silent, caller_silent, unassigned, unnamed, timed_out, never_delivered, failure_told, token_ended, enqueued_nothing, left_behind) and the reason as text.';
 
 -- A run of a job that works in batches, between two of them.
 create type fairlane_core.batch_run as (
@@ -594,7 +594,7 @@ create type fairlane_core.batch_run as (
 );
 
 comment on type fairlane_core.batch_run is
-  'A run of cleanup, purge, reconcile, rescue or settle: the tasks or owners that were due when it began, how many of them it has come to, what came of it so far, how long to leave the machine to others now.';
+  'A run of cleanup, purge, reconcile, rescue or settle: the tasks or owners that were due when it began, how many of them are done, the result so far, and how long to pause now.';
 
 -- What ships only for today's fleet: its pools, its task types, the names that its workers send, its settings.
 
@@ -706,7 +706,7 @@ update fairlane_core.settings
 set registers_owners = default, requires_credits = default, fails_siblings = default, shared_worker_ids = default;
 
 comment on column fairlane_core.settings.fails_siblings is
-  'Whether the queued children of an orchestrator that failed, because one of them did, say, fail with it; those that run go on. Default false: all go on. The fleet ships true.';
+  'Whether the queued children of an orchestrator that failed, for instance because one of them did, fail with it; running ones go on. Default false: all go on. The fleet ships true.';
 
 revoke all on table public.task_types, public.task_events
   from public, anon, authenticated, service_role;
@@ -766,13 +766,13 @@ create table fairlane_core.user_slots (
 );
 
 comment on table fairlane_core.user_slots is
-  'Per user: tasks In Progress that take a slot, and a copy of what the user row allows. Kept in the transaction of each change; derived, so fairlane_core.reconcile can rebuild it.';
+  'Per user: tasks In Progress that take a slot, and a copy of what the user row allows. Updated in the transaction of each change; derived, so fairlane_core.reconcile can rebuild it.';
 comment on column fairlane_core.user_slots.running is 'Tasks In Progress that take a slot (orchestration takes none), and slots that fairlane_core.held_slots keeps.';
 comment on column fairlane_core.user_slots.orchestrating is
-  'The same for orchestration tasks, which take places of their own: those that still need a worker.';
+  'The same for orchestration tasks, which take slots of their own: those that still need a worker.';
 comment on column fairlane_core.user_slots.orchestration_limit is 'How many of these there may be.';
 comment on column fairlane_core.user_slots.remembered is
-  'Starts that others than their holders ended, whose holders have let go since: they count for the turn for turn_memory.';
+  'Attempts that somebody other than their holders ended, whose holders have let go since: they count for the turn for turn_memory.';
 comment on column fairlane_core.user_slots.cloud_reason is 'Why the fleet may run none of the user''s tasks now; null = it may.';
 comment on column fairlane_core.user_slots.local_reason is 'Why the user''s own machines may run none of them now; null = they may.';
 comment on column fairlane_core.user_slots.settings_malformed is 'A switch in users.settings is not a boolean and is read as on.';
@@ -811,18 +811,18 @@ create index user_queues_turns on fairlane_core.user_queues (pool, turn_load, la
   where is_open;
 
 comment on table fairlane_core.user_queues is
-  'Per user and pool: counts of ready and running tasks, and the place in the turn of users. Kept in the transaction of each change; derived, so fairlane_core.reconcile can rebuild it.';
+  'Per user and pool: counts of ready and running tasks, and the user''s place in turn. Updated in the transaction of each change; derived, so fairlane_core.reconcile can rebuild it.';
 comment on column fairlane_core.user_queues.ready_cloud is 'Ready tasks with run_type cloud that take a slot; the next three columns likewise.';
 comment on column fairlane_core.user_queues.active_cloud is 'Tasks In Progress held with the service key that take a slot; active_local: held with a personal token.';
 comment on column fairlane_core.user_queues.running is 'Copy of user_slots.running.';
-comment on column fairlane_core.user_queues.is_open is 'A worker with the service key could take a task from this line now.';
-comment on column fairlane_core.user_queues.last_served_at is 'When the user was last served in this pool, or when the line began to fill, whichever is later.';
-comment on column fairlane_core.user_queues.task_limit is 'Copy of user_slots.task_limit, so that counting reads the lines alone.';
+comment on column fairlane_core.user_queues.is_open is 'A worker with the service key could take a task from this queue now.';
+comment on column fairlane_core.user_queues.last_served_at is 'When the user was last served in this pool, or when the queue began to fill, whichever is later.';
+comment on column fairlane_core.user_queues.task_limit is 'Copy of user_slots.task_limit, so that counting reads only this table.';
 comment on column fairlane_core.user_queues.closed_by is
-  'no_credits or cloud_disabled, as in user_slots.cloud_reason; null = nothing but the limit can hold the line back. A copy, as above.';
+  'no_credits or cloud_disabled, as in user_slots.cloud_reason; null = only the limit can block the queue. A copy, as above.';
 
 comment on column fairlane_core.user_queues.turn_load is
-  'user_slots.running, orchestrating and remembered together: who has the fewest is served first.';
+  'user_slots.running + orchestrating + remembered: the user with the fewest is served first.';
 comment on column fairlane_core.user_queues.orchestration_room is
   'How many more orchestration tasks the owner may start: user_slots.orchestration_limit less orchestrating, at least 0.';
 
@@ -856,12 +856,12 @@ create index held_slots_by_worker on fairlane_core.held_slots (worker_id) where 
 create index held_slots_by_end on fairlane_core.held_slots (held_until);
 
 comment on table fairlane_core.held_slots is
-  'Starts that another than their holder ended: they keep their slot until the holder lets go, and count for the turn until held_until.';
-comment on column fairlane_core.held_slots.task_id is 'The task, which may be gone.';
-comment on column fairlane_core.held_slots.takes_slot is 'False: it holds one of its owner''s places for orchestration.';
+  'Attempts that somebody other than their holder ended: they keep their slot until the holder lets go, and count for the turn until held_until.';
+comment on column fairlane_core.held_slots.task_id is 'The task, which may have been deleted.';
+comment on column fairlane_core.held_slots.takes_slot is 'False: it holds one of its owner''s orchestration slots.';
 comment on column fairlane_core.held_slots.worker_id is 'Who held the task, with the token in token_id (null = the service key).';
 comment on column fairlane_core.held_slots.billed_from is
-  'Start of the billed part of a start that the owner has ended while the fleet ran it; null = nothing is left to be billed.';
+  'When billing began for an attempt that the owner ended while the fleet ran it; null = nothing is left to be billed.';
 comment on column fairlane_core.held_slots.held_until is 'After this it holds and counts for nothing.';
 comment on column fairlane_core.held_slots.let_go_at is 'When the holder let go: it claimed again, reported, ended or fell silent; null = not yet.';
 

@@ -566,7 +566,7 @@ begin
   if old.status = 'In Progress' and new.status = 'Queued' and v_reason is null then
     v_told := fairlane_core.told_reason(old);
     if strpos(coalesce(v_said, ''), v_told) = 0 then
-      v_said := concat_ws('; ', v_said, 'it was said to have failed: ' || v_told);
+      v_said := concat_ws('; ', v_said, 'it was reported as failed: ' || v_told);
       new.error_message := v_said;
     end if;
   end if;
@@ -620,7 +620,7 @@ begin
     if new.attempts >= fairlane_core.starts_allowed(new) then
       new.status := 'Failed';
       v_said := pg_catalog.format(
-        'Given up after %s starts; the last one ended with: %s', new.attempts, coalesce(v_said, 'no reason given')
+        'Given up after %s attempts; the last one ended with: %s', new.attempts, coalesce(v_said, 'no reason given')
       );
       new.worker_id := old.worker_id;
     end if;
@@ -3254,7 +3254,7 @@ begin
           'first_seen_at', u.first_seen_at,
           'last_seen_at', u.last_seen_at,
           'taken_for', fairlane_core.type_as_json(fairlane_core.type_by_name(u.name)),
-          'remedy', pg_catalog.format(
+          'hint', pg_catalog.format(
             'If that is right: select public.set_task_type(%L); if not, say what it is: select public.set_task_type(%L, %L)',
             u.name, u.name, '{"pool": "api", "category": "generation", "content_type": "image", "creates_generation": true}'
           )
@@ -3889,7 +3889,7 @@ begin
     perform set_config('fairlane_core.mode', '', true);
 
     if v_reply is null then
-      raise sqlstate 'QU001' using message = 'This look found nothing, its locks are given back';
+      raise sqlstate 'QU001' using message = 'This look found nothing; its locks are released';
     end if;
     return v_reply;
   exception when sqlstate 'QU001' or unique_violation then -- tasks_claim_id_is_used_once
@@ -4550,7 +4550,7 @@ begin
   end if;
 
   v_reason := coalesce(fairlane_core.told_reason(p_held), pg_catalog.format(
-    'Given up after %s starts: worker %s %s without finishing it', p_held.attempts, fairlane_core.sent_name(p_held.worker_id), p_what
+    'Given up after %s attempts: worker %s %s without finishing it', p_held.attempts, fairlane_core.sent_name(p_held.worker_id), p_what
   ));
   perform set_config('fairlane_core.mode', 'let_go:' || p_held.id, true);
   update public.tasks as t
@@ -5565,7 +5565,7 @@ begin
     perform fairlane_core.set_event_context(
       fairlane_core.caller_name(v_caller),
       case
-        when v_task.status = 'Queued' then 'completed late, after the task was taken back'
+        when v_task.status = 'Queued' then 'completed late, after the task was requeued'
         when p_output_location is null then 'completed without an output'
       end
     );
@@ -6683,7 +6683,7 @@ begin
   perform fairlane_core.set_event_context(
     fairlane_core.caller_name(v_caller),
     case p_status
-      when 'Queued' then coalesce(fairlane_core.cut_text(nullif(p_error_message, '')), 'handed back')
+      when 'Queued' then coalesce(fairlane_core.cut_text(nullif(p_error_message, '')), 'released')
       when 'Cancelled' then coalesce(fairlane_core.cut_text(coalesce(nullif(p_error_message, ''), nullif(p_output_location, ''))), 'cancelled')
     end
   );
@@ -6856,7 +6856,7 @@ begin
     if cardinality(v_matching) > v_limit then
       perform fairlane_core.refuse(
         400, 'INVALID_ARGUMENT',
-        pg_catalog.format('One call puts back at most %s tasks, but %s are named; none was put back', v_limit, cardinality(v_matching)),
+        pg_catalog.format('One call requeues at most %s tasks, but %s are named; none was requeued', v_limit, cardinality(v_matching)),
         pg_catalog.format('Name at most %s at a time, or use a filter and repeat while has_more is true', v_max)
       );
     end if;
@@ -6879,7 +6879,7 @@ begin
   ) as l;
 
   if v_ids is not null and not coalesce(p_dry_run, false) then
-    perform fairlane_core.set_event_context(fairlane_core.caller_name(v_caller), 'put back by an operator' || coalesce(': ' || fairlane_core.cut_text(nullif(p_reason, '')), ''));
+    perform fairlane_core.set_event_context(fairlane_core.caller_name(v_caller), 'requeued by an operator' || coalesce(': ' || fairlane_core.cut_text(nullif(p_reason, '')), ''));
     update public.tasks as t
     set status = 'Queued',
       requeue_count = t.requeue_count + 1,
@@ -6939,7 +6939,7 @@ begin
   elsif coalesce(p_filter ->> 'status', 'Failed') not in ('Failed', 'Cancelled') then
     perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT',
-      pg_catalog.format('Only Failed and Cancelled tasks can be put back, not %s', p_filter ->> 'status')
+      pg_catalog.format('Only Failed and Cancelled tasks can be requeued, not %s', p_filter ->> 'status')
     );
   end if;
 
@@ -7034,7 +7034,7 @@ begin
     insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
     select
       t.id, t.user_id, fairlane_core.now(), t.status, t.status, t.worker_id, t.attempts, 'fairlane_core.repair_generations',
-      case when t.id = any (v_missing) then 'its result record was missing, and was made' else 'its result record named another result, and was mended' end
+      case when t.id = any (v_missing) then 'its result record was missing, and was created' else 'its result record named another result, and was repaired' end
     from public.tasks as t
     where t.id = any (v_missing || v_torn);
     perform fairlane_core.set_event_context(null);
@@ -8212,7 +8212,7 @@ returns void language plpgsql volatile security invoker set search_path = '' as 
 declare
   v_event constant text := coalesce(current_setting('fairlane_core.event', true), '');
 begin
-  perform fairlane_core.set_event_context(fairlane_core.actor(), pg_catalog.format('put back: task %s, which had replaced it, was deleted', p_gone));
+  perform fairlane_core.set_event_context(fairlane_core.actor(), pg_catalog.format('requeued: task %s, which had replaced it, was deleted', p_gone));
   update public.tasks as t
   set status = 'Queued',
     requeue_count = t.requeue_count + 1,
@@ -8289,7 +8289,7 @@ begin
       where e.id > coalesce(v_last_event_id, 0)
         and e.actor = v_rehearsal
     );
-    raise sqlstate 'QU002' using message = 'This was a dry run, all of it is taken back';
+    raise sqlstate 'QU002' using message = 'This was a dry run; all of it is rolled back';
   exception when sqlstate 'QU002' then
     perform fairlane_core.set_event_context(null);
   end;
@@ -8514,7 +8514,7 @@ begin
       when 'advance_status_totals' then fairlane_core.advance_status_totals()::jsonb
       when 'cleanup' then fairlane_core.cleanup()::jsonb
       when 'purge' then fairlane_core.purge()::jsonb
-      when 'reconcile' then jsonb_build_object('mended', fairlane_core.reconcile())
+      when 'reconcile' then jsonb_build_object('repaired', fairlane_core.reconcile())
     end;
     if v_result is null then
       perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('There is no job %s', p_job));
@@ -8575,7 +8575,7 @@ begin
     v_batch := case p_run.job
       when 'cleanup' then jsonb_build_object('cancelled', fairlane_core.cancel_due(v_due))
       when 'purge' then fairlane_core.purge_kept(1000, false) || jsonb_build_object('tasks', fairlane_core.purge_tasks(v_due))
-      when 'reconcile' then jsonb_build_object('mended', fairlane_core.reconcile_owners(v_due))
+      when 'reconcile' then jsonb_build_object('repaired', fairlane_core.reconcile_owners(v_due))
       -- The loss of a region can take thousands of workers. Another rescue may be running.
       when 'rescue' then fairlane_core.rescue(100)::jsonb - 'skipped'
       when 'settle' then fairlane_core.settle_deferred(100)::jsonb
@@ -8982,12 +8982,12 @@ returns integer language plpgsql volatile security invoker set search_path = '' 
 declare
   v_user_id uuid;
   v_turns jsonb;
-  v_mended integer := 0;
+  v_repaired integer := 0;
 begin
   foreach v_user_id in array p_owners loop
     if v_user_id is null then
       perform fairlane_core.recount_totals();
-      v_mended := v_mended + 1;
+      v_repaired := v_repaired + 1;
       continue;
     end if;
 
@@ -9034,9 +9034,9 @@ begin
     group by t.pool, t.readiness, t.run_type is distinct from 'local';
 
     perform fairlane_core.reconcile_families(v_user_id);
-    v_mended := v_mended + 1;
+    v_repaired := v_repaired + 1;
   end loop;
-  return v_mended;
+  return v_repaired;
 end;
 $$;
 
@@ -9114,7 +9114,7 @@ end;
 $$;
 
 create function fairlane_core.missing_rows()
-returns table (row_name text, remedy text) language plpgsql stable security invoker set search_path = '' as $$
+returns table (row_name text, hint text) language plpgsql stable security invoker set search_path = '' as $$
 begin
   return query
   select 'the row of fairlane_core.settings', 'insert into fairlane_core.settings default values'
@@ -9444,7 +9444,7 @@ declare
   v_last bigint;
   v_triggers integer := 0;
   v_sequences integer := 0;
-  v_mended integer;
+  v_repaired integer;
   v_wide text[];
 begin
   for v_trigger in
@@ -9484,7 +9484,7 @@ begin
     v_sequences := v_sequences + (v_last is not null)::integer;
   end loop;
 
-  v_mended := fairlane_core.reconcile_owners(array(
+  v_repaired := fairlane_core.reconcile_owners(array(
     select distinct d.user_id from fairlane_core.drift() as d where d.user_id is not null order by d.user_id
   ));
   perform fairlane_core.recount_totals();
@@ -9500,7 +9500,7 @@ begin
   return json_build_object(
     'triggers_enabled', v_triggers,
     'sequences_moved', v_sequences,
-    'owners_mended', v_mended,
+    'owners_repaired', v_repaired,
     'drift', (select count(*) from fairlane_core.drift()),
     'wide_grants', v_wide
   );
@@ -9884,15 +9884,15 @@ begin
     case
       when j.left_as = j.cause then pg_catalog.format(
         case j.cause
-          when 'terminated' then 'Start %s was handed back: a machine under the shared name %s said that it ends, and none has named the task since (for %s s)'
-          else 'Start %s ended without a result: a machine under the shared name %s reported that its process is gone, and none has named the task since (for %s s)'
+          when 'terminated' then 'Attempt %s was released: a machine under the shared name %s said that it ends, and none has named the task since (for %s s)'
+          else 'Attempt %s ended without a result: a machine under the shared name %s reported that its process is gone, and none has named the task since (for %s s)'
         end,
         greatest(j.attempts, 1), fairlane_core.sent_name(j.worker_id), fairlane_core.seconds_between(j.last_report, v_now)
       )
       when j.cause in ('worker_ended', 'worker_silent') and fairlane_core.is_taken_home(j.worker, j.task) then fairlane_core.reason_of_home(j.worker, j.attempts)
       when j.said = j.cause then fairlane_core.reason_of_goodbye(j.said, j.attempts, fairlane_core.sent_name(j.worker_id), j.token_id is not null)
       else pg_catalog.format(
-        'Start %s ended without a result: %s',
+        'Attempt %s ended without a result: %s',
         greatest(j.attempts, 1),
         case j.cause
           when 'worker_ended' then pg_catalog.format(
@@ -9919,10 +9919,10 @@ begin
             'it ran for %s s, its timeout is %s s', fairlane_core.seconds_between(j.started_at, v_now), extract(epoch from j.timeout)::bigint
           )
           when 'never_delivered' then pg_catalog.format(
-            'worker %s beats, but has not named the task in %s s', j.worker_id, fairlane_core.seconds_between(j.started_at, v_now)
+            'worker %s sends heartbeats, but has not named the task in %s s', j.worker_id, fairlane_core.seconds_between(j.started_at, v_now)
           )
           when 'failure_told' then pg_catalog.format(
-            'it was said to have failed, and nobody has named it for %s s: %s', fairlane_core.seconds_between(j.last_report, v_now), fairlane_core.told_reason(j.task)
+            'it was reported as failed, and nobody has named it for %s s: %s', fairlane_core.seconds_between(j.last_report, v_now), fairlane_core.told_reason(j.task)
           )
           when 'enqueued_nothing' then pg_catalog.format(
             'it enqueued nothing, and nothing was heard of it for %s s; its last words: %s',
@@ -9954,8 +9954,8 @@ create function fairlane_core.reason_of_goodbye(p_said text, p_attempts integer,
 returns text language sql immutable security invoker set search_path = '' as $$
   select pg_catalog.format(
     case p_said
-      when 'terminated' then 'Start %s was handed back: %s %s said that it ends'
-      else 'Start %s ended without a result: %s %s reported that its process is gone'
+      when 'terminated' then 'Attempt %s was released: %s %s said that it ends'
+      else 'Attempt %s ended without a result: %s %s reported that its process is gone'
     end,
     greatest(p_attempts, 1), case when p_is_users then 'the user''s machine' else 'its machine, one of those named' end, p_worker_id
   );
@@ -9964,7 +9964,7 @@ $$;
 create function fairlane_core.reason_of_home(p_worker public.workers, p_attempts integer)
 returns text language sql immutable security invoker set search_path = '' as $$
   select pg_catalog.format(
-    'Start %s was handed back: worker %s was sent home (%s)', greatest(p_attempts, 1), p_worker.id,
+    'Attempt %s was released: worker %s was sent home (%s)', greatest(p_attempts, 1), p_worker.id,
     coalesce(nullif(p_worker.metadata ->> 'error_reason', ''), p_worker.metadata ->> 'termination_reason')
   );
 $$;
@@ -10202,7 +10202,7 @@ begin
   update public.tasks as t
   set status = 'Queued',
     error_message = pg_catalog.format(
-      'Start %s ended without a result: the row of worker %s was deleted', greatest(t.attempts, 1), t.worker_id
+      'Attempt %s ended without a result: the row of worker %s was deleted', greatest(t.attempts, 1), t.worker_id
     )
   from old_rows as o
   where t.worker_id = o.id
@@ -10224,7 +10224,7 @@ begin
   select array_agg((
     t.id, t.lease_token, t.reported_at, t.worker_id, 'token_ended',
     pg_catalog.format(
-      'Start %s ended without a result: the token of the user''s machine %s was revoked',
+      'Attempt %s ended without a result: the token of the user''s machine %s was revoked',
       greatest(t.attempts, 1), fairlane_core.sent_name(t.worker_id)
     )
   )::fairlane_core.lost_task)
@@ -10254,11 +10254,11 @@ begin
       attempts = t.attempts - (p_hands_back or w.goodbye_at is not null or fairlane_core.is_taken_home(w, t))::integer,
       error_message = case
         when p_hands_back or w.goodbye_at is not null then pg_catalog.format(
-          'Start %s was handed back: worker %s said that it ends', greatest(t.attempts, 1), w.id
+          'Attempt %s was released: worker %s said that it ends', greatest(t.attempts, 1), w.id
         )
         when fairlane_core.is_taken_home(w, t) then fairlane_core.reason_of_home(w, t.attempts)
         else pg_catalog.format(
-          'Start %s ended without a result: worker %s is %s%s',
+          'Attempt %s ended without a result: worker %s is %s%s',
           greatest(t.attempts, 1), w.id, w.status, coalesce(' (' || (w.metadata ->> 'error_reason') || ')', '')
         )
       end
@@ -11539,8 +11539,8 @@ begin
         end
       ))
       || case
-        when v_is_unsettled and v_readiness = 'type_inactive' then '; it is on, and the task is let go in turn, within a minute or so'
-        when v_is_unsettled and v_readiness = 'dependency_pending' then ', and have: it is let go in turn, within a minute or so'
+        when v_is_unsettled and v_readiness = 'type_inactive' then '; it is on, and the task is released in turn, within a minute or so'
+        when v_is_unsettled and v_readiness = 'dependency_pending' then ', and have: it is released in turn, within a minute or so'
         when v_is_unsettled then '; it ends for that in turn, within a minute or so'
         else ''
       end
@@ -11558,7 +11558,7 @@ begin
       -- Under a shared name only the machine itself can show that it runs the task.
       || coalesce(
         '; its machine shares the name ' || fairlane_core.sent_name(v_task.worker_id)
-          || ' with others, and it is put back unless one of them names it before ' || (to_json(fairlane_core.named_before(v_task)) #>> '{}'), ''
+          || ' with others, and it is requeued unless one of them names it before ' || (to_json(fairlane_core.named_before(v_task)) #>> '{}'), ''
       ),
     'pool', v_task.pool,
     'runs_on_own_gpu', v_task.runs_on_own_gpu,
@@ -11602,7 +11602,7 @@ begin
     when 'local_disabled' then pg_catalog.format('Its owner switches settings.%s on', array_to_string(fairlane_core.switch_path('local'), '.'))
     when 'user_at_limit' then 'One of its owner''s running tasks has to end (and, if others ended it, its worker let go), or the limit be raised'
     when 'stale' then 'Enqueue it again: it could have run for longer than fairlane_core.settings.stale_after and was never started'
-    when 'token_ended' then 'Nothing: the token of its machine was revoked or has expired, so it is put back within a minute'
+    when 'token_ended' then 'Nothing: the token of its machine was revoked or has expired, so it is requeued within a minute'
     when 'In Progress' then 'Nothing: it is running'
     else 'Nothing: it has ended'
   end;
@@ -11636,13 +11636,13 @@ begin
     having count(*) > 0
     union all
     select 'DRIFT', pg_catalog.format(
-      'The counters of %s owners had drifted and were mended at %s; please report it', r.result ->> 'mended', r.ran_at
+      'The counters of %s owners had drifted and were repaired at %s; please report it', r.result ->> 'repaired', r.ran_at
     )
     from fairlane_core.job_runs as r
     where r.job = 'reconcile'
-      and (r.result ->> 'mended')::integer > 0
+      and (r.result ->> 'repaired')::integer > 0
     union all
-    select 'ROW_MISSING', pg_catalog.format('There must always be %s, and it is gone: %s', m.row_name, m.remedy)
+    select 'ROW_MISSING', pg_catalog.format('There must always be %s, and it is gone: %s', m.row_name, m.hint)
     from fairlane_core.missing_rows() as m
     union all
     -- The job runs without result: its work fails each time, or somebody holds it. No job reports an error for that.
@@ -13912,7 +13912,7 @@ end;
 $$;
 
 comment on function public.func_worker_heartbeat_with_logs(json) is
-  'A worker''s beat, with its log lines. The whole body: {worker_id_param, vram_total_mb_param, vram_used_mb_param, logs_param, status_param, current_task_id_param}. With status_param terminated the worker says goodbye: its work is free at once, that start does not count, and its next beat or claim makes it active again. Out: {success, heartbeat_updated, logs_inserted, log_errors, stop: [{task_id, reason}]}. Errors: 400 INVALID_ARGUMENT without a worker id. service_role only.';
+  'A worker''s heartbeat, with its log lines. The whole body: {worker_id_param, vram_total_mb_param, vram_used_mb_param, logs_param, status_param, current_task_id_param}. With status_param terminated the worker says goodbye: its work is free at once, that attempt does not count, and its next heartbeat or claim makes it active again. Out: {success, heartbeat_updated, logs_inserted, log_errors, stop: [{task_id, reason}]}. Errors: 400 INVALID_ARGUMENT without a worker id. service_role only.';
 
 create function public.func_update_worker_heartbeat(json)
 returns void language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
@@ -13924,7 +13924,7 @@ end;
 $$;
 
 comment on function public.func_update_worker_heartbeat(json) is
-  'A worker''s beat without logs. The whole body: {worker_id_param, vram_total_mb_param, vram_used_mb_param}. Answers nothing. Errors: 400 INVALID_ARGUMENT without a worker id. service_role only.';
+  'A worker''s heartbeat without logs. The whole body: {worker_id_param, vram_total_mb_param, vram_used_mb_param}. Returns nothing. Errors: 400 INVALID_ARGUMENT without a worker id. service_role only.';
 
 create function public.func_insert_logs_batch(json)
 returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
@@ -13981,7 +13981,7 @@ end;
 $$;
 
 comment on function public.update_shot_pair_prompts(jsonb) is
-  'Always 501 NOT_SUPPORTED, or 403 for callers who are nobody: the queue owns no shots. service_role only.';
+  'Always 501 NOT_SUPPORTED, or 403 for unknown callers: the queue has no shots. service_role only.';
 
 create function fairlane_core.counts_of_place(p_place text, p_include_active boolean)
 returns json language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
@@ -14154,7 +14154,7 @@ select
 from fairlane_core.fleet_summary() as f;
 
 comment on view public.orchestrator_status is
-  'The queue and the fleet in one row: tasks by state, workers by state, stale_workers (active, no beat within the silence limit), stuck_tasks (running, no word for stuck_after). service_role only.';
+  'The queue and the fleet in one row: tasks by state, workers by state, stale_workers (active, no heartbeat within gpu_heartbeat_timeout), stuck_tasks (running, not named for stuck_after). service_role only.';
 
 create or replace function fairlane_core.parent_key()
 returns text language plpgsql immutable security invoker set search_path = '' as $$
@@ -14340,7 +14340,7 @@ end;
 $$;
 
 comment on function public.create_task(jsonb, jsonb) is
-  'Enqueues one task, once: see create_tasks for what p_task holds. Out: {task_id, status, created (false: it was there before), task_type, project_id, dependant_on, run_type, priority, available_at, idempotency_key, output_location, created_at}. Errors as of create_tasks. service_role only.';
+  'Enqueues one task, once: see create_tasks for p_task. Out: {task_id, status, created (false: it existed before), task_type, project_id, dependant_on, run_type, priority, available_at, idempotency_key, output_location, created_at}. Errors as of create_tasks. service_role only.';
 
 create function public.create_tasks(p_caller jsonb, p_tasks jsonb)
 returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
@@ -14353,7 +14353,7 @@ end;
 $$;
 
 comment on function public.create_tasks(jsonb, jsonb) is
-  'Enqueues 1 to 1000 tasks, all or none, each {task_id, task_type, params, project, depends_on, run_type, priority, available_at, idempotency_key, max_attempts, timeout_seconds, created_at}; only task_type is needed, and a project or a parent in params. A task that is there already, by its id or its owner''s key, is answered as it is. Out: {tasks: [as create_task answers]} in the order sent. Errors: 400 INVALID_ARGUMENT, DEPENDENCY_CYCLE or PROJECT_REQUIRED, 403, 404 PROJECT_NOT_FOUND, 409 TASK_ID_TAKEN, 429 QUEUE_FULL. service_role only.';
+  'Enqueues 1 to 1000 tasks, all or none, each {task_id, task_type, params, project, depends_on, run_type, priority, available_at, idempotency_key, max_attempts, timeout_seconds, created_at}; only task_type is needed, and a project or a parent in params. A task that already exists, by its id or its owner''s key, is returned as it is. Out: {tasks: [as create_task returns]} in the order sent. Errors: 400 INVALID_ARGUMENT, DEPENDENCY_CYCLE or PROJECT_REQUIRED, 403, 404 PROJECT_NOT_FOUND, 409 TASK_ID_TAKEN, 429 QUEUE_FULL. service_role only.';
 
 create function public.cancel_tasks(
   p_filter jsonb,
@@ -14371,7 +14371,7 @@ end;
 $$;
 
 comment on function public.cancel_tasks(jsonb, integer, text, jsonb) is
-  'Cancels live tasks that match every key of the filter {task_ids, status, task_type, user_id, project_id, orchestrator_task_id, created_before}; status is Queued (default) or In Progress. At most p_limit (1 to 1000) per call: repeat it while has_more is true. Tokens and users: their own. Out: {cancelled, passed_over, has_more}; passed_over are tasks that somebody is just changing. Safe to repeat. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
+  'Cancels live tasks that match every key of the filter {task_ids, status, task_type, user_id, project_id, orchestrator_task_id, created_before}; status is Queued (default) or In Progress. At most p_limit (1 to 1000) per call: repeat it while has_more is true. Tokens and users: their own. Out: {cancelled, passed_over, has_more}; passed_over are tasks that somebody is changing. Safe to repeat. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
 
 create function public.get_task_status(p_caller jsonb, p_task_id uuid)
 returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
@@ -14410,7 +14410,7 @@ end;
 $$;
 
 comment on function public.explain_task(jsonb, uuid) is
-  'Why a task is not running: {task_id, status, claimable, reason, remedy, pool, runs_on_own_gpu, attempts, max_attempts, available_at, worker_id, tasks_ahead (in its owner''s line, up to 10000), users_ahead, running, task_limit, orchestrating, orchestration_limit, held, waits_for}. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+  'Why a task is not running: {task_id, status, claimable, reason, remedy, pool, runs_on_own_gpu, attempts, max_attempts, available_at, worker_id, tasks_ahead (in its user queue, up to 10000), users_ahead, running, task_limit, orchestrating, orchestration_limit, held, waits_for}. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
 
 create function public.create_api_token(p_label text default '', p_expires_at timestamptz default null)
 returns text language sql volatile security invoker set search_path = '' as $$
@@ -14418,7 +14418,7 @@ returns text language sql volatile security invoker set search_path = '' as $$
 $$;
 
 comment on function public.create_api_token(text, timestamptz) is
-  'Creates a personal access token for the signed-in user and returns it, this once. Errors: 400 INVALID_ARGUMENT, 403 FORBIDDEN, 409 TOO_MANY_TOKENS.';
+  'Creates a personal access token for the signed-in user and returns it, only this once. Errors: 400 INVALID_ARGUMENT, 403 FORBIDDEN, 409 TOO_MANY_TOKENS.';
 
 create function public.revoke_api_token(p_token_id uuid)
 returns boolean language sql volatile security invoker set search_path = '' as $$
@@ -14444,7 +14444,7 @@ end;
 $$;
 
 comment on function public.task_counts(jsonb, text, boolean, text[]) is
-  'What is claimable now, what is active and what is blocked why, in one pool or all (null). p_unused: fields of the request that the counts know nothing of, for a warning (ROUTING_IGNORED). Out: one JSON object, see docs/architecture.md; tasks in numbers, ages in seconds. A service caller sees the whole system, a token or user their own. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
+  'What is claimable now, what is active and what is blocked why, in one pool or all (null). p_unused: fields of the request that the counts do not use, for a warning (ROUTING_IGNORED). Out: one JSON object, see docs/architecture.md; tasks in numbers, ages in seconds. A service caller sees the whole system, a token or user their own. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
 
 create function public.worker_health(p_caller jsonb, p_window_minutes numeric default 30)
 returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
@@ -14457,7 +14457,7 @@ end;
 $$;
 
 comment on function public.worker_health(jsonb, numeric) is
-  'How the fleet is doing, over a window of 1 to 1440 minutes: {window_minutes, by_health, workers, failures, spawning, snapshot_at}. Errors: 400 INVALID_ARGUMENT, 403 FORBIDDEN. service_role only.';
+  'The state of the fleet, over a window of 1 to 1440 minutes: {window_minutes, by_health, workers, failures, spawning, snapshot_at}. Errors: 400 INVALID_ARGUMENT, 403 FORBIDDEN. service_role only.';
 
 create function public.explain_worker(p_caller jsonb, p_worker_id text, p_run_type text default null)
 returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
@@ -14502,7 +14502,7 @@ end;
 $$;
 
 comment on function public.requeue_tasks(uuid[], jsonb, integer, text, boolean, jsonb) is
-  'Puts Failed or Cancelled tasks back into the queue, named by ids or by a filter {status, task_type, user_id, project_id, worker_id, error_contains, ended_since, ended_before}; all of the ids (at most 1000 at once, or p_limit: more are refused before anything changes), or of a filter at most p_limit (1 to 1000, default 100) per call, the longest dead first: has_more says that others match, too. Each keeps its attempts and gets as many more as its type allows; the reason is in its history. Out: {requeued, matched, task_ids, passed_over, has_more, dry_run}; passed_over are those that are not Failed or Cancelled, not there, or that somebody is just changing. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
+  'Requeues Failed or Cancelled tasks, named by ids or selected by a filter {status, task_type, user_id, project_id, worker_id, error_contains, ended_since, ended_before}; all of the ids (at most 1000 at once, or p_limit: more are refused before anything changes), or of a filter at most p_limit (1 to 1000, default 100) per call, the oldest failure first: has_more says that others match, too. Each keeps its attempts and gets as many more as its type allows; the reason is in its history. Out: {requeued, matched, task_ids, passed_over, has_more, dry_run}; passed_over are those that are not Failed or Cancelled, do not exist, or that somebody is changing. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
 
 create function public.repair_generations(
   p_limit integer default 1000, p_dry_run boolean default false, p_task_ids uuid[] default null
@@ -14517,7 +14517,7 @@ end;
 $$;
 
 comment on function public.repair_generations(integer, boolean, uuid[]) is
-  'Records the results of Complete tasks of a type that records generations that never were recorded, up to p_limit (1 to 10000; has_more says that another call may find more). What looks deleted or moved by the app is left alone and listed, up to p_limit, as doubtful_ids; those named in p_task_ids, and only those, are recorded anew. Safe to repeat. Out: {missing, torn, task_ids, doubtful_ids, has_more, dry_run}. Errors: 400 INVALID_ARGUMENT. service_role only.';
+  'Creates missing result records of Complete tasks whose type creates generations, up to p_limit (1 to 10000; has_more says that another call may find more). What looks deleted or moved by the app is left alone and listed, up to p_limit, as doubtful_ids; those named in p_task_ids, and only those, are recorded anew. Safe to repeat. Out: {missing, torn, task_ids, doubtful_ids, has_more, dry_run}. Errors: 400 INVALID_ARGUMENT. service_role only.';
 
 create function public.move_project(p_project_id uuid, p_user_id uuid, p_caller jsonb default '{"kind":"service"}')
 returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
@@ -14530,7 +14530,7 @@ end;
 $$;
 
 comment on function public.move_project(uuid, uuid, jsonb) is
-  'Gives a project to another user, with its tasks, results, history, families and counters, in one transaction. Not while a task of it is In Progress, and not where a live task belongs to one of another project: 409 PROJECT_HAS_TASKS, and nothing is changed. Out: {project_id, user_id, tasks, generations}. Errors: 400 INVALID_ARGUMENT, 403, 404 PROJECT_NOT_FOUND. service_role only.';
+  'Gives a project to another user, with its tasks, results, history, families and counters, in one transaction. Not while a task of it is In Progress, and not if a live task is related to one of another project: 409 PROJECT_HAS_TASKS, and nothing is changed. Out: {project_id, user_id, tasks, generations}. Errors: 400 INVALID_ARGUMENT, 403, 404 PROJECT_NOT_FOUND. service_role only.';
 
 create function public.set_task_type(p_name text, p_changes jsonb default '{}', p_caller jsonb default '{"kind":"service"}')
 returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
@@ -14543,7 +14543,7 @@ end;
 $$;
 
 comment on function public.set_task_type(text, jsonb, jsonb) is
-  'Adds or changes a type of task, also while tasks of it are queued or running. p_changes names what changes, of {pool: one of fairlane_core.pools(), category: generation, processing, orchestration or utility, content_type: image, video or null, creates_generation, is_active (false holds its tasks back), is_retryable, max_attempts: 1 to 1000 or null, timeout_seconds: up to 30 days or null, runs_on_own_gpu: true for a type of another pool that GPU machines of the task''s owner run, too}; a new type is otherwise what it was taken for. Out: {name, change: added, changed or none, before, type, is_settled: false while tasks of it still follow}. Errors: 400 INVALID_ARGUMENT, 403, 503 UNAVAILABLE. service_role only.';
+  'Adds or changes a type of task, also while tasks of it are queued or running. p_changes names what changes, of {pool: one of fairlane_core.pools(), category: generation, processing, orchestration or utility, content_type: image, video or null, creates_generation, is_active (false holds its tasks back), is_retryable, max_attempts: 1 to 1000 or null, timeout_seconds: up to 30 days or null, runs_on_own_gpu: true for a type of another pool that GPU machines of the task''s owner run, too}; a new type otherwise keeps what it counted as. Out: {name, change: added, changed or none, before, type, is_settled: false while tasks of it are still being updated}. Errors: 400 INVALID_ARGUMENT, 403, 503 UNAVAILABLE. service_role only.';
 
 create function public.unknown_task_types(p_caller jsonb default '{"kind":"service"}')
 returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
@@ -14556,7 +14556,7 @@ end;
 $$;
 
 comment on function public.unknown_task_types(jsonb) is
-  'Types without a row in task_types that tasks were enqueued with in the last seven days, up to a minute or two ago: {types: [{name, task_count, first_seen_at, last_seen_at, taken_for: {pool, category, content_type, creates_generation, is_active, is_retryable, max_attempts, timeout_seconds, runs_on_own_gpu}, remedy}], since}, the last seen first; at most 1000. Errors: 403, 503 UNAVAILABLE. service_role only.';
+  'Types without a row in task_types that tasks were enqueued with in the last seven days, up to a minute or two ago: {types: [{name, task_count, first_seen_at, last_seen_at, taken_for: {pool, category, content_type, creates_generation, is_active, is_retryable, max_attempts, timeout_seconds, runs_on_own_gpu}, hint}], since}, the last seen first; at most 1000. Errors: 403, 503 UNAVAILABLE. service_role only.';
 
 create function public.files_to_sweep(p_caller jsonb, p_after text default null)
 returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
@@ -14604,7 +14604,7 @@ end;
 $$;
 
 comment on function public.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) is
-  'Hands one task to the caller, or null when there is none. In: who calls, the worker''s id, the pool (gpu when null), claim_id (repeat it when the reply was lost: same answer), whether tasks of the loaded model come before whose turn it is (they never keep it from others), minutes (fractions too) after which affinity no longer matters, dry run. Out: {task_id, task_type, params, project_id, lease_token, attempt, attempts}; a dry run answers {dry_run, available_tasks, task}. Errors: 400 INVALID_ARGUMENT, 403 UNKNOWN_TOKEN or FORBIDDEN, 409 WORKER_NOT_ELIGIBLE or CLAIM_ID_USED. service_role only.';
+  'Hands one task to the caller, or null when there is none. In: the caller, the worker''s id, the pool (gpu when null), claim_id (repeat it when the reply was lost: same answer), whether tasks of the loaded model take precedence over the turn (the worker takes others if there are none), minutes (fractions too) after which affinity no longer matters, dry run. Out: {task_id, task_type, params, project_id, lease_token, attempt, attempts}; a dry run returns {dry_run, available_tasks, task}. Errors: 400 INVALID_ARGUMENT, 403 UNKNOWN_TOKEN or FORBIDDEN, 409 WORKER_NOT_ELIGIBLE or CLAIM_ID_USED. service_role only.';
 
 create function public.complete_task(
   p_caller jsonb,
@@ -14625,7 +14625,7 @@ end;
 $$;
 
 comment on function public.complete_task(jsonb, uuid, text, text, jsonb, uuid, text) is
-  'Completes a task: status, output, result record, history and dependents in one transaction, once. A repeat changes nothing and answers what is stored. p_description that is a JSON object becomes output_location, the output then stays the file. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION, 403. service_role only.';
+  'Completes a task: status, output, result record, history and dependents in one transaction, once. A repeat changes nothing and returns what is stored. p_description that is a JSON object becomes output_location, the output then stays the file. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION, 403. service_role only.';
 
 create function public.update_task_status(
   p_caller jsonb,
@@ -14653,7 +14653,7 @@ end;
 $$;
 
 comment on function public.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid, integer) is
-  'Reports on a task: In Progress with a text or a new billing start, Failed with a reason (error_message, else output_location, else error_details), Complete, Cancelled, or Queued to hand it back; with error_details that is a failed start, of the number p_attempts, which counts. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id} and changed (false: only recorded; not in the reply to Complete). Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION (both states in the message), 403. service_role only.';
+  'Reports on a task: In Progress with a text or a new billing start, Failed with a reason (error_message, else output_location, else error_details), Complete, Cancelled, or Queued to release it; with error_details that is a failed attempt, number p_attempts, which counts. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id} and changed (false: only recorded; not in the reply to Complete). Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION (both states in the message), 403. service_role only.';
 
 create function public.mark_task_failed(
   p_caller jsonb,
@@ -14673,7 +14673,7 @@ end;
 $$;
 
 comment on function public.mark_task_failed(jsonb, uuid, text, text, boolean, uuid) is
-  'Reports a failure. While starts are left and neither p_retryable nor the task''s type says otherwise, the task goes back to the queue and waits (fairlane_core.retry_wait); else it ends Failed. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id, changed (false: only recorded), will_retry, available_at}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION, 403. service_role only.';
+  'Reports a failure. While attempts are left and neither p_retryable nor the task''s type says otherwise, the task goes back to the queue and waits (fairlane_core.retry_wait); else it ends Failed. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id, changed (false: only recorded), will_retry, available_at}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION, 403. service_role only.';
 
 create function public.upload_target(p_caller jsonb, p_task_id uuid, p_lease_token uuid default null)
 returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
@@ -14686,7 +14686,7 @@ end;
 $$;
 
 comment on function public.upload_target(jsonb, uuid, uuid) is
-  'Whose folder the files of a task go to, and whether it still takes any: while it runs, and after it was taken back from a worker that may yet finish it. Out: {task_id, user_id, status, attempt, is_open}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST, 403. service_role only.';
+  'Whose folder the files of a task go to, and whether it still accepts any: while it runs, and after it was requeued from a worker that may still finish it. Out: {task_id, user_id, status, attempt, is_open}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST, 403. service_role only.';
 
 create function public.beat(
   p_caller jsonb,
@@ -14707,7 +14707,7 @@ end;
 $$;
 
 comment on function public.beat(jsonb, text, text, uuid[], json, json, json) is
-  'A worker''s beat, as functions call it. A service caller''s is that of func_worker_heartbeat_with_logs. A token''s is a sign of life for what its machine of this name runs: all of it, or the tasks in p_task_ids, where these are given; once it has beaten for a task, token_beat_timeout is how long it may be silent. terminated puts what it runs back without counting the start, crashed puts it back; under a shared name what they name; what somebody holds at the next rescue. Log lines of tokens are kept if they name a task that the token runs. Out: {success, heartbeat_updated, logs_inserted, log_errors, stop: [{task_id, reason}]}. Errors: 400 INVALID_ARGUMENT, 403 for users. service_role only.';
+  'A worker''s heartbeat, as functions call it. A service caller''s is that of func_worker_heartbeat_with_logs. A token''s is a sign of life for what its machine of this name runs: all of it, or the tasks in p_task_ids, if given; after its first heartbeat for a task it may be silent for token_beat_timeout. terminated requeues what it runs without counting the attempt, crashed requeues it; under a shared name only what it names; what somebody holds at the next rescue. Log lines of tokens are kept if they name a task that the token runs. Out: {success, heartbeat_updated, logs_inserted, log_errors, stop: [{task_id, reason}]}. Errors: 400 INVALID_ARGUMENT, 403 for users. service_role only.';
 
 create function public.keep_worker(p_worker_id text, p_keep boolean default true, p_caller jsonb default '{"kind":"service"}')
 returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
@@ -14720,7 +14720,7 @@ end;
 $$;
 
 comment on function public.keep_worker(text, boolean, jsonb) is
-  'Brings a worker back that somebody set aside, and keeps it: while it beats (an api worker always), no direct write of the service key sets it to terminating, terminated or error. With p_keep false orchestrators may set it aside again. Out: {worker_id, status, kept_at}. Errors: 404 WORKER_NOT_FOUND, 403. service_role only.';
+  'Brings a worker back that somebody set aside, and keeps it: while it sends heartbeats (an api worker always), no direct write of the service key sets it to terminating, terminated or error. With p_keep false orchestrators may set it aside again. Out: {worker_id, status, kept_at}. Errors: 404 WORKER_NOT_FOUND, 403. service_role only.';
 
 create function public.note_call(p_caller jsonb, p_task_id uuid)
 returns boolean language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
@@ -14733,7 +14733,7 @@ end;
 $$;
 
 comment on function public.note_call(jsonb, uuid) is
-  'Notes that a token''s call has named a task that it runs: a sign of life. True when it wrote; false when the task is not its own or was heard of within 10 s. service_role only.';
+  'Records that a token''s call has named a task that it runs: a sign of life. True when it wrote; false when the task is not its own or was named within 10 s. service_role only.';
 
 create function public.note_refused_claim(p_caller jsonb, p_worker_id text)
 returns boolean language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
@@ -14746,7 +14746,7 @@ end;
 $$;
 
 comment on function public.note_refused_claim(jsonb, text) is
-  'Notes, at most once a minute and worker, that a claim was refused because of the worker''s status; true when it did. An api worker that only others said to be silent or gone is active again. service_role only.';
+  'Records, at most once a minute per worker, that a claim was refused because of the worker''s status; true when it did. An api worker that only others reported as silent or gone is active again. service_role only.';
 
 create function public.update_worker_model(p_caller jsonb, p_worker_id text, p_model text)
 returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
@@ -14759,7 +14759,7 @@ end;
 $$;
 
 comment on function public.update_worker_model(jsonb, text, text) is
-  'Notes the model that a worker has loaded: {worker_id, current_model}. Errors: 404 WORKER_NOT_FOUND, 400 INVALID_ARGUMENT, 403 for all but the service. service_role only.';
+  'Records the model that a worker has loaded: {worker_id, current_model}. Errors: 404 WORKER_NOT_FOUND, 400 INVALID_ARGUMENT, 403 for all but the service. service_role only.';
 
 create function public.get_predecessor_output(
   p_caller jsonb, p_task_id uuid, p_parent_generation_id uuid default null, p_child_order integer default null
@@ -14774,7 +14774,7 @@ end;
 $$;
 
 comment on function public.get_predecessor_output(jsonb, uuid, uuid, integer) is
-  'Null for a task without dependencies, else {predecessor_id, output_location (null until all are Complete), status (null when there is no such task of the same owner), predecessors: the same of every dependency, all_complete, lookup_method}; the first dependency is tasks.dependant_on. Without one, and with p_parent_generation_id and p_child_order: the newest record of the owner''s at the place before it, or nulls. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+  'Null for a task without dependencies, else {predecessor_id, output_location (null until all are Complete), status (null when there is no such task of the same owner), predecessors: the same for every dependency, all_complete, lookup_method}; the first dependency is tasks.dependant_on. Without one, and with p_parent_generation_id and p_child_order: the owner''s newest record at the position before it, or nulls. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
 
 create function public.get_orchestrator_children(p_caller jsonb, p_orchestrator_task_id uuid, p_after text default null)
 returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
@@ -14787,7 +14787,7 @@ end;
 $$;
 
 comment on function public.get_orchestrator_children(jsonb, uuid, text) is
-  '{tasks: [{id, task_type, status, params, output_location}], is_cut, next}: the tasks of the same owner whose params name this task as their parent, oldest first; at most 1000 and 32 MiB, is_cut says that there are more, and next is the p_after that gets them. Errors: 400 INVALID_ARGUMENT, 404 TASK_NOT_FOUND, 403. service_role only.';
+  '{tasks: [{id, task_type, status, params, output_location}], is_cut, next}: the tasks of the same owner whose params name this task as their parent, oldest first; at most 1000 and 32 MiB, is_cut says that there are more, and next is the p_after that returns them. Errors: 400 INVALID_ARGUMENT, 404 TASK_NOT_FOUND, 403. service_role only.';
 
 select fairlane_core.lock_tables(
   'fairlane_core.blocked_tasks',

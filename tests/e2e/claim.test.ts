@@ -112,7 +112,7 @@ describe("claim-next-task", () => {
     expect(task.task_id).toBe(next);
     expect(await readTask(poison)).toMatchObject({
       status: "Failed",
-      error_message: expect.stringContaining("Given up after 3 starts"),
+      error_message: expect.stringContaining("Given up after 3 attempts"),
     });
   });
 

@@ -40,7 +40,7 @@ describe(`a task that ${MOST_QUEUED} wait for`, () => {
       reason: "dependency_pending",
       claimable: false,
       remedy:
-        "The tasks it waits for have to complete, and have: it is let go in turn, within a minute or so",
+        "The tasks it waits for have to complete, and have: it is released in turn, within a minute or so",
     });
     await settleAll();
     expect(await countByState())

@@ -125,7 +125,7 @@ describe("a type without a row", () => {
           category: "processing",
           creates_generation: false,
         },
-        remedy: expect.stringContaining(`public.set_task_type('${TYPE}'`),
+        hint: expect.stringContaining(`public.set_task_type('${TYPE}'`),
       }],
     });
     expect(await readTask(id)).toMatchObject({ pool: "gpu", takes_slot: true });

@@ -59,7 +59,7 @@ describe("a retry of a worker of 21 January", () => {
         error_details: body["error_details"],
         error_message: attempts < 2
           ? body["error_details"]
-          : `Given up after 3 starts; the last one ended with: ${
+          : `Given up after 3 attempts; the last one ended with: ${
             body["error_details"]
           }`,
       });

@@ -47,7 +47,7 @@ describe("the farewell of W6 and W7", () => {
       attempts: 1,
     });
     expect((await storyOf(task)).at(-1)).toBe(
-      `In Progress -> Queued: Start 2 was handed back: worker ${W} said that it ends`,
+      `In Progress -> Queued: Attempt 2 was released: worker ${W} said that it ends`,
     );
   });
 

@@ -136,7 +136,7 @@ describe.each(Object.entries(NETWORKS))("while %s", (_name, losesEvery) => {
     expect(ends).toEqual({
       killed: expect.stringContaining("process is gone"),
       silent: expect.stringMatching(/has been silent|sent no heartbeat/),
-      goodbye: expect.stringContaining("was handed back"),
+      goodbye: expect.stringContaining("was released"),
       silence: expect.any(Number),
     });
     expect(ends.silence).toBeGreaterThanOrEqual(100);

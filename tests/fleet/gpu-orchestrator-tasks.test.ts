@@ -183,7 +183,7 @@ describe("the GPU orchestrator's questions about tasks", () => {
     expect((await storyOf(id)).filter((line) => line.endsWith("orphaned")))
       .toHaveLength(3);
     expect((await readTask(id))["error_message"]).toBe(
-      "Given up after 3 starts; the last one ended with: Reset - orphaned",
+      "Given up after 3 attempts; the last one ended with: Reset - orphaned",
     );
   });
 });

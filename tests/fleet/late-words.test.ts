@@ -142,7 +142,7 @@ describe("a failure that was told and held back is in the end's reason", () => {
     await end();
     const { status, error_message } = await readTask(task);
     expect(status).toBe("Queued");
-    expect(error_message).toContain(`it was said to have failed: ${ERROR}`);
+    expect(error_message).toContain(`it was reported as failed: ${ERROR}`);
   });
 
   it("also after many late words, which are only counted", async () => {
@@ -150,7 +150,7 @@ describe("a failure that was told and held back is in the end's reason", () => {
     await failed(`${ERROR} (last)`);
     await beat(B, [], "crashed");
     expect((await readTask(task))["error_message"])
-      .toContain(`it was said to have failed: ${ERROR} (last)`);
+      .toContain(`it was reported as failed: ${ERROR} (last)`);
   });
 });
 

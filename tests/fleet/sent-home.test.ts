@@ -99,7 +99,7 @@ describe.each(REASONS)("sent home as in %s", (_who, why) => {
       line.startsWith("In Progress ->")
     );
     expect(ends).toHaveLength(1);
-    expect(ends[0]).toContain("Start 1 was handed back");
+    expect(ends[0]).toContain("Attempt 1 was released");
     expect(await failedWorkers()).toEqual([]);
   });
 });

@@ -39,7 +39,7 @@ describe("the job that mends drift", () => {
     const [run] = await admin()`
       select result, error from fairlane_core.job_runs where job = 'reconcile'
     `;
-    expect(run).toMatchObject({ result: { mended: OWNERS } });
+    expect(run).toMatchObject({ result: { repaired: OWNERS } });
   });
 
   it("reads the tasks of an owner, not those of all", async () => {

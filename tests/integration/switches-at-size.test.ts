@@ -87,7 +87,7 @@ describe(`a type with ${CROWD} queued`, () => {
     });
     expect(JSON.parse(told)).toMatchObject({
       reason: "type_inactive",
-      remedy: expect.stringContaining("let go in turn"),
+      remedy: expect.stringContaining("released in turn"),
     });
     // A claim that finds nothing lets some of them go, and takes one.
     expect(await claim(as("service_role"), "worker-1")).not.toBeNull();

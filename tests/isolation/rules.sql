@@ -30,7 +30,7 @@ as $$
   where e.from_status in ('Complete', 'Failed', 'Cancelled')
     and e.to_status <> e.from_status
     -- The one way out, for an operator.
-    and not coalesce(e.to_status = 'Queued' and e.reason like 'put back by an operator%', false)
+    and not coalesce(e.to_status = 'Queued' and e.reason like 'requeued by an operator%', false)
   union all
   select r.running || ' ran at once with a limit of ' || r.task_limit
   from (

@@ -6,7 +6,7 @@
 create schema fairlane_core;
 
 comment on schema fairlane_core is
-  'Rules and derived state of the task queue. Not exposed by the Data API; callers use the functions in public.';
+  'Rules and derived state of the task queue. Not exposed by the Data API; callers use the functions in the API schema.';
 
 -- Revokes what the platform's defaults grant on new objects of this schema. Postgres itself grants everybody execute on
 -- a new function, and no per-schema default can revoke that. So 91_grants first revokes everything; tests in

@@ -17,7 +17,7 @@ create table fairlane.owners (
 comment on table fairlane.owners is 'Owners of work; id is the user''s id in auth.users.';
 comment on column fairlane.owners.credits is 'Cloud work runs only while this is above 0.';
 comment on column fairlane.owners.settings is
-  'What the app keeps of its user. Two switches in it, for cloud and for local work, are the queue''s (fairlane_core.switch_path); missing or malformed = on.';
+  'What the app stores about its user. The queue reads two switches in it, for cloud and for local work (fairlane_core.switch_path); missing or malformed = on.';
 comment on column fairlane.owners.max_in_progress is
   'How many tasks may be In Progress at once; null = fairlane_core.settings.default_task_limit.';
 comment on column fairlane.owners.max_orchestrating is
@@ -40,7 +40,7 @@ create index projects_by_user on fairlane.projects (user_id);
 
 comment on table fairlane.projects is 'Groups tasks; a task''s owner is its project''s owner.';
 comment on column fairlane.projects.deleted_at is
-  'Since when the project is deleted, while its tasks and results go piece by piece; the row goes last.';
+  'Since when the project is deleted, while its tasks and results are deleted piece by piece; the row is deleted last.';
 
 alter table fairlane.projects enable row level security;
 
@@ -66,7 +66,7 @@ comment on table fairlane.user_api_tokens is 'Personal access tokens, as SHA-256
 comment on column fairlane.user_api_tokens.token_hash is 'SHA-256 of the token, hex.';
 comment on column fairlane.user_api_tokens.token_prefix is 'The first characters, so that the owner recognises it.';
 comment on column fairlane.user_api_tokens.expires_at is 'Not accepted from this time on; null = no end.';
-comment on column fairlane.user_api_tokens.revoked_at is 'Set when the owner takes it back; effective at the next call.';
+comment on column fairlane.user_api_tokens.revoked_at is 'Set when the owner revokes it; effective at the next call.';
 
 alter table fairlane.user_api_tokens enable row level security;
 
@@ -79,7 +79,7 @@ create table fairlane_core.deleted_users (
 );
 
 comment on table fairlane_core.deleted_users is
-  'Users who were deleted and of whom fairlane.task_events still tell, until fairlane_core.settings.deleted_user_retention has passed.';
+  'Users who were deleted but are still named in fairlane.task_events, until fairlane_core.settings.deleted_user_retention has passed.';
 comment on column fairlane_core.deleted_users.deleted_at is 'When the row of fairlane.owners was deleted, or when that was first noticed.';
 
 alter table fairlane_core.deleted_users enable row level security;
@@ -109,22 +109,22 @@ alter table fairlane.workers
 -- For the list in every orchestrator's cycle, newest first. A heartbeat changes nothing in it.
 create index workers_by_age on fairlane.workers (created_at);
 
-comment on table fairlane.workers is 'Machines that announced themselves, by the id they send with every call.';
+comment on table fairlane.workers is 'Machines that have registered, by the id they send with every call.';
 comment on column fairlane.workers.status is
   'inactive, spawning, active, terminating, terminated, error or crashed; other values are stored as they come. terminating, terminated and error get no work.';
-comment on column fairlane.workers.last_heartbeat is 'Server time of the last beat. In no index: it changes every 20 seconds.';
+comment on column fairlane.workers.last_heartbeat is 'Server time of the last heartbeat. Not indexed: it changes every 20 seconds.';
 comment on column fairlane.workers.current_model is 'The model the worker has loaded.';
-comment on column fairlane.workers.metadata is 'What the orchestrator and the beats know of the machine; always an object.';
+comment on column fairlane.workers.metadata is 'What the orchestrator and the heartbeats report about the machine; always an object.';
 comment on column fairlane.workers.reaped_at is
-  'When the queue itself set the worker to error for its silence; null as soon as anybody else says the status. No API role writes it.';
+  'When the queue itself set the worker to error for its silence; null as soon as anybody else sets the status. No API role writes it.';
 comment on column fairlane.workers.failed_at is
-  'When the worker failed: it crashed, was silent or never beat when it was set aside, or ended with work in its hands. Decided once, when the status changes; null once it lives again. Written by a trigger.';
+  'When the worker failed: it crashed, was silent or never sent a heartbeat when it was set aside, or ended while it held work. Decided once, when the status changes; null once it lives again. Written by a trigger.';
 comment on column fairlane.workers.goodbye_at is
-  'When the worker said itself, with a last beat, that it ends; null once it beats or claims again, or anybody else says the status. No API role writes it.';
+  'When the worker itself said, with a last heartbeat, that it ends; null once it sends a heartbeat or claims again, or anybody else sets the status. No API role writes it.';
 comment on column fairlane.workers.ended_at is
   'Since when the worker is terminated, crashed or in error; null while it is not. Written by a trigger.';
 comment on column fairlane.workers.kept_at is
-  'Since when fairlane.keep_worker keeps this machine: while it beats, no orchestrator sets it aside. No API role writes it.';
+  'Since when fairlane.keep_worker keeps this machine: while it sends heartbeats, no orchestrator sets it aside. No API role writes it.';
 
 alter table fairlane.workers set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
 
@@ -143,16 +143,16 @@ create table fairlane_core.noted_beats (
 );
 
 comment on table fairlane_core.noted_beats is
-  'Beats of workers whose row another transaction held: signs of life for fairlane_core.stalled_tasks, deleted by the rescue an hour later; and ends, of users'' machines while another transaction held what they run, and of machines under a name that several share, deleted with the last of these starts.';
+  'Heartbeats of workers whose row another transaction held: signs of life for fairlane_core.stalled_tasks, deleted by the rescue an hour later; and ends, of users'' machines while another transaction held what they run, and of machines under a shared name, deleted with the last of these attempts.';
 
 comment on column fairlane_core.noted_beats.status is
-  'The end that the beat told of (terminated, crashed), until the rescue could write it into the worker''s row.';
+  'The end that the heartbeat reported (terminated, crashed), until the rescue could write it into the worker''s row.';
 
 comment on column fairlane_core.noted_beats.leases is
-  'The starts (tasks.lease_token) that the end leaves to the rescue; null where the end is that of one worker of the fleet.';
+  'The attempts (tasks.lease_token) that the end leaves to the rescue; null if one worker of the fleet ended.';
 
 comment on column fairlane_core.noted_beats.doubtful_leases is
-  'The starts that were under way under the shared name of a machine which ended: which of them were its own, those show that no machine names again.';
+  'The attempts that were running under the shared name of a machine which ended; its own are those that no machine names again.';
 
 alter table fairlane_core.noted_beats enable row level security;
 
@@ -191,4 +191,4 @@ create type fairlane_core.affinity as (
 );
 
 comment on type fairlane_core.affinity is
-  'What a caller would rather run: tasks of the model it has loaded (null = no preference), if is_required also those of users whose turn comes later; tasks that were enqueued before waited_since come in their turn.';
+  'What a caller prefers to run: tasks of the model it has loaded (null = no preference), if is_required also those of users whose turn comes later; tasks enqueued before waited_since keep their place.';

@@ -30,14 +30,14 @@ alter table fairlane.task_types
   add constraint task_types_name_has_1_to_200_characters check (length(name) between 1 and 200) not valid;
 
 comment on table fairlane.task_types is
-  'What the queue knows of a type of task; a type without a row counts as gpu, processing (unless fairlane_core.takes_slot knows it by its name), no generation.';
+  'What the queue knows about a type of task; a type without a row counts as gpu, processing (unless fairlane_core.takes_slot knows the name), no generation.';
 comment on column fairlane.task_types.run_type is 'The pool of workers that runs it (fairlane_core.pools).';
 comment on column fairlane.task_types.category is 'orchestration tasks take none of their owner''s slots.';
-comment on column fairlane.task_types.content_type is 'What its generation is: image or video.';
+comment on column fairlane.task_types.content_type is 'The kind of its generation: image or video.';
 comment on column fairlane.task_types.is_active is 'False holds back every queued task of the type (type_inactive).';
 comment on column fairlane.task_types.creates_generation is 'Whether completing a task records a generation.';
-comment on column fairlane.task_types.max_attempts is 'Starts before a task ends Failed; at most 1000; null = fairlane_core.settings.max_attempts.';
-comment on column fairlane.task_types.timeout is 'How long one start may run, at most 30 days; null = no limit of its own.';
+comment on column fairlane.task_types.max_attempts is 'Attempts before a task ends Failed; at most 1000; null = fairlane_core.settings.max_attempts.';
+comment on column fairlane.task_types.timeout is 'How long one attempt may run, at most 30 days; null = no limit of its own.';
 
 comment on column fairlane.task_types.is_retryable is 'False ends a task at its first reported failure, whatever attempts are left.';
 comment on column fairlane.task_types.runs_on_own_gpu is
@@ -148,15 +148,15 @@ create unique index tasks_claim_id_is_used_once
   on fairlane.tasks (worker_id, claim_id, coalesce(token_id, '00000000-0000-0000-0000-000000000000'))
   where claim_id is not null;
 
-comment on table fairlane.tasks is 'One row per task. State changes only along docs/architecture.md; an illegal direct change leaves its row as it is.';
-comment on column fairlane.tasks.task_type is 'Any text; task_types says what the queue knows of it.';
+comment on table fairlane.tasks is 'One row per task. Its state changes only as docs/architecture.md says; an illegal direct change leaves its row as it is.';
+comment on column fairlane.tasks.task_type is 'Any text; task_types has what the queue knows about it.';
 comment on column fairlane.tasks.params is 'What the worker needs; handed out exactly as it came in.';
 comment on column fairlane.tasks.status is 'Queued, In Progress, Complete, Failed or Cancelled.';
 comment on column fairlane.tasks.dependant_on is 'The first dependency; all of them are in fairlane_core.task_dependencies.';
 comment on column fairlane.tasks.worker_id is 'Who holds the task or held it last, as the worker named itself; kept after completion.';
 comment on column fairlane.tasks.output_location is 'The result''s URL; while running a progress text; after a failure the reason, where deployed clients look.';
-comment on column fairlane.tasks.attempts is 'How often the task was started. Only a claim raises it.';
-comment on column fairlane.tasks.error_message is 'Why the task failed or was put back; never null on a Failed task.';
+comment on column fairlane.tasks.attempts is 'The number of attempts. Only a claim raises it.';
+comment on column fairlane.tasks.error_message is 'Why the task failed or was requeued; never null on a Failed task.';
 comment on column fairlane.tasks.error_details is 'Further text of a fatal error, as deployed workers write it.';
 comment on column fairlane.tasks.updated_at is 'Moves with every change and with every beat of the worker that runs the task.';
 comment on column fairlane.tasks.generation_started_at is 'Start of the billed part of the current attempt.';
@@ -165,38 +165,38 @@ comment on column fairlane.tasks.result_data is 'What the worker reported beside
 comment on column fairlane.tasks.generation_created is 'True once the task''s result record exists in generations.';
 comment on column fairlane.tasks.user_id is 'The owner: always the project''s owner. Null only on rows from before the column existed.';
 comment on column fairlane.tasks.run_type is 'cloud: workers with the service key or the owner''s own. local: only the owner''s own. Null only on rows from before the column existed; such rows wait until an operator decides.';
-comment on column fairlane.tasks.priority is 'Higher first, within the owner''s line.';
+comment on column fairlane.tasks.priority is 'Higher first, within the user queue.';
 comment on column fairlane.tasks.available_at is 'Not handed out before this time; null = at once.';
 comment on column fairlane.tasks.idempotency_key is 'Chosen by whoever enqueues; unique per owner.';
-comment on column fairlane.tasks.lease_token is 'The proof of the current start, new at each one. Null while Queued.';
+comment on column fairlane.tasks.lease_token is 'The proof of the current attempt, new at each one. Null while Queued.';
 comment on column fairlane.tasks.claim_id is 'The claim request that took the task, so that its repetition gets the same answer.';
 comment on column fairlane.tasks.claimed_at is 'When the task was last handed out.';
 comment on column fairlane.tasks.delivered_at is 'When a call or a log first named the task since it was handed out: proof that the worker has it.';
 comment on column fairlane.tasks.token_id is 'The personal access token that holds the task; null for the service key.';
-comment on column fairlane.tasks.requeue_count is 'How often an operator put the finished task back. Only queue functions write it.';
+comment on column fairlane.tasks.requeue_count is 'How often an operator requeued the finished task. Only queue functions write it.';
 comment on column fairlane.tasks.pool is 'Derived from task_types.run_type: which workers run it. Unknown type = gpu.';
 comment on column fairlane.tasks.takes_slot is 'Derived from task_types.category, without a row from the name: false for orchestration.';
 comment on column fairlane.tasks.model is 'Derived from params: the model the task wants; null = any.';
 comment on column fairlane.tasks.readiness is 'Derived: active (In Progress), ready, or the one reason of its own why a queued task waits; null once finished. Reasons of its owner are not in here, see fairlane_core.user_slots.cloud_reason.';
 
-comment on column fairlane.tasks.max_attempts is 'How often this task may be started before it ends Failed; null = what its type or the settings say.';
-comment on column fairlane.tasks.timeout is 'How long one start of this task may run; null = what its type says.';
+comment on column fairlane.tasks.max_attempts is 'How many attempts this task gets before it ends Failed; null = as its type or the settings say.';
+comment on column fairlane.tasks.timeout is 'How long one attempt of this task may run; null = as its type says.';
 comment on column fairlane.tasks.reported_at is 'When a call or a log last named the task.';
 comment on column fairlane.tasks.released_at is
-  'When the last completed one of those that it waits for was completed, or an operator put it back; null = neither. Its age counts from the latest of this, created_at and available_at.';
+  'When the last of its dependencies completed, or an operator requeued it; null = neither. Its age counts from the latest of this, created_at and available_at.';
 comment on column fairlane.tasks.uncounted_releases is
-  'How often the task was handed back by its holder, or never reached it, since it was enqueued or requeued; max_uncounted_releases of these cost no start.';
+  'How often its holder released the task, or it never reached the holder, since it was enqueued or requeued; max_uncounted_releases of these cost no attempt.';
 comment on column fairlane.tasks.file_location is
   'The file of a result that output_location describes in JSON; null where output_location is the result itself. Only queue functions write it.';
 comment on column fairlane.tasks.seen_at is
-  'When the token that runs the task last gave a sign for it beside reports: a beat of its machine, or a call that names the task.';
+  'When the token that runs the task last gave a sign of life for it other than a report: a heartbeat of its machine, or a call that names the task.';
 comment on column fairlane.tasks.runs_on_own_gpu is
   'Derived from task_types: a task of another pool that GPU machines of its owner run, too (fairlane_core.is_served_by); false for tasks of gpu.';
-comment on column fairlane.tasks.is_beaten_for is 'True once the machine of a token has beaten for this start: then it is expected to go on.';
+comment on column fairlane.tasks.is_beaten_for is 'True once the machine of a token has sent a heartbeat for this attempt: more are then expected.';
 comment on column fairlane.tasks.claim_repeats is
-  'How often a claim that was answered with the task was answered again under its claim_id, since it was enqueued or requeued; max_uncounted_releases of these cost no start.';
+  'How often a claim that returned the task was answered again under its claim_id, since the task was enqueued or requeued; max_uncounted_releases of these cost no attempt.';
 comment on column fairlane.tasks.has_bounded_params is
-  'True once a trigger has found the params within their bounds (fairlane_core.json_fault); false on rows from before these were asked, which claims then measure.';
+  'True once a trigger has found the params within their bounds (fairlane_core.json_fault); false on rows from before the bounds existed, which claims measure.';
 
 alter table fairlane.tasks set (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 
@@ -221,4 +221,4 @@ create type fairlane_core.task_request as (
 );
 
 comment on type fairlane_core.task_request is
-  'One task that a caller asks for. project is the text that was sent, project_id the project it leads to (null = none), owner_id whose task it would be.';
+  'One requested task. project is the text that was sent, project_id the project it leads to (null = none), owner_id the owner of the task.';

@@ -64,13 +64,13 @@ create index task_events_by_user on fairlane.task_events (user_id, id);
 create index task_events_by_worker on fairlane.task_events (worker_id)
   where from_status = 'In Progress' and to_status in ('Queued', 'Failed');
 
-comment on table fairlane.task_events is 'Append-only history: every change of state of every task, and what was reported but changed nothing.';
+comment on table fairlane.task_events is 'Append-only history: every change of state of every task, and reports that changed nothing.';
 comment on column fairlane.task_events.task_id is 'The task; kept when the task is deleted.';
 comment on column fairlane.task_events.user_id is 'The task''s owner at the time.';
 comment on column fairlane.task_events.from_status is 'Null when the task was created; equal to to_status when nothing changed and the report was only recorded.';
-comment on column fairlane.task_events.attempt is 'Which start of the task this belongs to; 0 before the first.';
+comment on column fairlane.task_events.attempt is 'The attempt that this belongs to; 0 before the first.';
 comment on column fairlane.task_events.actor is 'Who did it, as far as known: service, token:<id>, user:<id>, or the database role of a direct change.';
-comment on column fairlane.task_events.reason is 'Why, in words.';
+comment on column fairlane.task_events.reason is 'Why, as text.';
 comment on column fairlane.task_events.details is 'What else was reported, for example the full error text.';
 
 alter table fairlane.task_events enable row level security;
@@ -112,7 +112,7 @@ create table fairlane_core.status_totals (
 );
 
 comment on table fairlane_core.status_totals is 'Tasks per final status, as of an event.';
-comment on column fairlane_core.status_totals.last_event_id is 'The last event that was counted; later ones are counted when somebody asks.';
+comment on column fairlane_core.status_totals.last_event_id is 'The last event that was counted; later ones are counted on reading.';
 
 alter table fairlane_core.status_totals enable row level security;
 
@@ -126,7 +126,7 @@ create table fairlane_core.type_durations (
 );
 
 comment on table fairlane_core.type_durations is
-  'Per type how long its last completed tasks ran, from claim to completion; brought up to date by the job advance_status_totals. Derived.';
+  'How long the last completed tasks of each type ran, from claim to completion; updated by the job advance_status_totals. Derived.';
 comment on column fairlane_core.type_durations.durations is 'Seconds that each of the last 50 took, the newest last.';
 comment on column fairlane_core.type_durations.usual is 'Nine of ten of them took no longer.';
 

@@ -45,7 +45,7 @@ create index subtasks_replaced on fairlane_core.subtasks (replaced_by) where rep
 comment on table fairlane_core.subtasks is 'task_id is a part of orchestrator_id, as its params say.';
 comment on column fairlane_core.subtasks.user_id is 'The owner of the task; only an orchestrator of the same owner is its parent.';
 comment on column fairlane_core.subtasks.final_rank is
-  'Whose output is that of the family: 3 the final child, 2 one that merges parts, 1 a part, 0 any other (fairlane_core.part_of). The highest counts, then the highest part_index.';
+  'Whose output becomes that of the family: 3 the final child, 2 one that merges parts, 1 a part, 0 any other (fairlane_core.part_of). The highest counts, then the highest part_index.';
 comment on column fairlane_core.subtasks.part_index is 'Which part of its rank; 0 for the final child, of which there is one; null = not a numbered part.';
 comment on column fairlane_core.subtasks.replaced_by is 'The child that counts instead of this one, which is the same part under another id; null = this one counts.';
 comment on column fairlane_core.subtasks.seq is 'The order in which children came.';
@@ -82,11 +82,11 @@ create index orchestrations_failed_with_open_children on fairlane_core.orchestra
   where ended_as = 'Failed' and open_count > 0;
 
 comment on table fairlane_core.orchestrations is
-  'Per orchestrator: how its children stand, those that were replaced left out. Derived, kept in the transaction of each change.';
+  'Per orchestrator: counts of its children by state, without replaced ones. Derived, updated in the transaction of each change.';
 comment on column fairlane_core.orchestrations.open_count is 'Children that are Queued or In Progress.';
 comment on column fairlane_core.orchestrations.part_count is 'Children of final_rank 1, whatever their state; the next two count ranks 2 and 3.';
 comment on column fairlane_core.orchestrations.enqueued_attempt is
-  'The start in which the orchestrator reported that it has enqueued its children; null = it has not.';
+  'The attempt in which the orchestrator reported that it has enqueued its children; null = it has not.';
 comment on column fairlane_core.orchestrations.ended_as is 'How the orchestrator ended; null = it is Queued or In Progress.';
 comment on column fairlane_core.orchestrations.changed_at is 'When one of the counts last changed.';
 
@@ -103,7 +103,7 @@ create table fairlane_core.handovers (
 );
 
 comment on table fairlane_core.handovers is 'Orchestration tasks In Progress that need no worker, because all of their children are enqueued.';
-comment on column fairlane_core.handovers.lease_token is 'The start in which they were enqueued; zeros for one from before leases.';
+comment on column fairlane_core.handovers.lease_token is 'The attempt in which they were enqueued; zeros for one from before leases.';
 
 alter table fairlane_core.handovers enable row level security;
 
@@ -118,7 +118,7 @@ create table fairlane_core.family_names (
 );
 
 comment on table fairlane_core.family_names is
-  'Families of create-task that stand for another type: the type that such a task is stored with.';
+  'Families of create-task that are names of another type: the type that such a task is stored with.';
 comment on column fairlane_core.family_names.parent_type is 'Only for parts of an orchestrator of this type; empty = whatever it is a part of.';
 comment on column fairlane_core.family_names.having_param is 'Only where its params have this member; empty = whatever they have.';
 comment on column fairlane_core.family_names.task_type is 'The type of the task.';
@@ -135,7 +135,7 @@ create type fairlane_core.family_change as (
 );
 
 comment on type fairlane_core.family_change is
-  'By how much one statement changed the numbers of an orchestrator''s children that are open, Complete, Failed and Cancelled.';
+  'How one statement changed the numbers of an orchestrator''s open, Complete, Failed and Cancelled children.';
 
 -- How a task ended, for the tasks that end with it.
 create type fairlane_core.task_end as (

@@ -25,13 +25,13 @@ create table fairlane_core.user_slots (
 );
 
 comment on table fairlane_core.user_slots is
-  'Per user: tasks In Progress that take a slot, and a copy of what the user row allows. Kept in the transaction of each change; derived, so fairlane_core.reconcile can rebuild it.';
+  'Per user: tasks In Progress that take a slot, and a copy of what the user row allows. Updated in the transaction of each change; derived, so fairlane_core.reconcile can rebuild it.';
 comment on column fairlane_core.user_slots.running is 'Tasks In Progress that take a slot (orchestration takes none), and slots that fairlane_core.held_slots keeps.';
 comment on column fairlane_core.user_slots.orchestrating is
-  'The same for orchestration tasks, which take places of their own: those that still need a worker.';
+  'The same for orchestration tasks, which take slots of their own: those that still need a worker.';
 comment on column fairlane_core.user_slots.orchestration_limit is 'How many of these there may be.';
 comment on column fairlane_core.user_slots.remembered is
-  'Starts that others than their holders ended, whose holders have let go since: they count for the turn for turn_memory.';
+  'Attempts that somebody other than their holders ended, whose holders have let go since: they count for the turn for turn_memory.';
 comment on column fairlane_core.user_slots.cloud_reason is 'Why the fleet may run none of the user''s tasks now; null = it may.';
 comment on column fairlane_core.user_slots.local_reason is 'Why the user''s own machines may run none of them now; null = they may.';
 comment on column fairlane_core.user_slots.settings_malformed is 'A switch in users.settings is not a boolean and is read as on.';
@@ -70,18 +70,18 @@ create index user_queues_turns on fairlane_core.user_queues (pool, turn_load, la
   where is_open;
 
 comment on table fairlane_core.user_queues is
-  'Per user and pool: counts of ready and running tasks, and the place in the turn of users. Kept in the transaction of each change; derived, so fairlane_core.reconcile can rebuild it.';
+  'Per user and pool: counts of ready and running tasks, and the user''s place in turn. Updated in the transaction of each change; derived, so fairlane_core.reconcile can rebuild it.';
 comment on column fairlane_core.user_queues.ready_cloud is 'Ready tasks with run_type cloud that take a slot; the next three columns likewise.';
 comment on column fairlane_core.user_queues.active_cloud is 'Tasks In Progress held with the service key that take a slot; active_local: held with a personal token.';
 comment on column fairlane_core.user_queues.running is 'Copy of user_slots.running.';
-comment on column fairlane_core.user_queues.is_open is 'A worker with the service key could take a task from this line now.';
-comment on column fairlane_core.user_queues.last_served_at is 'When the user was last served in this pool, or when the line began to fill, whichever is later.';
-comment on column fairlane_core.user_queues.task_limit is 'Copy of user_slots.task_limit, so that counting reads the lines alone.';
+comment on column fairlane_core.user_queues.is_open is 'A worker with the service key could take a task from this queue now.';
+comment on column fairlane_core.user_queues.last_served_at is 'When the user was last served in this pool, or when the queue began to fill, whichever is later.';
+comment on column fairlane_core.user_queues.task_limit is 'Copy of user_slots.task_limit, so that counting reads only this table.';
 comment on column fairlane_core.user_queues.closed_by is
-  'no_credits or cloud_disabled, as in user_slots.cloud_reason; null = nothing but the limit can hold the line back. A copy, as above.';
+  'no_credits or cloud_disabled, as in user_slots.cloud_reason; null = only the limit can block the queue. A copy, as above.';
 
 comment on column fairlane_core.user_queues.turn_load is
-  'user_slots.running, orchestrating and remembered together: who has the fewest is served first.';
+  'user_slots.running + orchestrating + remembered: the user with the fewest is served first.';
 comment on column fairlane_core.user_queues.orchestration_room is
   'How many more orchestration tasks the owner may start: user_slots.orchestration_limit less orchestrating, at least 0.';
 
@@ -102,7 +102,7 @@ create table fairlane_core.blocked_tasks (
 create index blocked_tasks_not_yet on fairlane_core.blocked_tasks (pool, user_id) where reason = 'not_yet' and is_cloud;
 
 comment on table fairlane_core.blocked_tasks is
-  'Counts of queued tasks that are not ready, per owner, pool and reason. Derived, kept in the transaction of each change.';
+  'Counts of queued tasks that are not ready, per owner, pool and reason. Derived, updated in the transaction of each change.';
 comment on column fairlane_core.blocked_tasks.user_id is 'The owner; 00000000-0000-0000-0000-000000000000 for tasks without one.';
 comment on column fairlane_core.blocked_tasks.is_cloud is 'False for run_type local.';
 
@@ -136,12 +136,12 @@ create index held_slots_by_worker on fairlane_core.held_slots (worker_id) where 
 create index held_slots_by_end on fairlane_core.held_slots (held_until);
 
 comment on table fairlane_core.held_slots is
-  'Starts that another than their holder ended: they keep their slot until the holder lets go, and count for the turn until held_until.';
-comment on column fairlane_core.held_slots.task_id is 'The task, which may be gone.';
-comment on column fairlane_core.held_slots.takes_slot is 'False: it holds one of its owner''s places for orchestration.';
+  'Attempts that somebody other than their holder ended: they keep their slot until the holder lets go, and count for the turn until held_until.';
+comment on column fairlane_core.held_slots.task_id is 'The task, which may have been deleted.';
+comment on column fairlane_core.held_slots.takes_slot is 'False: it holds one of its owner''s orchestration slots.';
 comment on column fairlane_core.held_slots.worker_id is 'Who held the task, with the token in token_id (null = the service key).';
 comment on column fairlane_core.held_slots.billed_from is
-  'Start of the billed part of a start that the owner has ended while the fleet ran it; null = nothing is left to be billed.';
+  'When billing began for an attempt that the owner ended while the fleet ran it; null = nothing is left to be billed.';
 comment on column fairlane_core.held_slots.held_until is 'After this it holds and counts for nothing.';
 comment on column fairlane_core.held_slots.let_go_at is 'When the holder let go: it claimed again, reported, ended or fell silent; null = not yet.';
 
@@ -158,7 +158,7 @@ create type fairlane_core.counter_delta as (
 );
 
 comment on type fairlane_core.counter_delta is
-  'By how much one statement changed the number of tasks of an owner with the same pool, kind and readiness.';
+  'How one statement changed the number of an owner''s tasks with the same pool, kind and readiness.';
 
 -- What one user has in the queue, as seen by a caller.
 create type fairlane_core.user_load_row as (
@@ -175,7 +175,7 @@ create type fairlane_core.user_load_row as (
 );
 
 comment on type fairlane_core.user_load_row is
-  'What one user has in the queue: why none of it may run now (null = may), ready tasks, tasks claimable one after another, active ones (elsewhere: on the user''s own machines), slots in use, the limit, since when the turn is awaited.';
+  'What one user has in the queue: why none of it may run now (null = may), ready tasks, tasks claimable one after another, active ones (elsewhere: on the user''s own machines), slots in use, the limit, since when the user waits for a turn.';
 
 -- The totals of the queue as seen by a caller.
 create type fairlane_core.load_summary as (
@@ -195,4 +195,4 @@ create type fairlane_core.load_summary as (
 );
 
 comment on type fairlane_core.load_summary is
-  'Sums over users: tasks claimable one after another, owners of such tasks, users with live work, active tasks as in user_load_row, ready tasks held back by each reason of an owner; the users that had to be looked at one by one; what only time has changed since tasks were written; ready tasks of pools that are paused.';
+  'Sums over users: tasks claimable one after another, owners of such tasks, users with live work, active tasks as in user_load_row, ready tasks blocked by each reason of an owner; the users that had to be read one by one; what only time has changed since tasks were written; ready tasks of pools that are paused.';

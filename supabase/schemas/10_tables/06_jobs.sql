@@ -15,10 +15,10 @@ create table fairlane_core.job_runs (
   constraint job_runs_pkey primary key (job)
 );
 
-comment on table fairlane_core.job_runs is 'One row per job of pg_cron that belongs to the queue.';
-comment on column fairlane_core.job_runs.period is 'How often it is to run; two periods without a run are late.';
-comment on column fairlane_core.job_runs.scheduled_at is 'Since when it is to run.';
-comment on column fairlane_core.job_runs.ran_at is 'When it last ran to its end.';
+comment on table fairlane_core.job_runs is 'One row per pg_cron job of the queue.';
+comment on column fairlane_core.job_runs.period is 'How often it should run; two periods without a run are late.';
+comment on column fairlane_core.job_runs.scheduled_at is 'Since when it is scheduled.';
+comment on column fairlane_core.job_runs.ran_at is 'When it last finished.';
 comment on column fairlane_core.job_runs.took is 'How long that took.';
 comment on column fairlane_core.job_runs.result is 'What that run did.';
 comment on column fairlane_core.job_runs.failed_at is 'When it last failed; earlier than ran_at = it has run since.';
@@ -43,18 +43,18 @@ create table fairlane_core.clock_watch (
   constraint clock_watch_has_one_row check (is_only_row)
 );
 
-comment on table fairlane_core.clock_watch is 'Since when the clock can be trusted to have measured every silence; exactly one row.';
+comment on table fairlane_core.clock_watch is 'Since when measured silences can be trusted; exactly one row.';
 comment on column fairlane_core.clock_watch.is_only_row is 'Always true: the key that keeps this table at one row.';
-comment on column fairlane_core.clock_watch.looked_at is 'The machine''s own time at the last look, without fairlane_core.settings.clock_offset.';
-comment on column fairlane_core.clock_watch.is_steady is 'Whether the last look came in time, and a full gpu_heartbeat_timeout has been judged since the last gap.';
+comment on column fairlane_core.clock_watch.looked_at is 'The machine''s own time at the last observation, without fairlane_core.settings.clock_offset.';
+comment on column fairlane_core.clock_watch.is_steady is 'Whether the last observation came in time, and a full gpu_heartbeat_timeout has been measured since the last gap.';
 comment on column fairlane_core.clock_watch.trusted_since is
-  'The first look after a gap: no silence and no run is taken to be longer than since then. -infinity = there was no gap.';
-comment on column fairlane_core.clock_watch.set_back_at is 'The first look after the clock had last gone back; null = it never has.';
-comment on column fairlane_core.clock_watch.set_back_until is 'What the clock had shown before that: until it shows this again, rows carry times yet to come.';
-comment on column fairlane_core.clock_watch.away_after is 'A gap between two looks that is longer than this counts as an outage.';
-comment on column fairlane_core.clock_watch.away_until is 'The end of the last outage; null = there was none. Work grows no older in one (fairlane_core.stale_before).';
-comment on column fairlane_core.clock_watch.away_for is 'How long that outage was, with those before it whose end is not yet stale_after ago.';
-comment on column fairlane_core.clock_watch.timeline is 'The timeline of the server at the last look. Another one: a standby was promoted, which counts as a start.';
+  'The first observation after a gap: silences and runs are measured from here at the earliest. -infinity = there was no gap.';
+comment on column fairlane_core.clock_watch.set_back_at is 'The first observation after the clock was last set back; null = it never was.';
+comment on column fairlane_core.clock_watch.set_back_until is 'What the clock showed before that: until it shows this again, rows contain future times.';
+comment on column fairlane_core.clock_watch.away_after is 'A gap between two observations that is longer than this counts as an outage.';
+comment on column fairlane_core.clock_watch.away_until is 'The end of the last outage; null = there was none. Work does not age during one (fairlane_core.stale_before).';
+comment on column fairlane_core.clock_watch.away_for is 'How long that outage was, plus earlier ones that ended less than stale_after ago.';
+comment on column fairlane_core.clock_watch.timeline is 'The timeline of the server at the last observation. If it changes, a standby was promoted, which counts as a start of the database.';
 
 alter table fairlane_core.clock_watch enable row level security;
 
@@ -84,17 +84,17 @@ create index deferred_work_by_type on fairlane_core.deferred_work (task_type) wh
 create index deferred_work_by_deletion on fairlane_core.deferred_work (deleted_id) where deleted_id is not null;
 
 comment on table fairlane_core.deferred_work is
-  'What changes have left to do: one row per task, type, setting, user or project on which more hangs than one transaction touches.';
+  'What changes have left to do: one row per task, type, setting, user or project on which more depends than one transaction may touch.';
 comment on column fairlane_core.deferred_work.kind is
-  'dependents: tasks that wait for task_id are to be looked at again. lost: they end with root_id. children: the open children of task_id are to be cancelled. siblings: its queued ones are to fail, because of root_id. type: live tasks of task_type are to be derived again. limits: users without a limit of their own get the default one. stale: tasks that are no longer stale are to be let go. user, project: deleted_id is to be deleted with all that is theirs.';
-comment on column fairlane_core.deferred_work.user_id is 'The owner of task_id and of all that follows from it.';
-comment on column fairlane_core.deferred_work.status is 'How task_id ended: Complete, Failed, Cancelled or deleted; of lost, how root_id did.';
+  'dependents: check the dependents of task_id again. lost: end them because of root_id. children: cancel the open children of task_id. siblings: fail its queued children because of root_id. type: derive live tasks of task_type again. limits: give users without a limit of their own the default one. stale: release tasks that are no longer stale. user, project: delete deleted_id with all its rows.';
+comment on column fairlane_core.deferred_work.user_id is 'The owner of task_id and of all tasks concerned.';
+comment on column fairlane_core.deferred_work.status is 'How task_id ended: Complete, Failed, Cancelled or deleted; for lost, how root_id did.';
 comment on column fairlane_core.deferred_work.root_id is 'The task whose end is the cause, at the head of a chain.';
-comment on column fairlane_core.deferred_work.reason is 'Why it ended so; of a deletion, who deleted.';
-comment on column fairlane_core.deferred_work.after_id is 'How far it has come: all up to this id are done.';
-comment on column fairlane_core.deferred_work.only_id is 'Only this one is left: somebody held it when it was its turn.';
-comment on column fairlane_core.deferred_work.since is 'Since when it is to be done.';
-comment on column fairlane_core.deferred_work.deleted_id is 'The user or project that was deleted; the row itself goes last.';
+comment on column fairlane_core.deferred_work.reason is 'Why it ended so; for a deletion, who deleted it.';
+comment on column fairlane_core.deferred_work.after_id is 'Progress: all up to this id are done.';
+comment on column fairlane_core.deferred_work.only_id is 'Only this one is left: somebody held it when it was reached.';
+comment on column fairlane_core.deferred_work.since is 'Since when it is due.';
+comment on column fairlane_core.deferred_work.deleted_id is 'The user or project that was deleted; the row itself is deleted last.';
 
 alter table fairlane_core.deferred_work set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
 alter table fairlane_core.deferred_work enable row level security;
@@ -110,7 +110,7 @@ create table fairlane_core.unknown_types (
 );
 
 comment on table fairlane_core.unknown_types is
-  'Types without a row in fairlane.task_types that tasks were enqueued with in the last 30 days; at most 1000. fairlane.unknown_task_types() says what they were taken for.';
+  'Types without a row in fairlane.task_types that tasks were enqueued with in the last 30 days; at most 1000. fairlane.unknown_task_types() says what they count as.';
 comment on column fairlane_core.unknown_types.task_count is 'How many were enqueued since first_seen_at.';
 comment on column fairlane_core.unknown_types.first_seen_at is 'When the first one was enqueued.';
 comment on column fairlane_core.unknown_types.last_seen_at is 'When the last one was enqueued.';
@@ -130,7 +130,7 @@ create table fairlane_core.unused_fields (
 );
 
 comment on table fairlane_core.unused_fields is
-  'Fields of requests that this queue does not use, by endpoint: how often and when they came. At most 500 rows, kept for 30 days after the last call; fairlane_core.health tells of those of the last week.';
+  'Fields of requests that this queue does not use, by endpoint: how often and when they came. At most 500 rows, kept for 30 days after the last call; fairlane_core.health reports those of the last week.';
 
 alter table fairlane_core.unused_fields enable row level security;
 
@@ -145,7 +145,7 @@ create type fairlane_core.lost_task as (
 );
 
 comment on type fairlane_core.lost_task is
-  'A running task to be put back: its present start (lease_token, reported_at), who held it, the cause (worker_ended, terminated or crashed as a machine said, worker_silent, caller_silent, unassigned, unnamed, timed_out, never_delivered, failure_told, token_ended, enqueued_nothing, left_behind) and the same in words.';
+  'A running task to be requeued: its current attempt (lease_token, reported_at), its holder, the cause (worker_ended, terminated or crashed as a machine said, worker_silent, caller_silent, unassigned, unnamed, timed_out, never_delivered, failure_told, token_ended, enqueued_nothing, left_behind) and the reason as text.';
 
 -- A run of a job that works in batches, between two of them.
 create type fairlane_core.batch_run as (
@@ -159,4 +159,4 @@ create type fairlane_core.batch_run as (
 );
 
 comment on type fairlane_core.batch_run is
-  'A run of cleanup, purge, reconcile, rescue or settle: the tasks or owners that were due when it began, how many of them it has come to, what came of it so far, how long to leave the machine to others now.';
+  'A run of cleanup, purge, reconcile, rescue or settle: the tasks or owners that were due when it began, how many of them are done, the result so far, and how long to pause now.';

@@ -54,7 +54,7 @@ begin
   if old.status = 'In Progress' and new.status = 'Queued' and v_reason is null then
     v_told := fairlane_core.told_reason(old);
     if strpos(coalesce(v_said, ''), v_told) = 0 then
-      v_said := concat_ws('; ', v_said, 'it was said to have failed: ' || v_told);
+      v_said := concat_ws('; ', v_said, 'it was reported as failed: ' || v_told);
       new.error_message := v_said;
     end if;
   end if;
@@ -108,7 +108,7 @@ begin
     if new.attempts >= fairlane_core.starts_allowed(new) then
       new.status := 'Failed';
       v_said := pg_catalog.format(
-        'Given up after %s starts; the last one ended with: %s', new.attempts, coalesce(v_said, 'no reason given')
+        'Given up after %s attempts; the last one ended with: %s', new.attempts, coalesce(v_said, 'no reason given')
       );
       new.worker_id := old.worker_id;
     end if;

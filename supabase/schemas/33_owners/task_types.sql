@@ -175,7 +175,7 @@ begin
           'first_seen_at', u.first_seen_at,
           'last_seen_at', u.last_seen_at,
           'taken_for', fairlane_core.type_as_json(fairlane_core.type_by_name(u.name)),
-          'remedy', pg_catalog.format(
+          'hint', pg_catalog.format(
             'If that is right: select fairlane.set_task_type(%L); if not, say what it is: select fairlane.set_task_type(%L, %L)',
             u.name, u.name, '{"pool": "api", "category": "generation", "content_type": "image", "creates_generation": true}'
           )

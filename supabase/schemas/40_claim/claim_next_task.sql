@@ -215,7 +215,7 @@ begin
     perform set_config('fairlane_core.mode', '', true);
 
     if v_reply is null then
-      raise sqlstate 'QU001' using message = 'This look found nothing, its locks are given back';
+      raise sqlstate 'QU001' using message = 'This look found nothing; its locks are released';
     end if;
     return v_reply;
   exception when sqlstate 'QU001' or unique_violation then -- tasks_claim_id_is_used_once

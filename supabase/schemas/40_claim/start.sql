@@ -261,7 +261,7 @@ begin
   end if;
 
   v_reason := coalesce(fairlane_core.told_reason(p_held), pg_catalog.format(
-    'Given up after %s starts: worker %s %s without finishing it', p_held.attempts, fairlane_core.sent_name(p_held.worker_id), p_what
+    'Given up after %s attempts: worker %s %s without finishing it', p_held.attempts, fairlane_core.sent_name(p_held.worker_id), p_what
   ));
   perform set_config('fairlane_core.mode', 'let_go:' || p_held.id, true);
   update fairlane.tasks as t

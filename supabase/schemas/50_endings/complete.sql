@@ -39,7 +39,7 @@ begin
     perform fairlane_core.set_event_context(
       fairlane_core.caller_name(v_caller),
       case
-        when v_task.status = 'Queued' then 'completed late, after the task was taken back'
+        when v_task.status = 'Queued' then 'completed late, after the task was requeued'
         when p_output_location is null then 'completed without an output'
       end
     );

@@ -86,7 +86,7 @@ begin
   perform fairlane_core.set_event_context(
     fairlane_core.caller_name(v_caller),
     case p_status
-      when 'Queued' then coalesce(fairlane_core.cut_text(nullif(p_error_message, '')), 'handed back')
+      when 'Queued' then coalesce(fairlane_core.cut_text(nullif(p_error_message, '')), 'released')
       when 'Cancelled' then coalesce(fairlane_core.cut_text(coalesce(nullif(p_error_message, ''), nullif(p_output_location, ''))), 'cancelled')
     end
   );

@@ -40,7 +40,7 @@ begin
     if cardinality(v_matching) > v_limit then
       perform fairlane_core.refuse(
         400, 'INVALID_ARGUMENT',
-        pg_catalog.format('One call puts back at most %s tasks, but %s are named; none was put back', v_limit, cardinality(v_matching)),
+        pg_catalog.format('One call requeues at most %s tasks, but %s are named; none was requeued', v_limit, cardinality(v_matching)),
         pg_catalog.format('Name at most %s at a time, or use a filter and repeat while has_more is true', v_max)
       );
     end if;
@@ -63,7 +63,7 @@ begin
   ) as l;
 
   if v_ids is not null and not coalesce(p_dry_run, false) then
-    perform fairlane_core.set_event_context(fairlane_core.caller_name(v_caller), 'put back by an operator' || coalesce(': ' || fairlane_core.cut_text(nullif(p_reason, '')), ''));
+    perform fairlane_core.set_event_context(fairlane_core.caller_name(v_caller), 'requeued by an operator' || coalesce(': ' || fairlane_core.cut_text(nullif(p_reason, '')), ''));
     update fairlane.tasks as t
     set status = 'Queued',
       requeue_count = t.requeue_count + 1,
@@ -132,7 +132,7 @@ begin
   elsif coalesce(p_filter ->> 'status', 'Failed') not in ('Failed', 'Cancelled') then
     perform fairlane_core.refuse(
       400, 'INVALID_ARGUMENT',
-      pg_catalog.format('Only Failed and Cancelled tasks can be put back, not %s', p_filter ->> 'status')
+      pg_catalog.format('Only Failed and Cancelled tasks can be requeued, not %s', p_filter ->> 'status')
     );
   end if;
 
@@ -241,7 +241,7 @@ begin
     insert into fairlane.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
     select
       t.id, t.user_id, fairlane_core.now(), t.status, t.status, t.worker_id, t.attempts, 'fairlane_core.repair_generations',
-      case when t.id = any (v_missing) then 'its result record was missing, and was made' else 'its result record named another result, and was mended' end
+      case when t.id = any (v_missing) then 'its result record was missing, and was created' else 'its result record named another result, and was repaired' end
     from fairlane.tasks as t
     where t.id = any (v_missing || v_torn);
     perform fairlane_core.set_event_context(null);

@@ -195,7 +195,7 @@ as $$
 declare
   v_event constant text := coalesce(current_setting('fairlane_core.event', true), '');
 begin
-  perform fairlane_core.set_event_context(fairlane_core.actor(), pg_catalog.format('put back: task %s, which had replaced it, was deleted', p_gone));
+  perform fairlane_core.set_event_context(fairlane_core.actor(), pg_catalog.format('requeued: task %s, which had replaced it, was deleted', p_gone));
   update fairlane.tasks as t
   set status = 'Queued',
     requeue_count = t.requeue_count + 1,

@@ -37,7 +37,7 @@ begin
       where e.id > coalesce(v_last_event_id, 0)
         and e.actor = v_rehearsal
     );
-    raise sqlstate 'QU002' using message = 'This was a dry run, all of it is taken back';
+    raise sqlstate 'QU002' using message = 'This was a dry run; all of it is rolled back';
   exception when sqlstate 'QU002' then
     perform fairlane_core.set_event_context(null);
   end;

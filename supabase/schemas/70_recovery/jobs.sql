@@ -89,7 +89,7 @@ begin
       when 'advance_status_totals' then fairlane_core.advance_status_totals()::jsonb
       when 'cleanup' then fairlane_core.cleanup()::jsonb
       when 'purge' then fairlane_core.purge()::jsonb
-      when 'reconcile' then jsonb_build_object('mended', fairlane_core.reconcile())
+      when 'reconcile' then jsonb_build_object('repaired', fairlane_core.reconcile())
     end;
     if v_result is null then
       perform fairlane_core.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('There is no job %s', p_job));
@@ -174,7 +174,7 @@ begin
     v_batch := case p_run.job
       when 'cleanup' then jsonb_build_object('cancelled', fairlane_core.cancel_due(v_due))
       when 'purge' then fairlane_core.purge_kept(1000, false) || jsonb_build_object('tasks', fairlane_core.purge_tasks(v_due))
-      when 'reconcile' then jsonb_build_object('mended', fairlane_core.reconcile_owners(v_due))
+      when 'reconcile' then jsonb_build_object('repaired', fairlane_core.reconcile_owners(v_due))
       -- The loss of a region can take thousands of workers. Another rescue may be running.
       when 'rescue' then fairlane_core.rescue(100)::jsonb - 'skipped'
       when 'settle' then fairlane_core.settle_deferred(100)::jsonb

@@ -148,12 +148,12 @@ as $$
 declare
   v_user_id uuid;
   v_turns jsonb;
-  v_mended integer := 0;
+  v_repaired integer := 0;
 begin
   foreach v_user_id in array p_owners loop
     if v_user_id is null then
       perform fairlane_core.recount_totals();
-      v_mended := v_mended + 1;
+      v_repaired := v_repaired + 1;
       continue;
     end if;
 
@@ -200,8 +200,8 @@ begin
     group by t.pool, t.readiness, t.run_type is distinct from 'local';
 
     perform fairlane_core.reconcile_families(v_user_id);
-    v_mended := v_mended + 1;
+    v_repaired := v_repaired + 1;
   end loop;
-  return v_mended;
+  return v_repaired;
 end;
 $$;

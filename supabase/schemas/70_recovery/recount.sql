@@ -92,7 +92,7 @@ $$;
 -- Nothing else notices the loss of one in a restore or a manual clean-up: without the row of the clock, for instance,
 -- silence is no longer measured.
 create function fairlane_core.missing_rows()
-returns table (row_name text, remedy text)
+returns table (row_name text, hint text)
 language plpgsql
 stable
 security invoker

@@ -74,7 +74,7 @@ declare
   v_last bigint;
   v_triggers integer := 0;
   v_sequences integer := 0;
-  v_mended integer;
+  v_repaired integer;
   v_wide text[];
 begin
   for v_trigger in
@@ -114,7 +114,7 @@ begin
     v_sequences := v_sequences + (v_last is not null)::integer;
   end loop;
 
-  v_mended := fairlane_core.reconcile_owners(array(
+  v_repaired := fairlane_core.reconcile_owners(array(
     select distinct d.user_id from fairlane_core.drift() as d where d.user_id is not null order by d.user_id
   ));
   perform fairlane_core.recount_totals();
@@ -130,7 +130,7 @@ begin
   return json_build_object(
     'triggers_enabled', v_triggers,
     'sequences_moved', v_sequences,
-    'owners_mended', v_mended,
+    'owners_repaired', v_repaired,
     'drift', (select count(*) from fairlane_core.drift()),
     'wide_grants', v_wide
   );

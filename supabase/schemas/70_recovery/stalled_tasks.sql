@@ -124,15 +124,15 @@ begin
     case
       when j.left_as = j.cause then pg_catalog.format(
         case j.cause
-          when 'terminated' then 'Start %s was handed back: a machine under the shared name %s said that it ends, and none has named the task since (for %s s)'
-          else 'Start %s ended without a result: a machine under the shared name %s reported that its process is gone, and none has named the task since (for %s s)'
+          when 'terminated' then 'Attempt %s was released: a machine under the shared name %s said that it ends, and none has named the task since (for %s s)'
+          else 'Attempt %s ended without a result: a machine under the shared name %s reported that its process is gone, and none has named the task since (for %s s)'
         end,
         greatest(j.attempts, 1), fairlane_core.sent_name(j.worker_id), fairlane_core.seconds_between(j.last_report, v_now)
       )
       when j.cause in ('worker_ended', 'worker_silent') and fairlane_core.is_taken_home(j.worker, j.task) then fairlane_core.reason_of_home(j.worker, j.attempts)
       when j.said = j.cause then fairlane_core.reason_of_goodbye(j.said, j.attempts, fairlane_core.sent_name(j.worker_id), j.token_id is not null)
       else pg_catalog.format(
-        'Start %s ended without a result: %s',
+        'Attempt %s ended without a result: %s',
         greatest(j.attempts, 1),
         case j.cause
           when 'worker_ended' then pg_catalog.format(
@@ -159,10 +159,10 @@ begin
             'it ran for %s s, its timeout is %s s', fairlane_core.seconds_between(j.started_at, v_now), extract(epoch from j.timeout)::bigint
           )
           when 'never_delivered' then pg_catalog.format(
-            'worker %s beats, but has not named the task in %s s', j.worker_id, fairlane_core.seconds_between(j.started_at, v_now)
+            'worker %s sends heartbeats, but has not named the task in %s s', j.worker_id, fairlane_core.seconds_between(j.started_at, v_now)
           )
           when 'failure_told' then pg_catalog.format(
-            'it was said to have failed, and nobody has named it for %s s: %s', fairlane_core.seconds_between(j.last_report, v_now), fairlane_core.told_reason(j.task)
+            'it was reported as failed, and nobody has named it for %s s: %s', fairlane_core.seconds_between(j.last_report, v_now), fairlane_core.told_reason(j.task)
           )
           when 'enqueued_nothing' then pg_catalog.format(
             'it enqueued nothing, and nothing was heard of it for %s s; its last words: %s',
@@ -210,8 +210,8 @@ set search_path = ''
 as $$
   select pg_catalog.format(
     case p_said
-      when 'terminated' then 'Start %s was handed back: %s %s said that it ends'
-      else 'Start %s ended without a result: %s %s reported that its process is gone'
+      when 'terminated' then 'Attempt %s was released: %s %s said that it ends'
+      else 'Attempt %s ended without a result: %s %s reported that its process is gone'
     end,
     greatest(p_attempts, 1), case when p_is_users then 'the user''s machine' else 'its machine, one of those named' end, p_worker_id
   );
@@ -226,7 +226,7 @@ security invoker
 set search_path = ''
 as $$
   select pg_catalog.format(
-    'Start %s was handed back: worker %s was sent home (%s)', greatest(p_attempts, 1), p_worker.id,
+    'Attempt %s was released: worker %s was sent home (%s)', greatest(p_attempts, 1), p_worker.id,
     coalesce(nullif(p_worker.metadata ->> 'error_reason', ''), p_worker.metadata ->> 'termination_reason')
   );
 $$;

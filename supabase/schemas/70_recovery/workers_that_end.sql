@@ -76,7 +76,7 @@ begin
   update fairlane.tasks as t
   set status = 'Queued',
     error_message = pg_catalog.format(
-      'Start %s ended without a result: the row of worker %s was deleted', greatest(t.attempts, 1), t.worker_id
+      'Attempt %s ended without a result: the row of worker %s was deleted', greatest(t.attempts, 1), t.worker_id
     )
   from old_rows as o
   where t.worker_id = o.id
@@ -111,7 +111,7 @@ begin
   select array_agg((
     t.id, t.lease_token, t.reported_at, t.worker_id, 'token_ended',
     pg_catalog.format(
-      'Start %s ended without a result: the token of the user''s machine %s was revoked',
+      'Attempt %s ended without a result: the token of the user''s machine %s was revoked',
       greatest(t.attempts, 1), fairlane_core.sent_name(t.worker_id)
     )
   )::fairlane_core.lost_task)
@@ -160,11 +160,11 @@ begin
       attempts = t.attempts - (p_hands_back or w.goodbye_at is not null or fairlane_core.is_taken_home(w, t))::integer,
       error_message = case
         when p_hands_back or w.goodbye_at is not null then pg_catalog.format(
-          'Start %s was handed back: worker %s said that it ends', greatest(t.attempts, 1), w.id
+          'Attempt %s was released: worker %s said that it ends', greatest(t.attempts, 1), w.id
         )
         when fairlane_core.is_taken_home(w, t) then fairlane_core.reason_of_home(w, t.attempts)
         else pg_catalog.format(
-          'Start %s ended without a result: worker %s is %s%s',
+          'Attempt %s ended without a result: worker %s is %s%s',
           greatest(t.attempts, 1), w.id, w.status, coalesce(' (' || (w.metadata ->> 'error_reason') || ')', '')
         )
       end

@@ -201,8 +201,8 @@ begin
         end
       ))
       || case
-        when v_is_unsettled and v_readiness = 'type_inactive' then '; it is on, and the task is let go in turn, within a minute or so'
-        when v_is_unsettled and v_readiness = 'dependency_pending' then ', and have: it is let go in turn, within a minute or so'
+        when v_is_unsettled and v_readiness = 'type_inactive' then '; it is on, and the task is released in turn, within a minute or so'
+        when v_is_unsettled and v_readiness = 'dependency_pending' then ', and have: it is released in turn, within a minute or so'
         when v_is_unsettled then '; it ends for that in turn, within a minute or so'
         else ''
       end
@@ -220,7 +220,7 @@ begin
       -- Under a shared name only the machine itself can show that it runs the task.
       || coalesce(
         '; its machine shares the name ' || fairlane_core.sent_name(v_task.worker_id)
-          || ' with others, and it is put back unless one of them names it before ' || (to_json(fairlane_core.named_before(v_task)) #>> '{}'), ''
+          || ' with others, and it is requeued unless one of them names it before ' || (to_json(fairlane_core.named_before(v_task)) #>> '{}'), ''
       ),
     'pool', v_task.pool,
     'runs_on_own_gpu', v_task.runs_on_own_gpu,
@@ -270,7 +270,7 @@ begin
     when 'local_disabled' then pg_catalog.format('Its owner switches settings.%s on', array_to_string(fairlane_core.switch_path('local'), '.'))
     when 'user_at_limit' then 'One of its owner''s running tasks has to end (and, if others ended it, its worker let go), or the limit be raised'
     when 'stale' then 'Enqueue it again: it could have run for longer than fairlane_core.settings.stale_after and was never started'
-    when 'token_ended' then 'Nothing: the token of its machine was revoked or has expired, so it is put back within a minute'
+    when 'token_ended' then 'Nothing: the token of its machine was revoked or has expired, so it is requeued within a minute'
     when 'In Progress' then 'Nothing: it is running'
     else 'Nothing: it has ended'
   end;

@@ -36,13 +36,13 @@ begin
     having count(*) > 0
     union all
     select 'DRIFT', pg_catalog.format(
-      'The counters of %s owners had drifted and were mended at %s; please report it', r.result ->> 'mended', r.ran_at
+      'The counters of %s owners had drifted and were repaired at %s; please report it', r.result ->> 'repaired', r.ran_at
     )
     from fairlane_core.job_runs as r
     where r.job = 'reconcile'
-      and (r.result ->> 'mended')::integer > 0
+      and (r.result ->> 'repaired')::integer > 0
     union all
-    select 'ROW_MISSING', pg_catalog.format('There must always be %s, and it is gone: %s', m.row_name, m.remedy)
+    select 'ROW_MISSING', pg_catalog.format('There must always be %s, and it is gone: %s', m.row_name, m.hint)
     from fairlane_core.missing_rows() as m
     union all
     -- The job runs without result: its work fails each time, or somebody holds it. No job reports an error for that.

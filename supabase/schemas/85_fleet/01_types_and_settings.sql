@@ -108,7 +108,7 @@ update fairlane_core.settings
 set registers_owners = default, requires_credits = default, fails_siblings = default, shared_worker_ids = default;
 
 comment on column fairlane_core.settings.fails_siblings is
-  'Whether the queued children of an orchestrator that failed, because one of them did, say, fail with it; those that run go on. Default false: all go on. The fleet ships true.';
+  'Whether the queued children of an orchestrator that failed, for instance because one of them did, fail with it; running ones go on. Default false: all go on. The fleet ships true.';
 
 -- The whole project belongs to the queue: a restore also creates its bucket and its jobs (fairlane_core.rebuild).
 create or replace function fairlane_core.restore_surroundings()

@@ -18,7 +18,7 @@ end;
 $$;
 
 comment on function fairlane.func_worker_heartbeat_with_logs(json) is
-  'A worker''s beat, with its log lines. The whole body: {worker_id_param, vram_total_mb_param, vram_used_mb_param, logs_param, status_param, current_task_id_param}. With status_param terminated the worker says goodbye: its work is free at once, that start does not count, and its next beat or claim makes it active again. Out: {success, heartbeat_updated, logs_inserted, log_errors, stop: [{task_id, reason}]}. Errors: 400 INVALID_ARGUMENT without a worker id. service_role only.';
+  'A worker''s heartbeat, with its log lines. The whole body: {worker_id_param, vram_total_mb_param, vram_used_mb_param, logs_param, status_param, current_task_id_param}. With status_param terminated the worker says goodbye: its work is free at once, that attempt does not count, and its next heartbeat or claim makes it active again. Out: {success, heartbeat_updated, logs_inserted, log_errors, stop: [{task_id, reason}]}. Errors: 400 INVALID_ARGUMENT without a worker id. service_role only.';
 
 -- The heartbeat of clients that send no logs.
 create function fairlane.func_update_worker_heartbeat(json)
@@ -37,7 +37,7 @@ end;
 $$;
 
 comment on function fairlane.func_update_worker_heartbeat(json) is
-  'A worker''s beat without logs. The whole body: {worker_id_param, vram_total_mb_param, vram_used_mb_param}. Answers nothing. Errors: 400 INVALID_ARGUMENT without a worker id. service_role only.';
+  'A worker''s heartbeat without logs. The whole body: {worker_id_param, vram_total_mb_param, vram_used_mb_param}. Returns nothing. Errors: 400 INVALID_ARGUMENT without a worker id. service_role only.';
 
 -- Log lines, as deployed workers and orchestrators send them.
 create function fairlane.func_insert_logs_batch(json)
@@ -123,4 +123,4 @@ end;
 $$;
 
 comment on function fairlane.update_shot_pair_prompts(jsonb) is
-  'Always 501 NOT_SUPPORTED, or 403 for callers who are nobody: the queue owns no shots. service_role only.';
+  'Always 501 NOT_SUPPORTED, or 403 for unknown callers: the queue has no shots. service_role only.';

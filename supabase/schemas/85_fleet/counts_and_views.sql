@@ -193,4 +193,4 @@ select
 from fairlane_core.fleet_summary() as f;
 
 comment on view fairlane.orchestrator_status is
-  'The queue and the fleet in one row: tasks by state, workers by state, stale_workers (active, no beat within the silence limit), stuck_tasks (running, no word for stuck_after). service_role only.';
+  'The queue and the fleet in one row: tasks by state, workers by state, stale_workers (active, no heartbeat within gpu_heartbeat_timeout), stuck_tasks (running, not named for stuck_after). service_role only.';

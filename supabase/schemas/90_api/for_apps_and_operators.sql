@@ -18,7 +18,7 @@ end;
 $$;
 
 comment on function fairlane.create_task(jsonb, jsonb) is
-  'Enqueues one task, once: see create_tasks for what p_task holds. Out: {task_id, status, created (false: it was there before), task_type, project_id, dependant_on, run_type, priority, available_at, idempotency_key, output_location, created_at}. Errors as of create_tasks. service_role only.';
+  'Enqueues one task, once: see create_tasks for p_task. Out: {task_id, status, created (false: it existed before), task_type, project_id, dependant_on, run_type, priority, available_at, idempotency_key, output_location, created_at}. Errors as of create_tasks. service_role only.';
 
 -- Enqueuing a batch, as functions call it.
 create function fairlane.create_tasks(p_caller jsonb, p_tasks jsonb)
@@ -38,7 +38,7 @@ end;
 $$;
 
 comment on function fairlane.create_tasks(jsonb, jsonb) is
-  'Enqueues 1 to 1000 tasks, all or none, each {task_id, task_type, params, project, depends_on, run_type, priority, available_at, idempotency_key, max_attempts, timeout_seconds, created_at}; only task_type is needed, and a project or a parent in params. A task that is there already, by its id or its owner''s key, is answered as it is. Out: {tasks: [as create_task answers]} in the order sent. Errors: 400 INVALID_ARGUMENT, DEPENDENCY_CYCLE or PROJECT_REQUIRED, 403, 404 PROJECT_NOT_FOUND, 409 TASK_ID_TAKEN, 429 QUEUE_FULL. service_role only.';
+  'Enqueues 1 to 1000 tasks, all or none, each {task_id, task_type, params, project, depends_on, run_type, priority, available_at, idempotency_key, max_attempts, timeout_seconds, created_at}; only task_type is needed, and a project or a parent in params. A task that already exists, by its id or its owner''s key, is returned as it is. Out: {tasks: [as create_task returns]} in the order sent. Errors: 400 INVALID_ARGUMENT, DEPENDENCY_CYCLE or PROJECT_REQUIRED, 403, 404 PROJECT_NOT_FOUND, 409 TASK_ID_TAKEN, 429 QUEUE_FULL. service_role only.';
 
 -- Cancels many tasks, one batch per call, for functions and operators.
 create function fairlane.cancel_tasks(
@@ -63,7 +63,7 @@ end;
 $$;
 
 comment on function fairlane.cancel_tasks(jsonb, integer, text, jsonb) is
-  'Cancels live tasks that match every key of the filter {task_ids, status, task_type, user_id, project_id, orchestrator_task_id, created_before}; status is Queued (default) or In Progress. At most p_limit (1 to 1000) per call: repeat it while has_more is true. Tokens and users: their own. Out: {cancelled, passed_over, has_more}; passed_over are tasks that somebody is just changing. Safe to repeat. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
+  'Cancels live tasks that match every key of the filter {task_ids, status, task_type, user_id, project_id, orchestrator_task_id, created_before}; status is Queued (default) or In Progress. At most p_limit (1 to 1000) per call: repeat it while has_more is true. Tokens and users: their own. Out: {cancelled, passed_over, has_more}; passed_over are tasks that somebody is changing. Safe to repeat. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
 
 -- The state of a task, as functions request it.
 create function fairlane.get_task_status(p_caller jsonb, p_task_id uuid)
@@ -123,7 +123,7 @@ end;
 $$;
 
 comment on function fairlane.explain_task(jsonb, uuid) is
-  'Why a task is not running: {task_id, status, claimable, reason, remedy, pool, runs_on_own_gpu, attempts, max_attempts, available_at, worker_id, tasks_ahead (in its owner''s line, up to 10000), users_ahead, running, task_limit, orchestrating, orchestration_limit, held, waits_for}. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+  'Why a task is not running: {task_id, status, claimable, reason, remedy, pool, runs_on_own_gpu, attempts, max_attempts, available_at, worker_id, tasks_ahead (in its user queue, up to 10000), users_ahead, running, task_limit, orchestrating, orchestration_limit, held, waits_for}. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
 
 -- Creates a token for a user's own machine, as users call it.
 create function fairlane.create_api_token(p_label text default '', p_expires_at timestamptz default null)
@@ -137,7 +137,7 @@ as $$
 $$;
 
 comment on function fairlane.create_api_token(text, timestamptz) is
-  'Creates a personal access token for the signed-in user and returns it, this once. Errors: 400 INVALID_ARGUMENT, 403 FORBIDDEN, 409 TOO_MANY_TOKENS.';
+  'Creates a personal access token for the signed-in user and returns it, only this once. Errors: 400 INVALID_ARGUMENT, 403 FORBIDDEN, 409 TOO_MANY_TOKENS.';
 
 -- Revokes a token, as its owner calls it.
 create function fairlane.revoke_api_token(p_token_id uuid)
@@ -176,7 +176,7 @@ end;
 $$;
 
 comment on function fairlane.task_counts(jsonb, text, boolean, text[]) is
-  'What is claimable now, what is active and what is blocked why, in one pool or all (null). p_unused: fields of the request that the counts know nothing of, for a warning (ROUTING_IGNORED). Out: one JSON object, see docs/architecture.md; tasks in numbers, ages in seconds. A service caller sees the whole system, a token or user their own. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
+  'What is claimable now, what is active and what is blocked why, in one pool or all (null). p_unused: fields of the request that the counts do not use, for a warning (ROUTING_IGNORED). Out: one JSON object, see docs/architecture.md; tasks in numbers, ages in seconds. A service caller sees the whole system, a token or user their own. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
 
 -- The health of the fleet, as orchestrators request it.
 create function fairlane.worker_health(p_caller jsonb, p_window_minutes numeric default 30)
@@ -196,7 +196,7 @@ end;
 $$;
 
 comment on function fairlane.worker_health(jsonb, numeric) is
-  'How the fleet is doing, over a window of 1 to 1440 minutes: {window_minutes, by_health, workers, failures, spawning, snapshot_at}. Errors: 400 INVALID_ARGUMENT, 403 FORBIDDEN. service_role only.';
+  'The state of the fleet, over a window of 1 to 1440 minutes: {window_minutes, by_health, workers, failures, spawning, snapshot_at}. Errors: 400 INVALID_ARGUMENT, 403 FORBIDDEN. service_role only.';
 
 -- Why a worker gets nothing, as functions request it.
 create function fairlane.explain_worker(p_caller jsonb, p_worker_id text, p_run_type text default null)
@@ -262,7 +262,7 @@ end;
 $$;
 
 comment on function fairlane.requeue_tasks(uuid[], jsonb, integer, text, boolean, jsonb) is
-  'Puts Failed or Cancelled tasks back into the queue, named by ids or by a filter {status, task_type, user_id, project_id, worker_id, error_contains, ended_since, ended_before}; all of the ids (at most 1000 at once, or p_limit: more are refused before anything changes), or of a filter at most p_limit (1 to 1000, default 100) per call, the longest dead first: has_more says that others match, too. Each keeps its attempts and gets as many more as its type allows; the reason is in its history. Out: {requeued, matched, task_ids, passed_over, has_more, dry_run}; passed_over are those that are not Failed or Cancelled, not there, or that somebody is just changing. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
+  'Requeues Failed or Cancelled tasks, named by ids or selected by a filter {status, task_type, user_id, project_id, worker_id, error_contains, ended_since, ended_before}; all of the ids (at most 1000 at once, or p_limit: more are refused before anything changes), or of a filter at most p_limit (1 to 1000, default 100) per call, the oldest failure first: has_more says that others match, too. Each keeps its attempts and gets as many more as its type allows; the reason is in its history. Out: {requeued, matched, task_ids, passed_over, has_more, dry_run}; passed_over are those that are not Failed or Cancelled, do not exist, or that somebody is changing. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
 
 -- Repairs results that were never recorded, as operators call it (docs/operations.md).
 create function fairlane.repair_generations(
@@ -284,7 +284,7 @@ end;
 $$;
 
 comment on function fairlane.repair_generations(integer, boolean, uuid[]) is
-  'Records the results of Complete tasks of a type that records generations that never were recorded, up to p_limit (1 to 10000; has_more says that another call may find more). What looks deleted or moved by the app is left alone and listed, up to p_limit, as doubtful_ids; those named in p_task_ids, and only those, are recorded anew. Safe to repeat. Out: {missing, torn, task_ids, doubtful_ids, has_more, dry_run}. Errors: 400 INVALID_ARGUMENT. service_role only.';
+  'Creates missing result records of Complete tasks whose type creates generations, up to p_limit (1 to 10000; has_more says that another call may find more). What looks deleted or moved by the app is left alone and listed, up to p_limit, as doubtful_ids; those named in p_task_ids, and only those, are recorded anew. Safe to repeat. Out: {missing, torn, task_ids, doubtful_ids, has_more, dry_run}. Errors: 400 INVALID_ARGUMENT. service_role only.';
 
 -- Gives a project and everything in it to another user, as operators call it (docs/operations.md).
 create function fairlane.move_project(p_project_id uuid, p_user_id uuid, p_caller jsonb default '{"kind":"service"}')
@@ -304,7 +304,7 @@ end;
 $$;
 
 comment on function fairlane.move_project(uuid, uuid, jsonb) is
-  'Gives a project to another user, with its tasks, results, history, families and counters, in one transaction. Not while a task of it is In Progress, and not where a live task belongs to one of another project: 409 PROJECT_HAS_TASKS, and nothing is changed. Out: {project_id, user_id, tasks, generations}. Errors: 400 INVALID_ARGUMENT, 403, 404 PROJECT_NOT_FOUND. service_role only.';
+  'Gives a project to another user, with its tasks, results, history, families and counters, in one transaction. Not while a task of it is In Progress, and not if a live task is related to one of another project: 409 PROJECT_HAS_TASKS, and nothing is changed. Out: {project_id, user_id, tasks, generations}. Errors: 400 INVALID_ARGUMENT, 403, 404 PROJECT_NOT_FOUND. service_role only.';
 
 -- Adds or changes a type of task, as operators call it (docs/operations.md).
 create function fairlane.set_task_type(p_name text, p_changes jsonb default '{}', p_caller jsonb default '{"kind":"service"}')
@@ -324,7 +324,7 @@ end;
 $$;
 
 comment on function fairlane.set_task_type(text, jsonb, jsonb) is
-  'Adds or changes a type of task, also while tasks of it are queued or running. p_changes names what changes, of {pool: one of fairlane_core.pools(), category: generation, processing, orchestration or utility, content_type: image, video or null, creates_generation, is_active (false holds its tasks back), is_retryable, max_attempts: 1 to 1000 or null, timeout_seconds: up to 30 days or null, runs_on_own_gpu: true for a type of another pool that GPU machines of the task''s owner run, too}; a new type is otherwise what it was taken for. Out: {name, change: added, changed or none, before, type, is_settled: false while tasks of it still follow}. Errors: 400 INVALID_ARGUMENT, 403, 503 UNAVAILABLE. service_role only.';
+  'Adds or changes a type of task, also while tasks of it are queued or running. p_changes names what changes, of {pool: one of fairlane_core.pools(), category: generation, processing, orchestration or utility, content_type: image, video or null, creates_generation, is_active (false holds its tasks back), is_retryable, max_attempts: 1 to 1000 or null, timeout_seconds: up to 30 days or null, runs_on_own_gpu: true for a type of another pool that GPU machines of the task''s owner run, too}; a new type otherwise keeps what it counted as. Out: {name, change: added, changed or none, before, type, is_settled: false while tasks of it are still being updated}. Errors: 400 INVALID_ARGUMENT, 403, 503 UNAVAILABLE. service_role only.';
 
 -- Lists types of enqueued tasks that have no row, as operators call it (docs/operations.md).
 create function fairlane.unknown_task_types(p_caller jsonb default '{"kind":"service"}')
@@ -344,7 +344,7 @@ end;
 $$;
 
 comment on function fairlane.unknown_task_types(jsonb) is
-  'Types without a row in task_types that tasks were enqueued with in the last seven days, up to a minute or two ago: {types: [{name, task_count, first_seen_at, last_seen_at, taken_for: {pool, category, content_type, creates_generation, is_active, is_retryable, max_attempts, timeout_seconds, runs_on_own_gpu}, remedy}], since}, the last seen first; at most 1000. Errors: 403, 503 UNAVAILABLE. service_role only.';
+  'Types without a row in task_types that tasks were enqueued with in the last seven days, up to a minute or two ago: {types: [{name, task_count, first_seen_at, last_seen_at, taken_for: {pool, category, content_type, creates_generation, is_active, is_retryable, max_attempts, timeout_seconds, runs_on_own_gpu}, hint}], since}, the last seen first; at most 1000. Errors: 403, 503 UNAVAILABLE. service_role only.';
 
 -- What the function sweep-files removes.
 create function fairlane.files_to_sweep(p_caller jsonb, p_after text default null)

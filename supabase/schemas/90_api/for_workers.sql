@@ -29,7 +29,7 @@ end;
 $$;
 
 comment on function fairlane.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) is
-  'Hands one task to the caller, or null when there is none. In: who calls, the worker''s id, the pool (gpu when null), claim_id (repeat it when the reply was lost: same answer), whether tasks of the loaded model come before whose turn it is (they never keep it from others), minutes (fractions too) after which affinity no longer matters, dry run. Out: {task_id, task_type, params, project_id, lease_token, attempt, attempts}; a dry run answers {dry_run, available_tasks, task}. Errors: 400 INVALID_ARGUMENT, 403 UNKNOWN_TOKEN or FORBIDDEN, 409 WORKER_NOT_ELIGIBLE or CLAIM_ID_USED. service_role only.';
+  'Hands one task to the caller, or null when there is none. In: the caller, the worker''s id, the pool (gpu when null), claim_id (repeat it when the reply was lost: same answer), whether tasks of the loaded model take precedence over the turn (the worker takes others if there are none), minutes (fractions too) after which affinity no longer matters, dry run. Out: {task_id, task_type, params, project_id, lease_token, attempt, attempts}; a dry run returns {dry_run, available_tasks, task}. Errors: 400 INVALID_ARGUMENT, 403 UNKNOWN_TOKEN or FORBIDDEN, 409 WORKER_NOT_ELIGIBLE or CLAIM_ID_USED. service_role only.';
 
 -- Completion, as functions call it.
 create function fairlane.complete_task(
@@ -57,7 +57,7 @@ end;
 $$;
 
 comment on function fairlane.complete_task(jsonb, uuid, text, text, jsonb, uuid, text) is
-  'Completes a task: status, output, result record, history and dependents in one transaction, once. A repeat changes nothing and answers what is stored. p_description that is a JSON object becomes output_location, the output then stays the file. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION, 403. service_role only.';
+  'Completes a task: status, output, result record, history and dependents in one transaction, once. A repeat changes nothing and returns what is stored. p_description that is a JSON object becomes output_location, the output then stays the file. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION, 403. service_role only.';
 
 -- Status reports, as functions call them.
 create function fairlane.update_task_status(
@@ -92,7 +92,7 @@ end;
 $$;
 
 comment on function fairlane.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid, integer) is
-  'Reports on a task: In Progress with a text or a new billing start, Failed with a reason (error_message, else output_location, else error_details), Complete, Cancelled, or Queued to hand it back; with error_details that is a failed start, of the number p_attempts, which counts. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id} and changed (false: only recorded; not in the reply to Complete). Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION (both states in the message), 403. service_role only.';
+  'Reports on a task: In Progress with a text or a new billing start, Failed with a reason (error_message, else output_location, else error_details), Complete, Cancelled, or Queued to release it; with error_details that is a failed attempt, number p_attempts, which counts. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id} and changed (false: only recorded; not in the reply to Complete). Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION (both states in the message), 403. service_role only.';
 
 -- A failure that may be retried, as functions call it.
 create function fairlane.mark_task_failed(
@@ -119,7 +119,7 @@ end;
 $$;
 
 comment on function fairlane.mark_task_failed(jsonb, uuid, text, text, boolean, uuid) is
-  'Reports a failure. While starts are left and neither p_retryable nor the task''s type says otherwise, the task goes back to the queue and waits (fairlane_core.retry_wait); else it ends Failed. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id, changed (false: only recorded), will_retry, available_at}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION, 403. service_role only.';
+  'Reports a failure. While attempts are left and neither p_retryable nor the task''s type says otherwise, the task goes back to the queue and waits (fairlane_core.retry_wait); else it ends Failed. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id, changed (false: only recorded), will_retry, available_at}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION, 403. service_role only.';
 
 -- Where the files of a task go, as functions request it.
 create function fairlane.upload_target(p_caller jsonb, p_task_id uuid, p_lease_token uuid default null)
@@ -139,7 +139,7 @@ end;
 $$;
 
 comment on function fairlane.upload_target(jsonb, uuid, uuid) is
-  'Whose folder the files of a task go to, and whether it still takes any: while it runs, and after it was taken back from a worker that may yet finish it. Out: {task_id, user_id, status, attempt, is_open}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST, 403. service_role only.';
+  'Whose folder the files of a task go to, and whether it still accepts any: while it runs, and after it was requeued from a worker that may still finish it. Out: {task_id, user_id, status, attempt, is_open}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST, 403. service_role only.';
 
 -- A worker's heartbeat, as the functions pass it on.
 create function fairlane.beat(
@@ -167,7 +167,7 @@ end;
 $$;
 
 comment on function fairlane.beat(jsonb, text, text, uuid[], json, json, json) is
-  'A worker''s beat, as functions call it. A service caller''s is that of func_worker_heartbeat_with_logs. A token''s is a sign of life for what its machine of this name runs: all of it, or the tasks in p_task_ids, where these are given; once it has beaten for a task, token_beat_timeout is how long it may be silent. terminated puts what it runs back without counting the start, crashed puts it back; under a shared name what they name; what somebody holds at the next rescue. Log lines of tokens are kept if they name a task that the token runs. Out: {success, heartbeat_updated, logs_inserted, log_errors, stop: [{task_id, reason}]}. Errors: 400 INVALID_ARGUMENT, 403 for users. service_role only.';
+  'A worker''s heartbeat, as functions call it. A service caller''s is that of func_worker_heartbeat_with_logs. A token''s is a sign of life for what its machine of this name runs: all of it, or the tasks in p_task_ids, if given; after its first heartbeat for a task it may be silent for token_beat_timeout. terminated requeues what it runs without counting the attempt, crashed requeues it; under a shared name only what it names; what somebody holds at the next rescue. Log lines of tokens are kept if they name a task that the token runs. Out: {success, heartbeat_updated, logs_inserted, log_errors, stop: [{task_id, reason}]}. Errors: 400 INVALID_ARGUMENT, 403 for users. service_role only.';
 
 -- Keeps a machine that somebody started by hand, or no longer.
 create function fairlane.keep_worker(p_worker_id text, p_keep boolean default true, p_caller jsonb default '{"kind":"service"}')
@@ -187,7 +187,7 @@ end;
 $$;
 
 comment on function fairlane.keep_worker(text, boolean, jsonb) is
-  'Brings a worker back that somebody set aside, and keeps it: while it beats (an api worker always), no direct write of the service key sets it to terminating, terminated or error. With p_keep false orchestrators may set it aside again. Out: {worker_id, status, kept_at}. Errors: 404 WORKER_NOT_FOUND, 403. service_role only.';
+  'Brings a worker back that somebody set aside, and keeps it: while it sends heartbeats (an api worker always), no direct write of the service key sets it to terminating, terminated or error. With p_keep false orchestrators may set it aside again. Out: {worker_id, status, kept_at}. Errors: 404 WORKER_NOT_FOUND, 403. service_role only.';
 
 -- Records that a call was made, as the functions report it.
 create function fairlane.note_call(p_caller jsonb, p_task_id uuid)
@@ -207,7 +207,7 @@ end;
 $$;
 
 comment on function fairlane.note_call(jsonb, uuid) is
-  'Notes that a token''s call has named a task that it runs: a sign of life. True when it wrote; false when the task is not its own or was heard of within 10 s. service_role only.';
+  'Records that a token''s call has named a task that it runs: a sign of life. True when it wrote; false when the task is not its own or was named within 10 s. service_role only.';
 
 -- A refused claim, as the function that refused it reports it.
 create function fairlane.note_refused_claim(p_caller jsonb, p_worker_id text)
@@ -227,7 +227,7 @@ end;
 $$;
 
 comment on function fairlane.note_refused_claim(jsonb, text) is
-  'Notes, at most once a minute and worker, that a claim was refused because of the worker''s status; true when it did. An api worker that only others said to be silent or gone is active again. service_role only.';
+  'Records, at most once a minute per worker, that a claim was refused because of the worker''s status; true when it did. An api worker that only others reported as silent or gone is active again. service_role only.';
 
 -- Which model a worker has loaded, as functions report it.
 create function fairlane.update_worker_model(p_caller jsonb, p_worker_id text, p_model text)
@@ -247,7 +247,7 @@ end;
 $$;
 
 comment on function fairlane.update_worker_model(jsonb, text, text) is
-  'Notes the model that a worker has loaded: {worker_id, current_model}. Errors: 404 WORKER_NOT_FOUND, 400 INVALID_ARGUMENT, 403 for all but the service. service_role only.';
+  'Records the model that a worker has loaded: {worker_id, current_model}. Errors: 404 WORKER_NOT_FOUND, 400 INVALID_ARGUMENT, 403 for all but the service. service_role only.';
 
 -- The output that a task builds on, as functions request it.
 create function fairlane.get_predecessor_output(
@@ -269,7 +269,7 @@ end;
 $$;
 
 comment on function fairlane.get_predecessor_output(jsonb, uuid, uuid, integer) is
-  'Null for a task without dependencies, else {predecessor_id, output_location (null until all are Complete), status (null when there is no such task of the same owner), predecessors: the same of every dependency, all_complete, lookup_method}; the first dependency is tasks.dependant_on. Without one, and with p_parent_generation_id and p_child_order: the newest record of the owner''s at the place before it, or nulls. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+  'Null for a task without dependencies, else {predecessor_id, output_location (null until all are Complete), status (null when there is no such task of the same owner), predecessors: the same for every dependency, all_complete, lookup_method}; the first dependency is tasks.dependant_on. Without one, and with p_parent_generation_id and p_child_order: the owner''s newest record at the position before it, or nulls. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
 
 -- The tasks that an orchestrator has enqueued, as functions request them.
 create function fairlane.get_orchestrator_children(p_caller jsonb, p_orchestrator_task_id uuid, p_after text default null)
@@ -289,4 +289,4 @@ end;
 $$;
 
 comment on function fairlane.get_orchestrator_children(jsonb, uuid, text) is
-  '{tasks: [{id, task_type, status, params, output_location}], is_cut, next}: the tasks of the same owner whose params name this task as their parent, oldest first; at most 1000 and 32 MiB, is_cut says that there are more, and next is the p_after that gets them. Errors: 400 INVALID_ARGUMENT, 404 TASK_NOT_FOUND, 403. service_role only.';
+  '{tasks: [{id, task_type, status, params, output_location}], is_cut, next}: the tasks of the same owner whose params name this task as their parent, oldest first; at most 1000 and 32 MiB, is_cut says that there are more, and next is the p_after that returns them. Errors: 400 INVALID_ARGUMENT, 404 TASK_NOT_FOUND, 403. service_role only.';

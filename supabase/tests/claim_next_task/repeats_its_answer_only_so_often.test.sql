@@ -29,7 +29,7 @@ select is(tests.claim('gpu-1', 'gpu', 'same'), :'poison', 'And so is the one aft
 select is((tests.task(:'poison')).attempts, 3, 'The starts of a worker that is killed again and again are used up');
 select is(tests.claim('gpu-1', 'gpu', 'same'), :'next', 'After the last one the claim goes on, under its claim_id');
 select is((tests.task(:'poison')).status, 'Failed', 'The task has ended');
-select matches((tests.task(:'poison')).error_message, '3 starts.*gpu-1 repeated its claim', 'The reason says how often and by whom');
+select matches((tests.task(:'poison')).error_message, '3 attempts.*gpu-1 repeated its claim', 'The reason says how often and by whom');
 select is((tests.task(:'poison')).output_location, (tests.task(:'poison')).error_message, 'Where deployed clients look, too');
 select is(
   (select array_agg(e.reason order by e.id) from public.task_events as e where e.task_id = :'poison' and e.to_status = 'In Progress'),

@@ -50,7 +50,7 @@ select is(pg_temp.health() #>> '{reasons,0,code}', 'JOB_FAILED', 'A job that fai
 
 -- TEST: drift
 update fairlane_core.job_runs set failed_at = null, ran_at = fairlane_core.now() where job = 'sweep';
-update fairlane_core.job_runs set ran_at = fairlane_core.now(), result = '{"mended": 2}' where job = 'reconcile';
+update fairlane_core.job_runs set ran_at = fairlane_core.now(), result = '{"repaired": 2}' where job = 'reconcile';
 select is(pg_temp.health() #>> '{reasons,0,code}', 'DRIFT', 'Counters that had to be mended are a reason to look');
 
 -- TEST: rows that no database may be without
@@ -65,7 +65,7 @@ select is(pg_temp.health() ->> 'status', 'ok', 'They have come back');
 delete from fairlane_core.clock_watch;
 select is(pg_temp.health() #>> '{reasons,0,code}', 'ROW_MISSING', 'A row that must be there is missed');
 select matches(pg_temp.health() #>> '{reasons,0,message}', 'fairlane_core.clock_watch', 'By its name');
-do $$ begin execute (select m.remedy from fairlane_core.missing_rows() as m); end $$;
+do $$ begin execute (select m.hint from fairlane_core.missing_rows() as m); end $$;
 select is(pg_temp.health() ->> 'status', 'ok', 'The statement that it names brings it back');
 
 -- TEST: who may ask

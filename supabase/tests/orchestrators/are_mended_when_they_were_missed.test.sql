@@ -6,12 +6,12 @@ select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 50) as owner \gset
 create function pg_temp.mend() returns jsonb language plpgsql as $$
 declare
-  v_mended jsonb;
+  v_repaired jsonb;
 begin
   set local role service_role;
-  v_mended := fairlane_core.repair_orchestrations();
+  v_repaired := fairlane_core.repair_orchestrations();
   reset role;
-  return v_mended;
+  return v_repaired;
 end;
 $$;
 create function pg_temp.end_unnoticed(p_task_id uuid, p_status text) returns void language plpgsql as $$

@@ -16,12 +16,12 @@ update public.tasks set status = 'Cancelled' where id = :'last_of_cleo';
 insert into public.tasks (task_type, project_id) values ('clip', null);
 select tests.claim_many(4), tests.claim('api-1', 'api');
 create function pg_temp.reconcile() returns integer language plpgsql as $$
-declare v_mended integer;
+declare v_repaired integer;
 begin
   set local role service_role;
-  v_mended := fairlane_core.reconcile();
+  v_repaired := fairlane_core.reconcile();
   reset role;
-  return v_mended;
+  return v_repaired;
 end;
 $$;
 create temporary table before as select l.* from fairlane_core.user_queues as l;

@@ -35,7 +35,7 @@ select is((tests.task(:'task')).error_message, 'boom', 'It still says why it fai
 select is((tests.task(:'task')).output_location, null, 'But not as if that were progress');
 select is(
   (select e.reason from public.task_events as e where e.task_id = :'task' order by e.id desc limit 1),
-  'put back by an operator: driver fixed', 'The history says who and why'
+  'requeued by an operator: driver fixed', 'The history says who and why'
 );
 select is(tests.claim('gpu-next'), :'task'::uuid, 'It is handed out');
 select is((tests.task(:'task')).attempts, 4, 'As its fourth start');

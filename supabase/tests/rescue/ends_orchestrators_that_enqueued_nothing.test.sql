@@ -35,7 +35,7 @@ select pg_temp.later('20 seconds');
 select is(tests.status(:'talking'), 'Failed', 'After ten minutes without a word or a child it has ended, although its worker beats');
 select matches(
   (tests.task(:'talking')).error_message,
-  '^Start 1 ended without a result: it enqueued nothing, and nothing was heard of it for 61\d s; its last words: There was nothing to do here$',
+  '^Attempt 1 ended without a result: it enqueued nothing, and nothing was heard of it for 61\d s; its last words: There was nothing to do here$',
   'It says why, and with which words'
 );
 select is((tests.task(:'talking')).output_location, (tests.task(:'talking')).error_message, 'Where deployed tools look, too');
@@ -66,7 +66,7 @@ select pg_temp.later('10 minutes 10 seconds');
 select is(tests.status(:'left_behind'), 'Queued', 'One that its worker has left without a word is put back');
 select matches(
   (tests.task(:'left_behind')).error_message,
-  '^Start 1 ended without a result: worker gpu-1 claimed again, and nothing was enqueued or heard of it for 61\d s$', 'With that reason'
+  '^Attempt 1 ended without a result: worker gpu-1 claimed again, and nothing was enqueued or heard of it for 61\d s$', 'With that reason'
 );
 select is((tests.task(:'left_behind')).attempts, 1, 'The start counts');
 

@@ -53,7 +53,7 @@ select matches(
 select is((select w.status from public.workers as w where w.id = 'gpu-in-time'), 'active', 'The other worker is left alone');
 select is(
   (select e.actor || ', ' || e.reason from public.task_events as e where e.task_id = :'too_late' order by e.id desc limit 1),
-  'fairlane_core.rescue, Start 1 ended without a result: worker gpu-too-late has been silent for 100 s', 'The history tells it'
+  'fairlane_core.rescue, Attempt 1 ended without a result: worker gpu-too-late has been silent for 100 s', 'The history tells it'
 );
 select is(pg_temp.rescue(), '{"requeue_lost": 0, "workers_set_to_error": 0}', 'A second rescue finds nothing');
 
@@ -111,7 +111,7 @@ select pg_temp.held(:'owner', 'gpu-third', '5 minutes', p_attempts => 3) as worn
 select pg_temp.rescue();
 select is(pg_temp.status_of(:'worn'), 'Failed', 'The third start was the last');
 select matches(
-  (tests.task(:'worn')).error_message, '^Given up after 3 starts; the last one ended with: Start 3 .* gpu-third', 'With its story'
+  (tests.task(:'worn')).error_message, '^Given up after 3 attempts; the last one ended with: Attempt 3 .* gpu-third', 'With its story'
 );
 select is((tests.task(:'worn')).worker_id, 'gpu-third', 'And the worker that it took down');
 

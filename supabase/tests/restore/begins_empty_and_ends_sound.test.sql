@@ -34,7 +34,7 @@ select is((:'did'::jsonb ->> 'sequences_moved')::integer, 1, 'It moves the seque
 select is((select count(*)::integer from pg_trigger where tgenabled = 'D'), 0, 'It switches the triggers on');
 select is((select default_task_limit from fairlane_core.settings), 5, 'Settings that did not come are the shipped ones');
 select ok((select count(*) > 5 from cron.job where jobname like 'fairlane-%'), 'The jobs are there');
-select is((fairlane_core.rebuild()::jsonb - 'drift'), '{"owners_mended": 0, "triggers_enabled": 0, "sequences_moved": 0, "wide_grants": []}', 'Once more finds nothing to do');
+select is((fairlane_core.rebuild()::jsonb - 'drift'), '{"owners_repaired": 0, "triggers_enabled": 0, "sequences_moved": 0, "wide_grants": []}', 'Once more finds nothing to do');
 select tests.create_task(:'owner') as next \gset
 select is((tests.task(:'next')).readiness, 'ready', 'The rules hold again');
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');

@@ -3,7 +3,7 @@ select plan(3);
 
 -- TEST: a row that is lost is named; what an operator has said otherwise than it ships stays
 delete from fairlane_core.settings;
-select is((select m.remedy from fairlane_core.missing_rows() as m), 'insert into fairlane_core.settings default values', 'A row that is lost is made anew as it is told to be');
+select is((select m.hint from fairlane_core.missing_rows() as m), 'insert into fairlane_core.settings default values', 'A row that is lost is made anew as it is told to be');
 insert into fairlane_core.settings default values;
 update fairlane_core.settings set fails_siblings = not fails_siblings;
 select s.fails_siblings as said from fairlane_core.settings as s \gset

@@ -40,11 +40,11 @@ select is(
   'They are listed with how many there were and what they were taken for'
 );
 select is((pg_temp.list() #>> '{0,last_seen_at}')::timestamptz, :'enqueued_at', 'And when the last one was enqueued');
-select matches(pg_temp.list() #>> '{0,remedy}', 'public.set_task_type\(''opera''\)', 'And how to say what they are');
+select matches(pg_temp.list() #>> '{0,hint}', 'public.set_task_type\(''opera''\)', 'And how to say what they are');
 select is(pg_temp.warnings(), 'UNKNOWN_TASK_TYPE', 'health warns of them in one line');
 select matches(
   jsonb_path_query_first(tests.answer('public.health(tests.service())')::jsonb, '$.notices[*] ? (@.code == "UNKNOWN_TASK_TYPE").message') #>> '{}', '2 types.*sharpen \(3, last at .*public.set_task_type\(',
-  'With names and the remedy'
+  'With names and the hint'
 );
 
 -- TEST: counted on, each task once; one write per type and sweep

@@ -37,7 +37,7 @@ select is(
   public.update_task_status(tests.service(), :'task', 'Queued', p_error_message => 'shutting down') ->> 'status', 'Failed', 'The last one ends it'
 );
 select is(
-  (tests.task(:'task')).error_message, 'Given up after 3 starts; the last one ended with: shutting down', 'With its story'
+  (tests.task(:'task')).error_message, 'Given up after 3 attempts; the last one ended with: shutting down', 'With its story'
 );
 select is(
   (select count(*)::integer from public.task_events as e where e.task_id = :'task' and e.from_status = 'Queued' and e.to_status = 'In Progress'), 6,

@@ -31,7 +31,7 @@ select is(
 );
 select matches(
   (select e.reason from public.task_events as e where e.task_id = :'held' order by e.id desc limit 1),
-  'handed back: worker gpu-1 said that it ends', 'The history says why'
+  'released: worker gpu-1 said that it ends', 'The history says why'
 );
 select is((select t.status from public.tasks as t where t.id = :'waiting'), 'In Progress', 'An orchestrator that waits for its children goes on');
 select is((tests.worker('gpu-1')).failed_at, null, 'That is no failure');

@@ -13,7 +13,7 @@ export interface LostStart {
 }
 
 /** Handed back by its holder, or never received: it does not count. */
-const FREE = /was handed back|beats, but has not named/;
+const FREE = /was released|sends heartbeats, but has not named/;
 
 /** Asked for by its holder, which a reply did not reach. */
 const RETRY = /^Retry \d+ \(network_transient\): .*socket hang up/;

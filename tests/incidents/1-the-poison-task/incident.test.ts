@@ -87,7 +87,7 @@ describe("a task that kills its worker", () => {
       status: "Failed",
       attempts: 3,
       worker_id: "gpu-20251007_182203-00000003",
-      error_message: expect.stringContaining("Given up after 3 starts"),
+      error_message: expect.stringContaining("Given up after 3 attempts"),
     });
     await anotherTaskFlows();
   });
@@ -98,10 +98,10 @@ describe("a task that kills its worker", () => {
       .toHaveLength(3);
     expect(story.filter((line) => line.startsWith("In Progress ->"))).toEqual([
       expect.stringMatching(
-        /Start 1 .*3e03e2d1 sent no heartbeat since its claim, \d+ s ago/,
+        /Attempt 1 .*3e03e2d1 sent no heartbeat since its claim, \d+ s ago/,
       ),
-      expect.stringMatching(/Start 2 .*00000002 is terminated/),
-      expect.stringMatching(/Start 3 .*00000003 is crashed/),
+      expect.stringMatching(/Attempt 2 .*00000002 is terminated/),
+      expect.stringMatching(/Attempt 3 .*00000003 is crashed/),
     ]);
     expect(await counterDrift()).toEqual([]);
   });

@@ -50,7 +50,7 @@ describe.skipIf(!hasPgDump)(`a dump of a used queue${why}`, () => {
     const generous = await defaultsOf(target.sql);
     await restore(file);
     expect(await rebuild())
-      .toMatchObject({ drift: 0, owners_mended: 0, wide_grants: [] });
+      .toMatchObject({ drift: 0, owners_repaired: 0, wide_grants: [] });
 
     expect(await grantsOf(target.sql)).toEqual(await grantsOf(source.sql));
     // As they were: the app's next table is given what it always was.
@@ -109,7 +109,7 @@ describe.skipIf(!hasPgDump)(`a dump of a used queue${why}`, () => {
     await restore(file);
     expect(await health(target)).toEqual(["RESTORE_UNFINISHED"]);
     expect(await rebuild())
-      .toMatchObject({ drift: 0, owners_mended: 0, wide_grants: [] });
+      .toMatchObject({ drift: 0, owners_repaired: 0, wide_grants: [] });
 
     expect(await grantsOf(target.sql)).toEqual(await grantsOf(source.sql));
     expect(await rowsOf(target.sql)).toEqual(await rowsOf(source.sql));
