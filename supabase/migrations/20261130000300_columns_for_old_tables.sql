@@ -9,8 +9,9 @@ select fairlane_core.lock_tables(
   'public.tasks', 'public.workers', 'public.users', 'public.projects', 'public.generations', 'public.user_api_tokens'
 );
 
--- What else depends on an enum status would stop the upgrade where text takes the column's place. Policies of these tables
--- and the two views that the queue brings itself go there (20261130000800); of the rest somebody has to decide first.
+-- Other objects that depend on an enum status would stop the upgrade where text replaces the column. Policies of these
+-- tables and the two views that the queue ships are dropped there (20261130000800); for all others somebody has to
+-- decide first.
 do $$
 declare
   v_in_the_way text;
@@ -42,7 +43,7 @@ end;
 $$;
 
 -- Databases of that time differ in small ways (a type for the status, foreign keys and checks that refuse what the
--- fleet sends). What is in the way goes; what is missing is added, in the order of supabase/schemas.
+-- fleet sends). What blocks the upgrade is dropped; what is missing is added, in the order of supabase/schemas.
 alter table public.tasks drop constraint if exists tasks_worker_id_fkey;
 
 alter table public.tasks
@@ -78,7 +79,8 @@ alter table public.tasks
   add column if not exists runs_on_own_gpu boolean not null default false,
   add column if not exists claim_repeats integer not null default 0;
 
--- Only new rows get a run type: an old row's is not known, so such rows wait (no_run_type) until an operator decides.
+-- Only new rows get a run type: where old tasks should run is unknown, so they wait (no_run_type) until an operator
+-- decides.
 alter table public.tasks alter column run_type set default 'cloud';
 
 alter table public.tasks
@@ -115,7 +117,7 @@ alter table public.user_api_tokens
   add column if not exists expires_at timestamptz,
   add column if not exists revoked_at timestamptz;
 
--- What constraints say of the new columns is read later (20261130000500_validate_old_rows.sql).
+-- The constraints of the new columns are validated later (20261130000500_validate_old_rows.sql).
 alter table public.users
   add constraint users_max_in_progress_is_not_negative check (max_in_progress >= 0) not valid,
   add constraint users_max_orchestrating_is_not_negative check (max_orchestrating >= 0) not valid;
@@ -126,9 +128,8 @@ alter table public.generations
   add constraint generations_come_from_a_task
     foreign key (task_id) references public.tasks (id) on delete set null not valid;
 
--- As text, a new status is a new line in a migration and not a type that locks the table. Changing the type of a
--- column rewrites its table, so beside an enum a text column is filled, which takes its place later
--- (20261130000800_swap.sql).
+-- As text, a new status is a line in a migration and not a type that locks the table. Changing the type of a column
+-- rewrites its table, so a text column is filled next to the enum and replaces it later (20261130000800_swap.sql).
 do $$
 begin
   if exists (
@@ -161,14 +162,14 @@ begin
   new.attempts := coalesce(new.attempts, 0);
   new.created_at := coalesce(new.created_at, new.updated_at, new.generation_started_at, now());
   new.generation_created := coalesce(new.generation_created, false);
-  -- Where deployed workers put the reason of a failure.
+  -- Where deployed workers write the reason of a failure.
   if new.status::text = 'Failed' and new.error_message is null then
     new.error_message := coalesce(nullif(new.output_location, ''), nullif(new.error_details, ''));
   end if;
   if new.user_id is null and new.project_id is not null then
     select p.user_id into new.user_id from public.projects as p where p.id = new.project_id;
   end if;
-  -- As jsonb_populate_record, because the column is there only beside an enum.
+  -- With jsonb_populate_record, because the column exists only next to an enum.
   return jsonb_populate_record(
     new,
     jsonb_build_object('status', coalesce(new.status::text, 'Queued'), 'status_as_text', coalesce(new.status::text, 'Queued'))

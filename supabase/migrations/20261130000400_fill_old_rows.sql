@@ -1,10 +1,10 @@
--- What: owner, status and what must not be null, on every old row that lacks them.
--- Why: in pieces that are committed one by one, so that nobody waits for a row longer than a piece takes. A run that
--- was cut goes over the table again and finds less to do.
+-- What: owner, status and whatever must not be null, on every old row that lacks them.
+-- Why: in pieces that are committed one by one, so that nobody waits for a row longer than a piece takes. An
+-- interrupted run scans the table again and finds less to do.
 -- Back out: nothing to do; only what was null is written.
 
 set lock_timeout = '900ms';
--- A million rows take longer than a platform lets a statement run.
+-- A million rows take longer than a platform allows for a statement.
 set statement_timeout = 0;
 
 do $$
@@ -25,8 +25,8 @@ declare
       or (t.status = 'Failed' and t.error_message is null and (t.output_location <> '' or t.error_details <> ''))
   $q$;
 begin
-  -- By place and not by id: pages are read and written once. What others change meanwhile may move behind the end; the
-  -- trigger has completed it then.
+  -- By page and not by id: pages are read and written once. Rows that others change meanwhile may move behind the end;
+  -- then the trigger has completed them.
   while v_page < v_end loop
     execute format(
       'update public.tasks as t set params = t.params where t.ctid >= $1 and t.ctid < $2 and (%s %s)',
@@ -38,8 +38,8 @@ begin
     v_page := v_page + v_pages_at_once;
   end loop;
 
-  -- Said now and found true by reading, so that the columns can be declared later without holding the table. Not before:
-  -- each row above would have been looked up among the users.
+  -- Added now and validated by reading, so that the columns can be declared later without holding the table. Not
+  -- earlier: each row above would have been looked up among the users.
   perform fairlane_core.lock_tables('public.tasks', 'public.users');
   alter table public.tasks
     drop constraint if exists tasks_are_complete,

@@ -12,5 +12,5 @@ alter table public.users validate constraint users_max_in_progress_is_not_negati
 alter table public.users validate constraint users_max_orchestrating_is_not_negative;
 alter table public.generations validate constraint generations_belong_to_a_user;
 alter table public.generations validate constraint generations_come_from_a_task;
--- What was written has changed what the planner should expect.
+-- The planner's statistics are outdated after these writes.
 analyze public.tasks;

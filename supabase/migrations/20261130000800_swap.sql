@@ -1,6 +1,6 @@
 -- What: brings the August 2025 tables to their present form, keeping every row.
--- Why: the status becomes text, and tokens must not lie in clear. What takes long has been done by the files before this
--- one: nothing here reads or writes a million rows.
+-- Why: the status becomes text, and tokens must not be stored in plain text. The slow work was done by the files before
+-- this one: nothing here reads or writes a million rows.
 -- Back out: restore from backup; columns are only added, but plain tokens are replaced by their hashes.
 
 set lock_timeout = '900ms';
@@ -11,8 +11,8 @@ select fairlane_core.lock_tables(
 
 alter table public.workers drop constraint if exists workers_status_check;
 
--- Policies that ask for an enum status cannot outlive it; all others stay until who may do what is said anew, with the
--- functions. Two views that the queue brings itself are made anew there, too.
+-- Policies on an enum status cannot outlive it; all others stay until the rights are replaced, together with the
+-- functions. Two views that the queue ships are created again there, too.
 do $$
 declare
   v_policy record;
@@ -34,7 +34,7 @@ $$;
 
 drop view if exists public.orchestrator_status, public.active_workers_health;
 
--- The contract's types: these columns are never null. tasks_are_complete has been found true, so no row is read.
+-- The contract's types: these columns are never null. tasks_are_complete has been validated, so no row is read.
 alter table public.tasks
   alter column attempts set not null,
   alter column params set not null,
@@ -52,7 +52,7 @@ begin
       and not a.attisdropped
   ) then
     alter table public.tasks alter column status_as_text set not null;
-    -- With it goes the rule, which names it.
+    -- This also drops the rule, which names the column.
     alter table public.tasks drop column status;
     alter table public.tasks rename column status_as_text to status;
   end if;
@@ -62,8 +62,8 @@ $$;
 alter table public.tasks drop constraint if exists tasks_are_complete;
 alter table public.tasks alter column status set default 'Queued';
 
--- Rows go on being completed until the queue's own triggers are there (20261130001000_functions.sql). Written anew, because
--- sessions keep what they have worked out for the function, the type that goes now included.
+-- Rows are still completed until the queue's own triggers exist (20261130001000_functions.sql). Replaced, because
+-- sessions cache plans of the function, including the type that is dropped now.
 create or replace function public.complete_old_task()
 returns trigger
 language plpgsql
@@ -93,14 +93,14 @@ end;
 $$;
 
 update public.workers as w set metadata = '{}' where w.metadata is null or jsonb_typeof(w.metadata) <> 'object';
--- When they ended is not known: their time begins now.
+-- When they ended is unknown: their retention begins now.
 update public.workers as w set ended_at = now() where w.status in ('terminated', 'error', 'crashed');
 alter table public.workers
   alter column metadata set default '{}',
   alter column metadata set not null,
   add constraint workers_metadata_is_an_object check (jsonb_typeof(metadata) = 'object');
 
--- Tokens keep working, and their plain text is gone.
+-- Tokens keep working, and their plain text is deleted.
 update public.user_api_tokens as k
 set token_hash = encode(sha256(convert_to(k.token, 'UTF8')), 'hex'), token_prefix = left(k.token, 4)
 where k.token_hash is null;
@@ -114,7 +114,7 @@ alter table public.user_api_tokens
 alter table public.generations
   add constraint generations_are_one_per_task unique using index generations_are_one_per_task;
 
--- Constraints say their rule.
+-- Constraints are named after their rule.
 do $$
 declare
   v_renamed record;

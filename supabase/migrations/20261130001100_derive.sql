@@ -1,13 +1,13 @@
--- What: everything that follows from the rows of August 2025: what each user may, where live tasks stand and what they wait
--- for, families under way, whose results are whose, totals.
+-- What: everything that follows from the rows of August 2025: what each user may do, readiness and dependencies of live
+-- tasks, families under way, owners of results, totals.
 -- Why: the triggers derive for these rows what they would have derived at the insert; in pieces that are committed one
--- by one, what runs first. A run that was cut goes on where it was.
+-- by one, running tasks first. An interrupted run continues where it was.
 -- Back out: nothing to do; what is derived can be derived again.
 
 set lock_timeout = '900ms';
 set statement_timeout = 0;
 
--- What each user may; of those who came since the functions are there a trigger has said so.
+-- What each user may do; for users added since the functions exist a trigger has done it.
 do $$
 declare
   v_users_at_once constant integer := 1000;
@@ -42,7 +42,7 @@ declare
   v_to tid;
   v_running uuid[];
 begin
-  -- A limit counts what runs, so that comes first; the tasks of an owner together.
+  -- A limit counts what runs, so running tasks come first, grouped by owner.
   v_running := array(
     select t.id from public.tasks as t where t.status = 'In Progress' and t.readiness is null order by t.user_id, t.id
   );
@@ -82,8 +82,8 @@ begin
 end;
 $$;
 
--- Families of orchestrators that are under way, owner by owner. Of each only its tasks since then are looked at, so that a
--- long history costs nothing.
+-- Families of orchestrators that are under way, owner by owner. Only an orchestrator's tasks since its creation are
+-- read, so that a long history costs nothing.
 do $$
 declare
   v_owner uuid;
@@ -175,8 +175,8 @@ begin
 end;
 $$;
 
--- Whose the old result records are, and which task each came from, where its location says so: owners read their own
--- records only, and a repair (repair_generations) would record again what it finds no record of.
+-- Owners of the old result records, and the task each came from if its location shows it: owners read their own records
+-- only, and a repair (repair_generations) would create a second record where it finds none.
 do $$
 declare
   v_pages_at_once constant bigint := 250;
@@ -195,7 +195,7 @@ begin
     v_page := v_page + v_pages_at_once;
   end loop;
 
-  -- Only where one record and one task of a project name the same place.
+  -- Only if one record and one task of a project have the same location.
   update public.generations as g
   set task_id = pair.task_id
   from (
@@ -221,7 +221,7 @@ begin
 end;
 $$;
 
--- What a fleet lives on is to be told at once, not when it comes again: types without a row of the last week.
+-- The fleet's unknown types should be listed at once, not when they come again: types without a row of the last week.
 do $$
 begin
   insert into fairlane_core.unknown_types as u (name, task_count, first_seen_at, last_seen_at)
@@ -238,8 +238,8 @@ begin
 end;
 $$;
 
--- Totals; and owners whose tasks came and went while the files before this one ran: for a moment the rules are there and
--- not all that they count with.
+-- Totals; and owners whose tasks changed while the files before this one ran: for a moment the rules existed, but not
+-- everything that they count with.
 do $$
 declare
   v_size constant integer := 5;
@@ -247,9 +247,9 @@ declare
 begin
   perform fairlane_core.recount_totals();
   commit;
-  -- Owners that somebody served meanwhile are left; what still drifts after so many tries is left to the job.
+  -- Owners that are being served are left; what still drifts after this many rounds is left to the job.
   for v_try in 1 .. 20 loop
-    -- What takes longest comes first, before any owner is locked: the totals, and tasks that nobody owns.
+    -- The slowest first, before any owner is locked: the totals, and tasks without an owner.
     v_owners := array(select distinct d.user_id from fairlane_core.drift() as d order by d.user_id nulls first);
     exit when cardinality(v_owners) = 0;
     for v_at in 1 .. cardinality(v_owners) by v_size loop

@@ -178,10 +178,8 @@ create trigger projects_after_update
   execute function fairlane_core.projects_after_update();
 
 -- Gives a project to another user with everything in it, in one transaction: tasks, results, history, families and
--- counters. Not while one of its tasks runs, because that uses a slot of the former owner, who pays for it; and not if
--- it would separate related tasks, which must have one owner. Over the API not if it would take longer than a call may
--- and be cancelled half way, with both owners locked for nothing; in an SQL session nothing ends it.
--- See fairlane.move_project.
+-- counters. Not while one of its tasks runs (the former owner pays for it), nor if it would separate related tasks,
+-- which must have one owner; and over the API not if it would be cancelled half way. See fairlane.move_project.
 create function fairlane_core.move_project(p_caller jsonb, p_project_id uuid, p_user_id uuid)
 returns json
 language plpgsql

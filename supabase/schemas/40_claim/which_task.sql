@@ -231,15 +231,13 @@ begin
 end;
 $$;
 
--- The first task of a user's queues that nobody holds and that is neither stale nor behind its type, locked; used when
--- the head is not such a task. Reads a few tasks, then a thousand of each queue, fresh for whatever reason; then those
--- created recently enough, priority by priority, so that it does not read a hundred thousand stale tasks to find a
--- fresh one. Behind a changed type it stops at the thousand: the next claim sets the next batch aside. Call it under
--- the user's lock.
--- Locks the first task of these queues of the user that nobody holds, that is not stale, with p_is_behind not behind
--- its type, and, if asked for, suits the affinity; returns its id. Behind the first thousand, unless it has to suit or
--- types have changed, it reads only what was created since fairlane_core.stale_before(), of up to a thousand
--- priorities.
+-- The first task of a user's queues that nobody holds and that is neither stale nor behind its type; used when the head
+-- is not such a task. Reads the first thousand of each queue; then those created recently enough, priority by priority,
+-- so that it does not read a hundred thousand stale tasks to find a fresh one. Behind a changed type it stops at the
+-- thousand: the next claim sets the next batch aside. Call it under the user's lock.
+-- Locks that task and returns its id; with p_is_behind not behind its type, and, if asked for, one that suits the
+-- affinity. Behind the thousand it reads only what was created since fairlane_core.stale_before(), of up to a thousand
+-- priorities, and nothing if the task has to suit or types have changed.
 create function fairlane_core.lock_fresh_task(
   p_user_id uuid, p_pool text, p_run_types text[], p_kinds boolean[], p_affinity fairlane_core.affinity, p_only_suited boolean,
   p_is_behind boolean
