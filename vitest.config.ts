@@ -1,4 +1,24 @@
-import { defineConfig } from "vitest/config";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { configDefaults, defineConfig } from "vitest/config";
+import { asGuest } from "./gate/migrations/profiles.ts";
+import { isGuest, NOT_FOR_GUESTS } from "./tests/support/profile.ts";
+
+/** Tests are written in the names of the fleet; a guest's are read in its own. */
+const inTheNamesOfGuests = {
+  name: "in-the-names-of-guests",
+  enforce: "pre" as const,
+  transform(code: string, id: string) {
+    if (!id.startsWith(join(import.meta.dirname, "tests"))) return;
+    return { code: asGuest(code), map: null };
+  },
+};
+
+const leftOut = isGuest ? NOT_FOR_GUESTS : [];
+const gone = leftOut.filter((file) =>
+  !existsSync(join(import.meta.dirname, file))
+);
+if (gone.length > 0) throw new Error(`There is no ${gone.join(", ")}`);
 
 /** Suites that talk to a running stack; they share it, so one file at a time. */
 function onTheStack(name: string, order: number) {
@@ -7,6 +27,7 @@ function onTheStack(name: string, order: number) {
     test: {
       name,
       include: [`tests/${name}/**/*.test.ts`],
+      exclude: [...configDefaults.exclude, ...leftOut],
       globalSetup: ["tests/support/global-setup.ts"],
       setupFiles: ["tests/support/close-connections.ts"],
       fileParallelism: false,
@@ -19,6 +40,12 @@ function onTheStack(name: string, order: number) {
 }
 
 export default defineConfig({
+  plugins: isGuest ? [inTheNamesOfGuests] : [],
+  resolve: {
+    alias: isGuest
+      ? [{ find: /^(.*)\/fleet-words\.ts$/, replacement: "$1/guest-words.ts" }]
+      : [],
+  },
   test: {
     // One process for the files of a project, which loads what they share once:
     // loading it anew for each takes longer than the tests.

@@ -12,6 +12,7 @@ import { PortTaken, type Postgres, startPostgres } from "./postgres.ts";
 import type { Durable } from "./postgres-settings.ts";
 import { type Postgrest, startPostgrest } from "./postgrest.ts";
 import { seed } from "./seed.ts";
+import { runSqlFiles } from "./sql.ts";
 import { databaseUrl } from "./stack-addresses.ts";
 import type { StartReport } from "./start-report.ts";
 import type { StateDirs } from "./state-dir.ts";
@@ -34,6 +35,8 @@ export interface BackendOptions {
   report: StartReport;
   durable: Durable;
   seed: boolean;
+  /** Absent = supabase/migrations. */
+  migration: string | undefined;
   api: ApiConfig;
   log: LogLine;
 }
@@ -54,7 +57,12 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
       }
       const isNew = await bootstrap(postgres, dirs, api.exposeNewTables);
       if (isNew) report.found = "nothing";
-      await migrate(postgres, databaseUrl("postgres", postgres.port));
+      const { migration } = options;
+      if (migration === undefined) {
+        await migrate(postgres, databaseUrl("postgres", postgres.port));
+      } else if (isNew) {
+        await runSqlFiles(postgres, { role: "postgres" }, [migration]);
+      }
       if (options.seed) await seed(postgres, dirs);
       endFirstStart(dirs);
     });

@@ -41,6 +41,8 @@ export interface StackOptions {
   deno?: DenoVersion;
   /** The platform's auto_expose_new_tables; absent = as config.toml says. */
   exposeNewTables?: boolean;
+  /** What the Data API serves; absent = as config.toml says. */
+  schemas?: string[];
   /** Begin with an empty database, whatever an earlier run has left. */
   fresh?: boolean;
   /** Restart functions when their files change. */
@@ -49,6 +51,8 @@ export interface StackOptions {
   durable?: Durable;
   /** Load supabase/seed.sql into a new database. */
   seed?: boolean;
+  /** A file that makes the database instead of supabase/migrations. */
+  migration?: string;
   /** Variables that functions get besides the platform's own. */
   functionEnv?: Record<string, string>;
   /** Is told when the state directory, and so the log in it, is this stack's. */
@@ -190,11 +194,13 @@ function describeBackend(
 ): BackendOptions {
   const { api } = readSupabaseConfig(supabaseDir);
   const exposeNewTables = options.exposeNewTables ?? api.exposeNewTables;
+  const schemas = options.schemas ?? api.schemas;
   return {
     dirs,
     durable: options.durable ?? false,
     seed: options.seed ?? false,
-    api: { ...api, exposeNewTables },
+    migration: options.migration,
+    api: { ...api, exposeNewTables, schemas },
     ...rest,
   };
 }

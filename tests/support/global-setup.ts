@@ -1,9 +1,10 @@
 import { join } from "node:path";
 import process from "node:process";
 import type { TestProject } from "vitest/node";
-import { startFreshStack } from "../../gate/fresh-stack.ts";
+import { asGuestIn, startFreshStack } from "../../gate/fresh-stack.ts";
 import { checkoutDir } from "../../stack/paths.ts";
 import { pauseJobs } from "./pause-jobs.ts";
+import { isGuest } from "./profile.ts";
 import {
   stack as runningStack,
   STACK_VARIABLE,
@@ -24,7 +25,8 @@ export default async function setup(
     return;
   }
   const stateDir = join(checkoutDir, ".stack", `alone-${project.name}`);
-  const stack = await startFreshStack(stateDir);
+  const more = isGuest ? asGuestIn(stateDir) : {};
+  const stack = await startFreshStack(stateDir, undefined, more);
   await pauseJobs(stack.adminDbUrl);
   await addTypes(stack.adminDbUrl);
   // Test processes are forked later and inherit this.
