@@ -12,7 +12,9 @@ export async function vitest(
   /** Parts of names of files; none = all. */
   files: readonly string[] = [],
 ): Promise<Outcome> {
-  const file = join(workDir, `vitest-${project}.json`);
+  // Whom for, too: two may run side by side.
+  const name = `vitest-${project}-${env["PROFILE"] ?? "fleet"}.json`;
+  const file = join(workDir, name);
   rmSync(file, { force: true });
   const { output } = await run("vitest", [
     ...["run", "--project", project, ...files],

@@ -17,7 +17,7 @@ const NAMES_OF_GUESTS: readonly (readonly [RegExp, string])[] = [
   [/\bpublic\.users\b/g, "fairlane.owners"],
   [/\('users', '/g, "('owners', '"],
   [/\{users,projects/g, "{owners,projects"],
-  [/\bpublic\.(?=[a-z_%"])/g, "fairlane."],
+  [/\bpublic\.(?=[a-z_%"$])/g, "fairlane."],
   [/\bin schema public\b/g, "in schema fairlane"],
   [/'public'(?=::regnamespace)/g, "'fairlane'"],
   [/(?<=\b(?:nspname|schema|schemaname) = )'public'/g, "'fairlane'"],

@@ -1,4 +1,5 @@
 import { hasHostedDeno } from "../../stack/paths.ts";
+import { chosenServer, describeChoice } from "../../stack/postgres-server.ts";
 import { stackEnvironment } from "../../tests/support/stack.ts";
 import { type Outcome, skips, total } from "../outcome.ts";
 import type { CheckoutStep, StackContext, StackStep } from "../step.ts";
@@ -13,6 +14,18 @@ export const deploy = alone("deploy");
 
 /** pg_cron itself, which begins with the next minute; on a stack of its own. */
 export const cron = alone("cron");
+
+/** The same jobs, which a guest has asked for. */
+export const jobsOfAGuest: CheckoutStep = {
+  name: "jobs-of-a-guest",
+  async run(context) {
+    const outcome = await vitest(context, "cron", { PROFILE: "guest" });
+    return chosenServer().hasCron ? outcome : total([
+      outcome,
+      skips(`jobs-of-a-guest by the real pg_cron: ${describeChoice()}`),
+    ]);
+  },
+};
 
 /** `npm start` itself: what keeps it from starting, and killed as a whole. */
 export const starts = alone("starts");
@@ -34,6 +47,17 @@ export const upgrade = onTheStack("upgrade");
 
 /** Random states and random runs: the queue answers and does as its model. */
 export const model = onTheStack("model");
+
+/** The same of a guest's queue, on a database of its own; fewer of them. */
+export const modelOfAGuest: CheckoutStep = {
+  name: "model-of-a-guest",
+  run: (context) =>
+    vitest(context, "model", {
+      PROFILE: "guest",
+      MODEL_RUNS: "60",
+      CLEANING_ROWS: "300",
+    }),
+};
 
 /** Every order in which the steps of two transactions can meet. */
 export const isolation = onTheStack("isolation");

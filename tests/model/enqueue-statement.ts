@@ -6,6 +6,7 @@ import { text } from "./literals.ts";
 import { OLD_AGE } from "./numbers.ts";
 import type { Step } from "./step.ts";
 import { announcing, childOf, partNo } from "../support/fleet-words.ts";
+import { isGuest } from "../support/profile.ts";
 
 /** Enqueues a task by a plain insert, or with a key by `create_task`. */
 export function enqueueing(
@@ -19,6 +20,8 @@ export function enqueueing(
   const params = JSON.stringify({
     ...(parent === null ? {} : childOf(taskId(parent))),
     ...(kind === "part" ? partNo(part) : {}),
+    // The fleet's type says it.
+    ...(kind === "final" && isGuest ? { is_final: true } : {}),
     ...(announced === null ? {} : announcing(announced)),
   });
   const columns = {

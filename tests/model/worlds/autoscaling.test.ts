@@ -8,6 +8,7 @@ import { worlds } from "./arbitraries.ts";
 import { userId } from "./ids.ts";
 import { inWorld, tentatively } from "./in-world.ts";
 import { holds, seed, timeout } from "../random-runs.ts";
+import { takesSlot } from "./model.ts";
 import type { World } from "./world.ts";
 
 // Everything is counted, so nothing may be left from another suite.
@@ -59,13 +60,10 @@ describe(`in any world (MODEL_SEED=${seed})`, () => {
 });
 
 /** Orchestration waits for a slot that the owner's other tasks may take. */
-function hasOwnerWithBothKinds({ users, types, tasks }: World): boolean {
-  const conducts = (name: string) =>
-    types.find((type) => type.name === name)?.isOrchestration ??
-      name.endsWith("_orchestrator");
-  return [...users.keys()].some((user) => {
-    const kinds = tasks.filter((task) => task.owner === user)
-      .map(({ type }) => conducts(type));
+function hasOwnerWithBothKinds(world: World): boolean {
+  return [...world.users.keys()].some((user) => {
+    const kinds = world.tasks.filter((task) => task.owner === user)
+      .map((task) => takesSlot(world, task));
     return kinds.includes(true) && kinds.includes(false);
   });
 }

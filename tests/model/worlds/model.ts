@@ -1,5 +1,6 @@
 import type { Pool, Task, TaskType, User, World } from "./world.ts";
 import { switchOf } from "../../support/fleet-words.ts";
+import { isGuest } from "../../support/profile.ts";
 
 // When a task may run, as the rules say it in words: no SQL, no counters,
 // everything asked anew each time.
@@ -41,7 +42,9 @@ export function reasonOf(
   if (dependencies.includes("lost")) return "dependency_lost";
 
   if (caller.owner === null) {
-    if (owner.credits <= 0) return "no_credits";
+    if (world.settings.requiresCredits && owner.credits <= 0) {
+      return "no_credits";
+    }
     if (!isOn(owner, "cloud")) return "cloud_disabled";
   } else if (!isOn(owner, "local")) return "local_disabled";
   if (freeSlots(world, task.owner) === 0) return "user_at_limit";
@@ -210,9 +213,9 @@ export function freePlaces(world: World, user: number): number {
   return Math.max(limit - orchestrating(world, user), 0);
 }
 
-/** Whether a task counts against its owner's limit; without a row by name. */
+/** Whether a task counts against its owner's limit; the fleet's without a row by name. */
 export function takesSlot(world: World, task: Task): boolean {
-  const byName = task.type.endsWith("_orchestrator");
+  const byName = !isGuest && task.type.endsWith("_orchestrator");
   return !(typeOf(world, task)?.isOrchestration ?? byName);
 }
 

@@ -12,6 +12,10 @@ export interface World {
 export interface Settings extends Late {
   readonly defaultLimit: number;
   readonly staleAfterMinutes: number;
+  /** Whether cloud work waits while its owner has none; guests' does not. */
+  readonly requiresCredits: boolean;
+  /** Guests' owners are whoever is seen; all of these are known. */
+  readonly registersOwners: boolean;
 }
 
 /** What is written only once the tasks are there, over something else. */

@@ -51,13 +51,15 @@ export async function stepClock(
 
 async function writeSettings(
   sql: Connection,
-  { defaultLimit, staleAfterMinutes }: Settings,
+  settings: Settings,
 ): Promise<void> {
   await sql`
     update fairlane_core.settings
     set
-      default_task_limit = ${defaultLimit},
-      stale_after = make_interval(mins => ${staleAfterMinutes})
+      default_task_limit = ${settings.defaultLimit},
+      stale_after = make_interval(mins => ${settings.staleAfterMinutes}),
+      requires_credits = ${settings.requiresCredits},
+      registers_owners = ${settings.registersOwners}
   `;
 }
 
