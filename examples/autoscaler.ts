@@ -33,7 +33,7 @@ for (const name of ["SIGTERM", "SIGINT"] as const) {
 let timesFewer = 0;
 while (!stop.signal.aborted) {
   try {
-    scale(await client.counts({ run_type: "gpu" }));
+    scale(await client.counts({ run_type: "gpu", include_lists: false }));
   } catch (error) {
     // No numbers are no reason to change anything.
     tell({ event: "no counts", detail: String(error) });

@@ -729,6 +729,7 @@ export type Database = {
         Args: {
           "p_caller": Json;
           "p_include_active"?: boolean;
+          "p_include_lists"?: boolean;
           "p_run_type"?: string;
           "p_unused"?: (string)[];
         };

@@ -46,6 +46,8 @@ export interface EndpointEntry {
   readonly replies: readonly z.ZodType[];
   /** True: it may also answer 204. */
   readonly mayBeEmpty?: boolean;
+  /** True: also by GET, with the fields of the body in the query. */
+  readonly answersGet?: boolean;
   /** In addition to the codes of every endpoint. */
   readonly errors: readonly ErrorCode[];
 }
@@ -169,6 +171,7 @@ export const ENDPOINTS: Readonly<Record<string, EndpointEntry>> = {
     requests: [CountsRequest],
     replies: [CountsReply],
     errors: [],
+    answersGet: true,
   },
   "update-shot-pair-prompts": {
     summary: "Not served: this queue keeps no shots",

@@ -23,6 +23,8 @@ export function functionEnvironment(
     SUPABASE_JWKS: JSON.stringify(jwks),
     // The router's own; the schema of the fleet profile.
     FAIRLANE_SCHEMA: "public",
+    // Who looks right after a change, by hand or in a test, is to see it.
+    FAIRLANE_SHARED_MS: "0",
     SB_REGION: "local",
     ...more,
   };

@@ -45,7 +45,10 @@ export function openApiDocument(): Json {
     paths: Object.fromEntries(
       Object.entries(ENDPOINTS).map(([name, entry]) => [
         `/${name}`,
-        { post: operation(name, entry) },
+        {
+          post: operation(name, entry),
+          ...(entry.answersGet && { get: question(name, entry) }),
+        },
       ]),
     ),
     components: {
@@ -89,6 +92,22 @@ function operation(name: string, entry: EndpointEntry): Json {
       ...(entry.mayBeEmpty && { 204: { description: "Nothing to answer" } }),
       ...errorsOf(entry),
     },
+  };
+}
+
+/** The same by GET: the fields of the body in the query. */
+function question(name: string, entry: EndpointEntry): Json {
+  const { requestBody: _, ...asked } = operation(name, entry);
+  const [request] = entry.requests.map((schema) => jsonSchema(schema, "input"));
+  const fields = z.record(z.string(), z.record(z.string(), z.unknown()))
+    .parse(request?.["properties"]);
+  return {
+    ...asked,
+    operationId: `get-${name}`,
+    parameters: Object.entries(fields)
+      .map(([field, { description, ...schema }]) => ({
+        ...{ name: field, in: "query", description, schema },
+      })),
   };
 }
 

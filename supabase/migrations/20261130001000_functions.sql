@@ -11780,6 +11780,8 @@ begin
           -- Last heartbeats, and those of machines that were sent away, bring no worker.
           where k.status <> 'terminating'
           and not fairlane_core.has_ended(k.status)
+            -- Asked of few: while all are silent, this would be asked of each.
+            and k.last_heartbeat > v_now - (select s.gpu_heartbeat_timeout from fairlane_core.settings as s)
             and fairlane_core.is_beating(k.last_heartbeat)
             and k.instance_type <> 'api'
         )
@@ -12868,10 +12870,13 @@ begin
 end;
 $$;
 
-create function fairlane_core.task_counts(p_caller jsonb, p_run_type text, p_include_active boolean, p_unused text[] default null)
+create function fairlane_core.task_counts(
+  p_caller jsonb, p_run_type text, p_include_active boolean, p_unused text[] default null, p_include_lists boolean default true
+)
 returns json language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_sort = off as $$
 declare
-  v_list_limit constant integer := 100;
+  -- The lists are two thirds of what an answer costs.
+  v_list_limit constant integer := case when p_include_lists is false then 0 else 100 end;
   v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_now timestamptz := fairlane_core.now();
   v_load fairlane_core.load_summary;
@@ -12899,7 +12904,13 @@ begin
     min(t.since)
   into v_next, v_listed, v_oldest
   from fairlane_core.next_tasks(v_caller, p_run_type, v_list_limit, v_turns) as t;
-  v_oldest := fairlane_core.oldest_claimable(v_caller, p_run_type, v_oldest, v_listed < v_load.claimable);
+  -- Without a list, the oldest of those that were never started has to do.
+  v_oldest := nullif(
+    fairlane_core.oldest_claimable(
+      v_caller, p_run_type, case when v_list_limit = 0 then v_now else v_oldest end, v_listed < v_load.claimable
+    ),
+    v_now
+  );
 
   with running as materialized (
     select
@@ -14432,19 +14443,20 @@ create function public.task_counts(
   p_caller jsonb,
   p_run_type text default null,
   p_include_active boolean default true,
-  p_unused text[] default null
+  p_unused text[] default null,
+  p_include_lists boolean default true
 )
 returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
-  return fairlane_core.task_counts(p_caller, p_run_type, p_include_active, p_unused);
+  return fairlane_core.task_counts(p_caller, p_run_type, p_include_active, p_unused, p_include_lists);
 exception when lock_not_available then
   perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
 
-comment on function public.task_counts(jsonb, text, boolean, text[]) is
-  'What is claimable now, what is active and what is blocked why, in one pool or all (null). p_unused: fields of the request that the counts do not use, for a warning (ROUTING_IGNORED). Out: one JSON object, see docs/architecture.md; tasks in numbers, ages in seconds. A service caller sees the whole system, a token or user their own. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
+comment on function public.task_counts(jsonb, text, boolean, text[], boolean) is
+  'What is claimable now, what is active and what is blocked why, in one pool or all (null). p_unused: fields of the request that the counts do not use, for a warning (ROUTING_IGNORED). p_include_lists: false leaves the lists of users and tasks empty, at a third of the cost; the oldest age is then that of the oldest 200 tasks that were never started. Out: one JSON object, see docs/architecture.md; tasks in numbers, ages in seconds. A service caller sees the whole system, a token or user their own. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
 
 create function public.worker_health(p_caller jsonb, p_window_minutes numeric default 30)
 returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$

@@ -7,6 +7,8 @@ import { stack } from "./stack.ts";
 
 /** An isolate of the router, in a process of its own. */
 export interface Router {
+  /** The address before a route. */
+  readonly address: string;
   /** Calls a route, in the name of the service unless told otherwise. */
   call(route: string, body: unknown, key?: string): Promise<Reply>;
   /** SIGTERM. */
@@ -21,11 +23,12 @@ export async function startRouter(
   if (config === undefined) throw new Error("There is no function fairlane");
   const environment = { ...functionEnvironment(stack()), ...env };
   const process = startFunction(config, environment, () => {});
-  const port = await process.port;
+  const address = `http://127.0.0.1:${await process.port}/fairlane`;
   return {
+    address,
     async call(route, body, key = stack().secretKey) {
       const response = await fetch(
-        `http://127.0.0.1:${port}/fairlane/${route}`,
+        `${address}/${route}`,
         {
           method: "POST",
           headers: {

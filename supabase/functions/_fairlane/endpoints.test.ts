@@ -127,7 +127,8 @@ describe.each(NAMES)("%s", (name) => {
     const { handler, rpcCalls } = serve(name);
     expect(await outcome(handler, post(bodyOf(name), {})))
       .toBe("401 MISSING_CREDENTIALS");
-    expect(await outcome(handler, new Request("http://functions.test/any")))
+    const put = new Request("http://functions.test/any", { method: "PUT" });
+    expect(await outcome(handler, put))
       .toBe("405 METHOD_NOT_ALLOWED");
     for (const body of ["", "{", "[]", "null", '"text"']) {
       expect(await outcome(handler, post(body))).toBe("400 INVALID_BODY");

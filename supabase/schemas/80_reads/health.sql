@@ -188,6 +188,8 @@ begin
           -- Last heartbeats, and those of machines that were sent away, bring no worker.
           where k.status <> 'terminating'
           and not fairlane_core.has_ended(k.status)
+            -- Asked of few: while all are silent, this would be asked of each.
+            and k.last_heartbeat > v_now - (select s.gpu_heartbeat_timeout from fairlane_core.settings as s)
             and fairlane_core.is_beating(k.last_heartbeat)
             and k.instance_type <> 'api'
         )

@@ -3,7 +3,9 @@
 
 -- What an autoscaler decides by, from one snapshot (the function is stable: all its queries see the same state).
 -- See fairlane.task_counts.
-create function fairlane_core.task_counts(p_caller jsonb, p_run_type text, p_include_active boolean, p_unused text[] default null)
+create function fairlane_core.task_counts(
+  p_caller jsonb, p_run_type text, p_include_active boolean, p_unused text[] default null, p_include_lists boolean default true
+)
 returns json
 language plpgsql
 stable
@@ -14,7 +16,8 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 set enable_sort = off -- queues come in index order: no statistics may make a sort of all rows look as cheap
 as $$
 declare
-  v_list_limit constant integer := 100;
+  -- The lists are two thirds of what an answer costs.
+  v_list_limit constant integer := case when p_include_lists is false then 0 else 100 end;
   v_caller fairlane_core.caller := fairlane_core.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_now timestamptz := fairlane_core.now();
   v_load fairlane_core.load_summary;
@@ -42,7 +45,13 @@ begin
     min(t.since)
   into v_next, v_listed, v_oldest
   from fairlane_core.next_tasks(v_caller, p_run_type, v_list_limit, v_turns) as t;
-  v_oldest := fairlane_core.oldest_claimable(v_caller, p_run_type, v_oldest, v_listed < v_load.claimable);
+  -- Without a list, the oldest of those that were never started has to do.
+  v_oldest := nullif(
+    fairlane_core.oldest_claimable(
+      v_caller, p_run_type, case when v_list_limit = 0 then v_now else v_oldest end, v_listed < v_load.claimable
+    ),
+    v_now
+  );
 
   with running as materialized (
     select

@@ -158,7 +158,8 @@ create function fairlane.task_counts(
   p_caller jsonb,
   p_run_type text default null,
   p_include_active boolean default true,
-  p_unused text[] default null
+  p_unused text[] default null,
+  p_include_lists boolean default true
 )
 returns json
 language plpgsql
@@ -168,15 +169,15 @@ set search_path = ''
 set lock_timeout = '200ms' -- fairlane_core.refuse_while_locked
 as $$
 begin
-  return fairlane_core.task_counts(p_caller, p_run_type, p_include_active, p_unused);
+  return fairlane_core.task_counts(p_caller, p_run_type, p_include_active, p_unused, p_include_lists);
 exception when lock_not_available then
   perform fairlane_core.refuse_while_locked();
   return null;
 end;
 $$;
 
-comment on function fairlane.task_counts(jsonb, text, boolean, text[]) is
-  'What is claimable now, what is active and what is blocked why, in one pool or all (null). p_unused: fields of the request that the counts do not use, for a warning (ROUTING_IGNORED). Out: one JSON object, see docs/architecture.md; tasks in numbers, ages in seconds. A service caller sees the whole system, a token or user their own. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
+comment on function fairlane.task_counts(jsonb, text, boolean, text[], boolean) is
+  'What is claimable now, what is active and what is blocked why, in one pool or all (null). p_unused: fields of the request that the counts do not use, for a warning (ROUTING_IGNORED). p_include_lists: false leaves the lists of users and tasks empty, at a third of the cost; the oldest age is then that of the oldest 200 tasks that were never started. Out: one JSON object, see docs/architecture.md; tasks in numbers, ages in seconds. A service caller sees the whole system, a token or user their own. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
 
 -- The health of the fleet, as orchestrators request it.
 create function fairlane.worker_health(p_caller jsonb, p_window_minutes numeric default 30)

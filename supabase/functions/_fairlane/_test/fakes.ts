@@ -7,6 +7,7 @@ import type { RpcArguments } from "../database/rpc.ts";
 import type { Files } from "../files/files.ts";
 import { createFilePaths } from "../files/storage-path.ts";
 import type { EndpointDeps, Handler } from "../frame/endpoint.ts";
+import { createSharedAnswers } from "../frame/shared-answers.ts";
 
 /** Keys of a project that exists in tests only; they must never be logged. */
 export const KEYS = {
@@ -90,6 +91,7 @@ export function createWorld(reply: string | Error): FakeWorld {
     paths: createFilePaths(KEYS.secret),
     log: (_level, line) => lines.push(line),
     now: () => 0,
+    shared: createSharedAnswers(1_000, () => 0),
     createRequestId: () => "fresh-request-id",
     after: () => {},
   };

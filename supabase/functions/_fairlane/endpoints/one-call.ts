@@ -51,16 +51,19 @@ export const ONE_CALL = named({
   // Reads.
   "get-task-status": oneCall({
     ...ABOUT_ITS_TASK,
+    reads: true,
     schema: TaskQuestion,
     call: (rpc, { task_id }) => rpc("get_task_status", { p_task_id: task_id }),
   }),
   "get-task-output": oneCall({
     ...ABOUT_ITS_TASK,
+    reads: true,
     schema: TaskQuestion,
     call: (rpc, { task_id }) => rpc("get_task_output", { p_task_id: task_id }),
   }),
   "get-predecessor-output": oneCall({
     ...ABOUT_ITS_TASK,
+    reads: true,
     schema: PredecessorRequest,
     call: (rpc, body) =>
       rpc("get_predecessor_output", {
@@ -72,6 +75,7 @@ export const ONE_CALL = named({
   }),
   "get-completed-segments": oneCall({
     callers: EVERYONE,
+    reads: true,
     schema: SegmentsRequest,
     call: (rpc, body) =>
       rpc("get_completed_segments", {
@@ -83,6 +87,7 @@ export const ONE_CALL = named({
   }),
   "get-orchestrator-children": oneCall({
     callers: EVERYONE,
+    reads: true,
     schema: ChildrenRequest,
     asksAbout: ({ orchestrator_task_id }) => orchestrator_task_id,
     notes: ({ orchestrator_task_id }) => ({ task_id: orchestrator_task_id }),
@@ -94,6 +99,7 @@ export const ONE_CALL = named({
   }),
   "explain": oneCall({
     callers: EVERYONE,
+    reads: true,
     schema: ExplainRequest,
     asksAbout: ({ task_id }) => task_id,
     call: (rpc, body) =>
@@ -106,11 +112,13 @@ export const ONE_CALL = named({
   }),
   "health": oneCall({
     callers: ["service"],
+    reads: true,
     schema: HealthRequest,
     call: async (rpc) => ofThisVersion(await rpc("health", {})),
   }),
   "worker-health": oneCall({
     callers: ["service"],
+    reads: true,
     schema: WorkerHealthRequest,
     call: (rpc, { window_minutes }) =>
       rpc("worker_health", { p_window_minutes: window_minutes }),

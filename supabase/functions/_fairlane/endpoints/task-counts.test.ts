@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { createWorld, outcome, post } from "../_test/fakes.ts";
+import { createWorld, KEYS, outcome, post } from "../_test/fakes.ts";
 import { assertSurvivesHostileBodies } from "../_test/hostile.ts";
 import { taskCounts } from "./task-counts.ts";
 
@@ -26,6 +26,7 @@ describe("task-counts", () => {
       p_caller: { kind: "service" },
       p_run_type: pool,
       p_include_active: includeActive,
+      p_include_lists: undefined,
     });
   });
 
@@ -86,5 +87,56 @@ describe("task-counts", () => {
       { run_type: "gpu", include_active: true },
       REPLY,
     );
+  });
+
+  test("leaves out the lists when told to", async () => {
+    const { deps, rpcCalls } = createWorld(REPLY);
+    await taskCounts(deps)(post({ include_lists: false }));
+    expect(rpcCalls[0]?.args).toMatchObject({ p_include_lists: false });
+  });
+
+  test("reads the query of a GET as it reads a body", async () => {
+    const { deps, rpcCalls } = createWorld(REPLY);
+    const get = (query: string) =>
+      new Request(`http://functions.test/task-counts?${query}`, {
+        headers: { authorization: `Bearer ${KEYS.secret}` },
+      });
+    const handler = taskCounts(deps);
+    const query = "run_type=gpu&include_active=false";
+    expect(await outcome(handler, get(query))).toBe("200");
+    expect(rpcCalls[0]?.args).toMatchObject({
+      p_run_type: "gpu",
+      p_include_active: false,
+    });
+    expect(await outcome(handler, get("run_type=tpu")))
+      .toBe("400 INVALID_BODY");
+  });
+
+  describe("asked again within the second", () => {
+    const legacy = { authorization: `Bearer ${KEYS.legacyService}` };
+    const fresh = {
+      authorization: `Bearer ${KEYS.secret}`,
+      "cache-control": "no-cache",
+    };
+    test.each<[string, Request, number]>([
+      ["by the same key shares the answer", post({}), 1],
+      ["for another pool does not", post({ run_type: "gpu" }), 2],
+      ["by another key does not", post({}, legacy), 2],
+      ["with no-cache does not", post({}, fresh), 2],
+    ])("%s", async (_, second, calls) => {
+      const { deps, rpcCalls } = createWorld(REPLY);
+      const handler = taskCounts(deps);
+      await handler(post({}));
+      expect(await (await handler(second)).text()).toBe(REPLY);
+      expect(rpcCalls).toHaveLength(calls);
+    });
+
+    test("by a token does not, whose own tasks change at once", async () => {
+      const { deps, rpcCalls } = createWorld(REPLY);
+      const token = { authorization: `Bearer ${KEYS.token}` };
+      const handler = taskCounts(deps);
+      for (let n = 0; n < 2; n++) await handler(post({}, token));
+      expect(rpcCalls).toHaveLength(2);
+    });
   });
 });

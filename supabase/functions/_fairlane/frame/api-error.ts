@@ -8,6 +8,8 @@ import {
 export interface ErrorParts {
   readonly hint?: string | undefined;
   readonly details?: unknown;
+  /** The methods that would do instead. */
+  readonly allow?: string;
   readonly logged?: Readonly<Record<string, string | number>>;
 }
 
@@ -58,7 +60,7 @@ export function withoutValues(message: string): string {
 
 /** The reply that tells the caller of `error`. */
 export function toResponse(error: ApiError): Response {
-  const { hint, details } = error.parts;
+  const { hint, details, allow } = error.parts;
   const body: ErrorBody = {
     code: error.code,
     message: error.message,
@@ -68,8 +70,6 @@ export function toResponse(error: ApiError): Response {
   const response = Response.json(body, { status: error.status });
   const retryAfter = RETRY_AFTER[error.code];
   if (retryAfter !== undefined) response.headers.set("retry-after", retryAfter);
-  if (error.code === "METHOD_NOT_ALLOWED") {
-    response.headers.set("allow", "POST, OPTIONS");
-  }
+  if (allow !== undefined) response.headers.set("allow", allow);
   return response;
 }

@@ -4,6 +4,7 @@ import type { Rpc } from "../database/rpc.ts";
 import { createFiles } from "../files/files.ts";
 import { createFilePaths } from "../files/storage-path.ts";
 import type { EndpointDeps } from "./endpoint.ts";
+import { createSharedAnswers } from "./shared-answers.ts";
 import { type Env, type ReadEnv, readEnv } from "./env.ts";
 
 /** Clients give up on task-counts after 10 s; they should hear from us first. */
@@ -39,6 +40,7 @@ export function createDeps(
     paths: createFilePaths(env.databaseKey),
     log: (level, line) => console[level](line),
     now: () => performance.now(),
+    shared: createSharedAnswers(env.sharedMs, () => performance.now()),
     createRequestId: () => crypto.randomUUID(),
     after: (work) => {
       if (typeof EdgeRuntime !== "undefined") EdgeRuntime.waitUntil(work);

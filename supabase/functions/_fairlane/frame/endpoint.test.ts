@@ -28,7 +28,7 @@ describe("defineEndpoint()", () => {
     expect(response.status).toBe(204);
     expect(response.headers.get("access-control-allow-origin")).toBe("*");
     expect(response.headers.get("access-control-allow-methods"))
-      .toBe("POST, OPTIONS");
+      .toBe("GET, POST, OPTIONS");
     expect(response.headers.has("access-control-allow-credentials"))
       .toBe(false);
     expect(rpcCalls).toEqual([]);

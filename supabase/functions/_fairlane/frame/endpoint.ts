@@ -13,6 +13,7 @@ import { createNoteCall } from "./note-calls.ts";
 import { createNoteUnusedFields } from "./note-unused-fields.ts";
 import { parseBody } from "./parse-body.ts";
 import { readBody } from "./read-body.ts";
+import type { SharedAnswers } from "./shared-answers.ts";
 import {
   preflightResponse,
   requestIdOf,
@@ -29,6 +30,7 @@ export interface EndpointDeps {
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
   readonly createRequestId: () => string;
+  readonly shared: SharedAnswers;
   /** Lets work go on after the reply, as long as the platform allows. */
   readonly after: (work: Promise<void>) => void;
 }
@@ -39,6 +41,10 @@ export interface Call<Body> {
   readonly body: Body;
   /** The body as it came (a report: mended), for members that must keep their spelling. */
   readonly bodyText: string;
+  /** Whether the caller wants no answer that others were given. */
+  readonly isFresh: boolean;
+  /** The key that the caller was known by. */
+  readonly key: string;
   /** Calls the database in the caller's name. */
   readonly rpc: <Name extends RpcName>(
     name: Name,
@@ -59,6 +65,10 @@ export interface Endpoint<Body> {
   readonly maxBytes: number;
   /** A report is read however its sender's JSON library writes it. */
   readonly isReport?: boolean;
+  /** Whether it changes nothing. */
+  readonly reads?: boolean;
+  /** Whether it may be asked by GET as well, its fields in the query. */
+  readonly answersGet?: boolean;
   /** The task it reads about; only endpoints that just read set it, see `NoteCall`. */
   readonly asksAbout?: (body: Body) => string | undefined;
   /** The code for a body that nests too deep or holds too many values. */
@@ -134,7 +144,12 @@ function createHandler<Body>(
             repetition,
             hear,
           );
-        const call = { caller, body, bodyText, rpc, note };
+        const { bearer, apikey } = readCredentials(request.headers);
+        const call = {
+          ...{ caller, body, bodyText, rpc, note },
+          isFresh: wantsFresh(request.headers),
+          key: bearer ?? apikey ?? "",
+        };
         response = await endpoint.answer(call, deps);
       }
       for (const [name, value] of heard) response.headers.set(name, value);
@@ -143,6 +158,8 @@ function createHandler<Body>(
       note({ code: error.code, ...error.parts.logged });
       response = toResponse(error);
     }
+    // Also after a failure, which may have been half a success.
+    if (sent !== undefined && !endpoint.reads) deps.shared.forget();
     setReplyHeaders(response, requestId);
 
     const { status } = response;
@@ -170,8 +187,13 @@ async function receive<Body>(
   request: Request,
   note: (fields: LogFields) => void,
 ): Promise<Sent<Body>> {
-  if (request.method !== "POST") {
-    throw new ApiError("METHOD_NOT_ALLOWED", "The method must be POST");
+  const isGet = request.method === "GET" && endpoint.answersGet === true;
+  if (request.method !== "POST" && !isGet) {
+    throw new ApiError(
+      "METHOD_NOT_ALLOWED",
+      `The method must be POST${endpoint.answersGet ? " or GET" : ""}`,
+      { allow: `${endpoint.answersGet ? "GET, " : ""}POST, OPTIONS` },
+    );
   }
 
   const caller = await deps.identify(readCredentials(request.headers));
@@ -184,7 +206,7 @@ async function receive<Body>(
   }
 
   const isReport = endpoint.isReport ?? false;
-  const text = await readBody(request, {
+  const text = isGet ? queryAsJson(request.url) : await readBody(request, {
     maxBytes: endpoint.maxBytes,
     timeoutMs: BODY_TIMEOUT_MS,
     isLenient: isReport,
@@ -196,4 +218,17 @@ async function receive<Body>(
     endpoint.codeOfTooMuch,
   );
   return { caller, body, bodyText, fields };
+}
+
+function wantsFresh(headers: Headers): boolean {
+  return /\bno-(?:cache|store)\b/i.test(headers.get("cache-control") ?? "");
+}
+
+/** The fields of a query as the body they would be: true and false are no texts there. */
+function queryAsJson(url: string): string {
+  const fields = [...new URL(url).searchParams].map(([name, value]) => [
+    name,
+    value === "true" ? true : value === "false" ? false : value,
+  ]);
+  return JSON.stringify(Object.fromEntries(fields));
 }

@@ -35,6 +35,7 @@ describe("readEnv()", () => {
       publicKeys: ["sb_publishable_1", "anon"],
       jwks: { keys: [{ kty: "oct", k: "x" }] },
       jwtSecret: undefined,
+      sharedMs: 1_000,
     });
   });
 

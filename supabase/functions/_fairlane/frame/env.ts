@@ -13,6 +13,7 @@ const NAMES = [
   "SUPABASE_JWKS",
   "JWT_SECRET",
   "PUBLIC_URL",
+  "FAIRLANE_SHARED_MS",
 ] as const;
 
 function json<T extends z.ZodType>(schema: T) {
@@ -52,6 +53,8 @@ const Variables = z.object({
   SUPABASE_JWKS: json(Jwks).catch({ keys: [] }),
   JWT_SECRET: z.string().optional(),
   PUBLIC_URL: BaseUrl.optional(),
+  FAIRLANE_SHARED_MS: z.coerce.number().int().min(0).max(60_000)
+    .default(1_000),
 });
 
 /** What the functions take from their environment. */
@@ -65,6 +68,8 @@ export interface Env {
   readonly publicKeys: readonly string[];
   readonly jwks: z.infer<typeof Jwks>;
   readonly jwtSecret: string | undefined;
+  /** For how long one answer serves all who ask the same; 0 = never. */
+  readonly sharedMs: number;
 }
 
 /**
@@ -103,6 +108,7 @@ export function readEnv(read: ReadEnv): Env {
     publicKeys,
     jwks: env.SUPABASE_JWKS,
     jwtSecret: env.JWT_SECRET,
+    sharedMs: env.FAIRLANE_SHARED_MS,
   };
 }
 

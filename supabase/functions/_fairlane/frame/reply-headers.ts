@@ -7,8 +7,8 @@ import { VERSION } from "../../../../shared/version.ts";
 const CORS_HEADERS: Readonly<Record<string, string>> = {
   "access-control-allow-origin": "*",
   "access-control-allow-headers":
-    "authorization, apikey, content-type, x-client-info, x-request-id, x-region, traceparent, tracestate, baggage",
-  "access-control-allow-methods": "POST, OPTIONS",
+    "authorization, apikey, cache-control, content-type, x-client-info, x-request-id, x-region, traceparent, tracestate, baggage",
+  "access-control-allow-methods": "GET, POST, OPTIONS",
   "access-control-expose-headers":
     "x-request-id, retry-after, x-fairlane-passed-over, x-fairlane-version",
   "access-control-max-age": "86400",
