@@ -134,7 +134,7 @@ describe("judge()", () => {
       .toEqual(["lost work is done by another"]);
   });
 
-  test("does not excuse what is wrong: work put back, and nobody died", () => {
+  test("does not excuse what is wrong: work requeued, and nobody died", () => {
     const findings = judge(quietRun(), evidence(1, { putBack: 1 }));
     expect(findings.filter(({ holds }) => !holds).map((one) => one.promise))
       .toEqual(["lost work is done by another"]);

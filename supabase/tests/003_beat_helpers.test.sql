@@ -28,5 +28,5 @@ returns public.workers language sql stable set search_path = '' as $$
 $$;
 
 select plan(1);
-select has_function('tests', 'beat', 'The helpers for beats are installed');
+select has_function('tests', 'beat', 'The helpers for heartbeats are installed');
 select * from finish();

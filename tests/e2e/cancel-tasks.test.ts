@@ -98,7 +98,7 @@ describe("cancel-tasks", () => {
       .toBe(1);
   });
 
-  it("leaves alone what somebody is just changing, and says so", async () => {
+  it("leaves alone what somebody is changing, and says so", async () => {
     const [held] = await createTasks(owner, 2);
     const other = adminConnection();
     await other`begin`;

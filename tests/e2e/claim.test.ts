@@ -98,7 +98,7 @@ describe("claim-next-task", () => {
     expect(second.text).toBe(first.text);
   });
 
-  it("uses up the starts of a task whose claim is repeated for ever", async () => {
+  it("uses up the attempts of a task whose claim is repeated forever", async () => {
     const [poison, next] = [await createTask(owner), await createTask(owner)];
     const body = { worker_id: W, claim_id: "derived-from-the-name" };
     const attempts: number[] = [];

@@ -96,7 +96,7 @@ describe("create-task", () => {
     expect(claimed.text).toContain('"scale": 1.50');
   });
 
-  it("takes the words of younger clients and several dependencies", async () => {
+  it("takes the fields of newer clients and several dependencies", async () => {
     const [first, second] = [await createTask(owner), await createTask(owner)];
     const reply = expectOk(
       await create({

@@ -57,7 +57,7 @@ describe(`a project with ${CROWD} tasks that its owner deletes`, () => {
     },
   );
 
-  it("is gone with everything in it in the end", async () => {
+  it("is finally deleted with everything in it", async () => {
     await settleAll();
     expect(await count("tasks")).toBe(0);
     expect(await count("projects")).toBe(0);
@@ -112,7 +112,7 @@ describe(`a user with ${CROWD} tasks whom the app deletes`, () => {
     expect(counts.json).toMatchObject({ totals: { queued_only: 0 } });
   });
 
-  it("is gone with everything in the end", async () => {
+  it("is finally deleted with everything", async () => {
     await settleAll();
     for (const table of ["tasks", "projects", "users"]) {
       expect(await count(table), table).toBe(0);

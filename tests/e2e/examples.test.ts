@@ -101,7 +101,7 @@ async function untilBegan(id: string): Promise<void> {
 }
 
 describe("examples/worker.ts", () => {
-  it("claims, beats, reports and completes, one task after the other", async () => {
+  it("claims, sends heartbeats, reports and completes, one task after the other", async () => {
     const params = { seconds: 0.5 };
     const ids = await createTasks(owner, 2, { params });
     const worker = start("worker.ts", { WORKER_ID: "example-1" });

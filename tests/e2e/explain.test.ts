@@ -23,7 +23,7 @@ beforeEach(async () => {
 });
 
 describe("explain about a task", () => {
-  it("says why it waits, what would help and where in line it is", async () => {
+  it("says why it waits, what would help and its place in the queue", async () => {
     const [running = "", waiting] = await createTasks(owner, 2);
     await startTask(running);
     expect(await explainTask(waiting)).toMatchObject({

@@ -8,7 +8,7 @@ const W = "gpu-of-a-test";
 
 beforeEach(reset);
 
-describe("the lines of a beat", () => {
+describe("the log lines of a heartbeat", () => {
   it("may hold any character, NUL among them", async () => {
     const lines = [
       { message: "before \u0000 after" },
@@ -31,7 +31,7 @@ describe("the lines of a beat", () => {
     expect(reply.json).toMatchObject({ logs_inserted: 150, log_errors: 0 });
   });
 
-  it("do not fail the beat when they are none", async () => {
+  it("do not fail the heartbeat when they are no list", async () => {
     const body = { ...beatBody(W), logs_param: [7, { message: "a line" }] };
     const reply = await curl(BEAT, body);
     expect(reply.status).toBe(200);
@@ -64,7 +64,7 @@ describe("the lines of a beat", () => {
   });
 
   // PostgREST 12 refuses such a body before SQL sees it; see docs/architecture.md.
-  it("cost the beat when half a surrogate pair is among them", async () => {
+  it("cost the heartbeat when half a surrogate pair is among them", async () => {
     const body = escaped(beatBody(W, [{ message: "half \uD83D" }]));
     const reply = await curl(BEAT, body);
     expect(reply.status).toBe(400);

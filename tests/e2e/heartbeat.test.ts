@@ -60,7 +60,7 @@ describe("the guardian's beat, with `apikey` alone", () => {
     expect(odd.json).toMatchObject({ success: true });
   });
 
-  it("refuses a beat that names nobody", async () => {
+  it("refuses a heartbeat that names nobody", async () => {
     const reply = await curl(BEAT, beatBody(""));
     expect(reply.status).toBe(400);
     expect(reply.json).toMatchObject({
@@ -95,7 +95,7 @@ describe("the guardian's beat, with `apikey` alone", () => {
   });
 });
 
-describe("the beat without logs", () => {
+describe("the heartbeat without logs", () => {
   it("answers nothing", async () => {
     const reply = await curl("func_update_worker_heartbeat", {
       worker_id_param: W,

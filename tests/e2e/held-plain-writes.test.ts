@@ -112,7 +112,7 @@ describe("while somebody's transaction holds the owner", () => {
   });
 });
 
-describe("while somebody's transaction holds a task that goes with it", () => {
+describe("while somebody's transaction holds a task that ends with it", () => {
   it.each<[string, () => Promise<Reply>]>([
     ["PATCH that cancels", () => patch({ status: "Cancelled" })],
     ["DELETE", () => rest("DELETE", "tasks", { id: `eq.${task}` })],
@@ -125,7 +125,7 @@ describe("while somebody's transaction holds a task that goes with it", () => {
 });
 
 describe("while another request of the same user makes a token", () => {
-  it("a second one is told 503 UNAVAILABLE, and does not wait for ever", async () => {
+  it("a second one gets 503 UNAVAILABLE, and does not wait forever", async () => {
     const holder = await leaveOpen((sql) =>
       sql`
         select pg_advisory_xact_lock(

@@ -174,7 +174,7 @@ describe("while somebody has the table of tasks locked", () => {
     expect(await isOpen(holder)).toBe(true);
   });
 
-  it("so does a claim in line behind a migration that waits for a reader", async () => {
+  it("so does a claim behind a migration that waits for a reader", async () => {
     await createTask(owner);
     const reader = await leaveOpen((sql) =>
       sql`select 1 from public.tasks limit 1`

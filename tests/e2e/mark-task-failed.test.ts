@@ -24,7 +24,7 @@ beforeEach(async () => {
 });
 
 describe("mark-task-failed", () => {
-  it("puts the task back with a wait and says so", async () => {
+  it("requeues the task with a wait and says so", async () => {
     const reply = await mark({ error_message: "provider answered 503" });
     expect(expectOk(reply, MarkFailedReply)).toMatchObject({
       status: "Queued",

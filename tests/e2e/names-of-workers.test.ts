@@ -120,7 +120,7 @@ describe("a service key beside somebody's own credential", () => {
 });
 
 describe("a token that is revoked", () => {
-  it("gives back at once what its machine holds", async () => {
+  it("releases at once what its machine holds", async () => {
     const task = await createTask(owner);
     const jwt = await userJwt(owner.id);
     const made = z.string().parse(

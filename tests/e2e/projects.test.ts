@@ -110,7 +110,7 @@ describe("a project that is given to another user", () => {
 });
 
 describe("a user who is deleted", () => {
-  it("goes with all tasks, and nothing is counted wrong", async () => {
+  it("is deleted with all tasks, and nothing is counted wrong", async () => {
     await createTasks(owner, MOST_QUEUED);
     const id = await createTask(owner, { priority: 1 });
     expect(await claim()).toMatchObject({ task_id: id });

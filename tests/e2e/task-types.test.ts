@@ -55,7 +55,7 @@ describe("set_task_type over the Data API", () => {
     expect(await counterDrift()).toEqual([]);
   });
 
-  it("waits for nobody who holds a task of it, and that one follows", async () => {
+  it("waits for no holder of its tasks, and such a task follows", async () => {
     const [held = "", free = ""] = await createTasks(owner, 2, {
       task_type: TYPE,
     });

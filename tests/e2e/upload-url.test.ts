@@ -85,7 +85,7 @@ describe("generate-upload-url", () => {
     });
   });
 
-  it("gives one for a task that was taken back from its worker", async () => {
+  it("gives one for a task that was requeued from its worker", async () => {
     await rest("PATCH", "tasks", { id: `eq.${task_id}` }, {
       body: { status: "Queued", error_message: "silent" },
     });

@@ -25,7 +25,7 @@ describe.each(Object.keys(ENDPOINTS))("%s", (name) => {
   });
 });
 
-it("the router tells it of a route that is not there", async () => {
+it("the router has it in the reply about a missing route", async () => {
   const reply = await callFunction("fairlane/nothing", {});
   expect(reply.status).toBe(404);
   expect(reply.headers.get("x-fairlane-version")).toBe(version);

@@ -71,7 +71,7 @@ describe("what a cloud worker's time costs", () => {
     });
   });
 
-  it("is not undone by an owner who has the task tried again", async () => {
+  it("is not undone by an owner who has the task retried", async () => {
     const task_id = await runningTask();
     for (const key of await owners()) {
       const reply = await callFunction(
@@ -158,7 +158,7 @@ describe("the limits of a type", () => {
   });
 });
 
-describe("a task that is handed back again and again", () => {
+describe("a task that is released again and again", () => {
   it("is started as often as documented: ten times for nothing, then three", async () => {
     const task_id = await createTask(owner);
     const key = stack().serviceRoleKey;

@@ -25,7 +25,7 @@ beforeEach(async () => {
 });
 
 describe("worker-health", () => {
-  it("tells apart workers that beat, that never did, that claim in vain", async () => {
+  it("distinguishes workers that send heartbeats, that never did, that claim in vain", async () => {
     const workers = ["gpu-beats", "gpu-mute", "gpu-dismissed"];
     for (const id of workers) await register(id, "active");
     await createTask(owner);

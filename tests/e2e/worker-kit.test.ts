@@ -30,7 +30,7 @@ function client() {
 }
 
 describe("the kit for workers, when every second reply gets lost", () => {
-  it("does every task once, in one start each", async () => {
+  it("does every task once, in one attempt each", async () => {
     const ids = await createTasks(await createOwner(), 6);
     const stop = new AbortController();
     const events: WorkerEvent[] = [];

@@ -61,7 +61,7 @@ afterEach(async () => {
 });
 
 describe("a worker with a user's token", () => {
-  it("beats by the function, and never by the Data API", async () => {
+  it("sends heartbeats to the function, and never to the Data API", async () => {
     const id = await createTask(owner, { params: { seconds: 600 } });
     await start(await createToken(owner));
     await vi.waitFor(
@@ -80,7 +80,7 @@ describe("a worker with a user's token", () => {
     expect(lines).toContainEqual({ message: "Will take 600 s" });
   });
 
-  it("hears from a beat that its task was cancelled", async () => {
+  it("learns from a heartbeat that its task was cancelled", async () => {
     const id = await createTask(owner, { params: { seconds: 600 } });
     await start(await createToken(owner));
     await untilRuns(id);
@@ -90,7 +90,7 @@ describe("a worker with a user's token", () => {
     await untilEvent({ event: "dropped", task_id: id, detail: "cancelled" });
   });
 
-  it("says goodbye on SIGTERM, after it has handed back what it held", async () => {
+  it("says goodbye on SIGTERM, after it has released what it held", async () => {
     const id = await createTask(owner, { params: { seconds: 600 } });
     await start(await createToken(owner));
     await untilRuns(id);
@@ -127,7 +127,7 @@ describe("a worker with a user's token", () => {
   );
 });
 
-it("a worker with a service key beats by the Data API, and says goodbye there", async () => {
+it("a worker with a service key sends heartbeats to the Data API, and says goodbye there", async () => {
   const id = await createTask(owner, { params: { seconds: 600 } });
   await start(stack().secretKey);
   await untilRuns(id);

@@ -81,7 +81,7 @@ describe("tasks", () => {
     }]);
   });
 
-  it("are put back by hand", async () => {
+  it("are requeued by hand", async () => {
     const body = {
       status: "Queued",
       worker_id: null,

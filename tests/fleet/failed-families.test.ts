@@ -106,7 +106,7 @@ describe("when a child has failed for good", () => {
     expect(await readTask(at(2))).toMatchObject({ status: "Failed" });
   });
 
-  it("those that come too late, or are put back, fail as well; what an operator puts back runs", async () => {
+  it("those that come too late, or are requeued, fail as well; what an operator requeues runs", async () => {
     await say(at(0), "Failed", "CUDA out of memory");
     const [late = ""] = await segmentsOf(1);
     expect(await readTask(late)).toMatchObject({ status: "Failed" });

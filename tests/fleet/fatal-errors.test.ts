@@ -31,7 +31,7 @@ describe("the fatal error handler", () => {
     });
   });
 
-  it("finds nothing left to put back, and reads that as such", async () => {
+  it("finds nothing left to requeue, and reads that as such", async () => {
     await giveUp();
     const reply = await putBack(task);
     expect([reply.status, reply.json]).toEqual([200, []]);

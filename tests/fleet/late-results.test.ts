@@ -35,7 +35,7 @@ beforeEach(async () => {
 
 afterEach(resetClock);
 
-describe("a result that comes after its task was taken back", () => {
+describe("a result that comes after its task was requeued", () => {
   it("names its worker and counts its start, though the task was never delivered", async () => {
     await claimAs(W);
     for (let minutes = 0; minutes <= 16; minutes++) {

@@ -62,7 +62,7 @@ describe("an orchestrator whose claim got no reply", () => {
       .toBe("In Progress -> In Progress: handed out again, the reply was lost");
   });
 
-  it("is a start each time once it was given back ten times for nothing", async () => {
+  it("is an attempt each time once it was returned uncounted ten times", async () => {
     for (let i = 0; i <= 10; i++) await claim();
     expect(await claim()).toMatchObject({ attempt: 2 });
   });

@@ -70,7 +70,7 @@ it("a task by whose params.task_id it logs stays its own, too", async () => {
   });
 });
 
-it("a claim whose reply was lost is taken back, though its worker beats", async () => {
+it("a claim whose reply was lost is requeued, although its worker sends heartbeats", async () => {
   await workFor(16, () => [{ message: "Waiting for tasks", task_id: null }]);
   expect(await readTask(task)).toMatchObject({
     status: "Queued",

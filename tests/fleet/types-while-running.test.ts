@@ -60,7 +60,7 @@ describe("a gpu type that becomes an api type", () => {
     expect(await counterDrift()).toEqual([]);
   });
 
-  it("never delivered, it is taken back though its worker beats", async () => {
+  it("never delivered, it is requeued although its worker sends heartbeats", async () => {
     const [task] = await claimedByGpu();
     await setPool("api");
     for (let minute = 1; minute <= 16; minute++) {
@@ -162,7 +162,7 @@ it("of many, those that run are left and all others follow", async () => {
   expect(await counterDrift()).toEqual([]);
 });
 
-it("a dead letter that is put back after the change goes to the new pool", async () => {
+it("a dead letter that is requeued after the change goes to the new pool", async () => {
   const task = await createTask(owner, { task_type: TYPE });
   await claimOfApril(wire, "g1");
   await wire.edge("update-task-status", {

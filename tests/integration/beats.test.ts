@@ -30,7 +30,7 @@ afterEach(resetLockWait);
 // A transaction that a failed test left open would block the next reset.
 afterEach(closeConnections);
 
-describe("beats that meet", () => {
+describe("concurrent heartbeats", () => {
   it("each other lose nothing", async () => {
     const sessions = Array.from({ length: 6 }, () => as("service_role"));
     await Promise.all(sessions.map((sql) => beatOn(sql, W)));
@@ -43,7 +43,7 @@ describe("beats that meet", () => {
     );
   });
 
-  it("a first beat that is not committed yet do not fail", async () => {
+  it("a first heartbeat that is not committed yet do not fail", async () => {
     const [first, second] = [as("service_role"), as("service_role")];
     await first`begin`;
     await beatOn(first, W);

@@ -60,7 +60,7 @@ describe.each([
   );
 });
 
-it("a beat looks at what its worker holds once, also under statistics of a queue that was drained", async () => {
+it("a heartbeat reads what its worker holds once, even under statistics of a drained queue", async () => {
   const running = await createTask(honest);
   await startTask(running, "w-1");
   await createTasks(await createOwner(), CROWD);

@@ -53,7 +53,7 @@ const CHANGES: Readonly<Record<string, Change>> = {
     },
     run: cancel,
   },
-  "tasks are put back": {
+  "tasks are requeued": {
     prepare: started,
     run: (sql, ids) =>
       sql`

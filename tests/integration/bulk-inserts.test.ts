@@ -29,7 +29,7 @@ beforeEach(async () => {
 
 afterEach(() => session.end());
 
-describe("a bulk insert by a user looks at no more rows for all that is queued", () => {
+describe("a bulk insert by a user reads no more rows for all that is queued", () => {
   it("below the bound", async () => {
     const before = await rowsReadBy({});
     await createTasks(owner, QUEUED);

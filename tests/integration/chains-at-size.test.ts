@@ -42,7 +42,7 @@ beforeAll(async () => {
 
 afterAll(() => session.end());
 
-it("a chain that comes as one statement is looked through once", async () => {
+it("a chain in one statement is scanned once", async () => {
   const rows = await rowsOf((sql) =>
     sql`select fairlane_core.refuse_cycles(${chain}::uuid[])`
   );

@@ -61,7 +61,7 @@ describe("a claim that is repeated for ever", () => {
     expect(await counterDrift()).toEqual([]);
   });
 
-  it("does not wait for who holds the task, and counts nothing meanwhile", async () => {
+  it("does not wait for the holder of the task, and counts nothing meanwhile", async () => {
     const sql = as("service_role");
     const first = await claim(sql, "gpu-1", SAME);
     const holder = await holdTasks(poison);

@@ -93,7 +93,7 @@ describe("a job that cleans", () => {
     expect(await lateJobs()).not.toContain("cleanup");
   });
 
-  it("looks at each task once more under its lock", async () => {
+  it("checks each task once more under its lock", async () => {
     const [first, second] = await ownersInOrder();
     await oldTasks(first, BATCH);
     const [wanted = ""] = await oldTasks(second, 1);

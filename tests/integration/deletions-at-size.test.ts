@@ -86,7 +86,7 @@ describe.each(["users", "projects"])(
       expect(rest.tasks).toBe(0);
     });
 
-    it("waits for nobody who holds its owner", async () => {
+    it("does not wait for the holder of its owner", async () => {
       await remove(admin());
       const holder = await holdOwner(owner);
       expect(await settleAll()).toBe(0);

@@ -87,7 +87,7 @@ describe(`a task that ${CROWD} wait for`, () => {
     expect(ready).toBe(99);
   });
 
-  it("may be put back before they have gone with it", async () => {
+  it("may be requeued before they have ended with it", async () => {
     await report(as("service_role"), ended, "Failed");
     await admin()`select fairlane_core.settle_deferred(100)`;
     await admin()`select public.requeue_tasks(array[${ended}::uuid])`;
@@ -154,7 +154,7 @@ describe(`an orchestrator with ${CROWD} children`, () => {
     expect(rows).toBeLessThan(FEW_ROWS);
   });
 
-  it("fails, and those in line follow by themselves, a bounded number at a time", async () => {
+  it("fails, and the queued ones follow by themselves, a bounded number at a time", async () => {
     await report(admin(), orchestrator, "In Progress", {
       p_output_location: "Successfully enqueued all of them",
     });

@@ -33,7 +33,7 @@ afterEach(async () => {
   await admin()`update fairlane_core.settings set fails_siblings = default`;
 });
 
-describe("a child in line whose sibling fails", () => {
+describe("a queued child whose sibling fails", () => {
   it("runs and finishes if a claim took it before", async () => {
     const { running: [one = ""], queued: [next = ""] } = await family(1, 1);
     await interleave(

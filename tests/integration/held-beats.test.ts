@@ -29,7 +29,7 @@ beforeEach(async () => {
 afterEach(closeConnections);
 afterEach(resetClock);
 
-describe("a beat while somebody's transaction is left open", () => {
+describe("a heartbeat while somebody's transaction is left open", () => {
   it("is answered while that holds the worker's row, and keeps its work", async () => {
     const id = await startOn("gpu-1");
     const holder = await leaveOpen((sql) =>
@@ -74,7 +74,7 @@ describe("a beat while somebody's transaction is left open", () => {
   });
 });
 
-describe("a last beat while somebody's transaction is left open", () => {
+describe("a last heartbeat while somebody's transaction is left open", () => {
   it.each([
     ["terminated", 0],
     ["crashed", 1],
@@ -99,7 +99,7 @@ describe("a last beat while somebody's transaction is left open", () => {
     },
   );
 
-  it("is taken back by a beat that came later", async () => {
+  it("is reverted by a later heartbeat", async () => {
     const id = await startOn("gpu-1");
     const holder = await leaveOpen((sql) =>
       sql`select from public.workers where id = 'gpu-1' for update`
@@ -114,7 +114,7 @@ describe("a last beat while somebody's transaction is left open", () => {
     expect(await statusOf("gpu-1")).toBe("active");
   });
 
-  it("does not count the start when that holds the owner", async () => {
+  it("does not count the attempt when that holds the owner", async () => {
     const id = await startOn("gpu-1");
     const holder = await holdOwner(owner);
     await beat("gpu-1", { status_param: "terminated" });
@@ -149,8 +149,8 @@ describe("the end of a worker while somebody holds the owner of its work", () =>
   });
 });
 
-describe("a rescue beside a beat", () => {
-  it("takes nothing while the beat is under way", async () => {
+describe("a rescue beside a heartbeat", () => {
+  it("takes nothing while the heartbeat is under way", async () => {
     const id = await startOn("gpu-1");
     await stepClock("101 seconds");
     const beating = await leaveOpen((sql) => sendBeat(sql, "gpu-1"));
@@ -164,7 +164,7 @@ describe("a rescue beside a beat", () => {
     expect(await statusOf("gpu-1")).toBe("active");
   });
 
-  it("takes nothing when the beat came after it had looked", async () => {
+  it("takes nothing when the heartbeat came after its read", async () => {
     const [dead, live] = [await startOn("gpu-1"), await startOn("gpu-2")];
     await stepClock("101 seconds");
     // It stops in the middle of its work on the first of the two.

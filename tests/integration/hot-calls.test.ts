@@ -25,7 +25,7 @@ describe("the plain case of a hot call", () => {
     expect(await ranBy(CLAIM, ["claim-1"])).toContain("repeat_claim");
   });
 
-  it("is the rows of worker and task for a beat", async () => {
+  it("is the rows of worker and task for a heartbeat", async () => {
     const task = await createTask(await createOwner());
     await ranBy(CLAIM, [null]);
     expect(await readTask(task))

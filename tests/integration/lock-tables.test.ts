@@ -57,7 +57,7 @@ describe("fairlane_core.lock_tables()", () => {
     await locked;
   });
 
-  it("does not meet those who take the tables the other way round", async () => {
+  it("does not deadlock with those that lock the tables in the other order", async () => {
     const [claim, migration] = [adminConnection(), adminConnection()];
     const migrationPid = await pidOf(migration);
     await claim`begin`;

@@ -20,7 +20,7 @@ beforeEach(reset);
 // A transaction that a failed test left open would block the next reset.
 afterEach(closeConnections);
 
-describe("the job that mends drift", () => {
+describe("the job that repairs drift", () => {
   it("commits after every few owners, and says how many they were", async () => {
     for (let i = 0; i < OWNERS; i++) await createTask(await createOwner());
     await admin()`update fairlane_core.user_slots set running = 7`;

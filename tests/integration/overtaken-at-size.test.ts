@@ -198,7 +198,7 @@ describe.each(SOME_LYING)("with the statistics of %s", (statistics) => {
   });
 
   describe(`with ${MANY} ready tasks of one owner`, () => {
-    it("explain_task reads nothing of what stands behind a task", async () => {
+    it("explain_task reads nothing of what is behind a task", async () => {
       await begin();
       const first = await explain("first");
       expect(first.ahead).toBe(0);

@@ -94,7 +94,7 @@ describe.each(["an old session", "a new session"])("in %s", (kind) => {
     return () => session.end();
   });
 
-  it("an idle poll looks at none of the tasks that others run", async () => {
+  it("an idle poll reads none of the tasks that others run", async () => {
     await createTasks(owner, TASKS, { task_type: "animate" });
     if (kind === "a new session") await warmUp(session.sql);
     const done = await session.explain(poll);
@@ -130,7 +130,7 @@ describe.each(["an old session", "a new session"])("in %s", (kind) => {
     },
   );
 
-  it("a claim takes an image from the line, and counts look at a bounded part", async () => {
+  it("a claim takes an image from the queue, and counts read a bounded part", async () => {
     await createTasks(owner, TASKS, { task_type: "draw_image" });
     if (kind === "a new session") await warmUp(session.sql);
     const claimed = await session.explain(poll);

@@ -42,7 +42,7 @@ describe.each(LYING)(
       expect(reads.filter(({ rows }) => rows > ONE_BY_ONE)).toEqual([]);
     });
 
-    it("gets no dearer with the users who have work", () => {
+    it("gets no more expensive with the users who have work", () => {
       expect(many.buffers, `pages, ${few.buffers} with ${FEW} users`)
         .toBeLessThanOrEqual(2 * few.buffers);
     });

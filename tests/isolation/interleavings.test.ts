@@ -58,7 +58,7 @@ describe.skipIf(!existsSync(ISOLATIONTESTER))(
         { name: "right", acts: [act(completeOther, "right")] },
         { name: "enqueuer", acts: [act(insertDependant, "enqueuer")] },
       ])));
-    it("the same claim twice while its task is taken back", () =>
+    it("the same claim twice while its task is requeued", () =>
       expectRulesKept(
         readSpec("a-claim-repeated-while-its-task-is-taken-back"),
       ));

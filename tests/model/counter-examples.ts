@@ -68,8 +68,8 @@ const childless = (
 
 /** Runs that once went wrong, or that chance seldom finds, by what they show. They are played first. */
 export const counterExamples: Readonly<Record<string, readonly Command[]>> = {
-  "whoever waits for a part that is put back has not lost it": restoredPart,
-  "a part that is put back waits for what has replaced what it waited for": [
+  "a dependent of a requeued part has not lost it": restoredPart,
+  "a requeued part waits for what has replaced its dependency": [
     { ...enqueue, kind: "orchestrator" },
     { ...enqueue, parent: 0, part: 0 },
     { ...enqueue, parent: 0, dependsOn: 1 },
@@ -79,12 +79,12 @@ export const counterExamples: Readonly<Record<string, readonly Command[]>> = {
     { do: "claim", by: "service", worker: 1, pool: "gpu", claimId: null },
     { do: "delete", task: 3 },
   ],
-  "the cleanup leaves who waits for a part that is put back": [
+  "the cleanup leaves the dependents of a requeued part": [
     ...restoredPart,
     { do: "tick", seconds: 4_500 },
     { do: "cleanup" },
   ],
-  "a replaced part that is put back is no part of a cancelled family": [
+  "a replaced part that is requeued is no part of a cancelled family": [
     { ...enqueue, kind: "orchestrator" },
     { ...enqueue, parent: 0 },
     { ...enqueue, parent: 0 },
@@ -93,13 +93,13 @@ export const counterExamples: Readonly<Record<string, readonly Command[]>> = {
     { do: "requeue", tasks: [1] },
     { do: "mend families" },
   ],
-  "a task that is handed back twice waits": [
+  "a task that is released twice waits": [
     enqueue,
     ...handBack,
     ...handBack,
     ...handBack,
   ],
-  "a task that is handed back for ever ends": [
+  "a task that is released forever ends": [
     enqueue,
     ...Array.from({ length: 6 }, (): readonly Command[] => [
       ...handBack,
@@ -127,7 +127,7 @@ export const counterExamples: Readonly<Record<string, readonly Command[]>> = {
     { do: "report progress", task: 0, by: "service", lease: "none" },
     repeated,
   ],
-  "a stale child is ready again when its parent is put back": [
+  "a stale child is ready again when its parent is requeued": [
     { do: "fail siblings", to: false },
     { ...enqueue, kind: "orchestrator" },
     { ...enqueue, parent: 0, isOld: true },
@@ -167,7 +167,7 @@ export const counterExamples: Readonly<Record<string, readonly Command[]>> = {
   "an orchestrator that says something and enqueues nothing ends": childless([
     { do: "report progress", task: 0, by: "service", lease: "none" },
   ]),
-  "an orchestrator that its worker leaves without a word is put back":
+  "an orchestrator that its worker leaves without a report is requeued":
     childless([
       { do: "beat", worker: 0, naming: 0, says: "active" },
       { do: "claim", by: "service", worker: 0, pool: "gpu", claimId: null },

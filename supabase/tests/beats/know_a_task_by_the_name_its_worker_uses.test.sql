@@ -12,7 +12,7 @@ $$;
 
 -- TEST: a name that the worker made up means its one task, but not at once
 select pg_temp.log_as('gpu-1', 'unknown_task_1768132800');
-select is((tests.task(:'mine')).delivered_at, null, 'Just after a claim such lines may be those of the task before');
+select is((tests.task(:'mine')).delivered_at, null, 'Just after a claim such lines may be those of the previous task');
 select tests.step_clock('61 seconds');
 select pg_temp.log_as('gpu-1', 'unknown');
 select pg_temp.log_as('gpu-1', 'unknown_task_of_somebody');

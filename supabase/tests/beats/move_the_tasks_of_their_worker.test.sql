@@ -18,7 +18,7 @@ select pg_stat_get_xact_tuples_updated('public.tasks'::regclass) as updated,
 
 -- TEST: a beat that names nothing
 select tests.beat('gpu-1', '[{"message": "loading", "task_id": null}, {"message": "x", "task_id": "unknown_task_17"}]');
-select is((tests.task(:'mine')).updated_at, fairlane_core.now(), 'A beat moves the worker''s task');
+select is((tests.task(:'mine')).updated_at, fairlane_core.now(), 'A heartbeat updates the worker''s task');
 select is((tests.task(:'orchestrator')).updated_at, fairlane_core.now(), 'And its orchestration');
 select is((tests.task(:'theirs')).updated_at, fairlane_core.now() - interval '1 minute', 'But no task of another worker');
 select is((tests.task(:'local')).updated_at, fairlane_core.now() - interval '1 minute', 'Nor of a user''s own machine of that name');
@@ -51,7 +51,7 @@ select is(
 select tests.step_clock('1 minute');
 update public.workers set status = 'terminated' where id = 'gpu-1';
 select tests.beat('gpu-1');
-select is((tests.task(:'mine')).status, 'Queued', 'A beat of a terminated worker shields no task');
+select is((tests.task(:'mine')).status, 'Queued', 'A heartbeat of a terminated worker shields no task');
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');
 
 select * from finish();

@@ -25,22 +25,22 @@ select is(pg_temp.status_after_beat('terminated'), 'terminated', 'A terminated w
 select is(pg_temp.status_after_beat('error'), 'error', 'A worker that an operator set to error stays so');
 select is(pg_temp.status_after_beat('odd'), 'out to lunch', 'A status that nobody knows is left');
 select is(
-  (select count(*)::integer from public.workers where last_heartbeat = fairlane_core.now()), 8, 'Each of these beats is recorded all the same'
+  (select count(*)::integer from public.workers where last_heartbeat = fairlane_core.now()), 8, 'Each of these heartbeats is recorded all the same'
 );
 
 -- TEST: an error that only the reaper set
-select ok(fairlane_core.mark_reaped('silent', 'No beat for 100 s'), 'The reaper sets a worker to error');
-select is((tests.worker('silent')).metadata ->> 'error_reason', 'No beat for 100 s', 'With its reason');
-select is(pg_temp.status_after_beat('silent'), 'active', 'The next beat takes that back');
+select ok(fairlane_core.mark_reaped('silent', 'No heartbeat for 100 s'), 'The reaper sets a worker to error');
+select is((tests.worker('silent')).metadata ->> 'error_reason', 'No heartbeat for 100 s', 'With its reason');
+select is(pg_temp.status_after_beat('silent'), 'active', 'The next heartbeat reverts that');
 select is(
   (select w.metadata - array['vram_timestamp', 'vram_total_mb', 'vram_used_mb'] from public.workers as w where w.id = 'silent'),
-  '{"machine": "pod", "last_error_reason": "No beat for 100 s"}', 'The reason is now what the last error was'
+  '{"machine": "pod", "last_error_reason": "No heartbeat for 100 s"}', 'The reason is now what the last error was'
 );
 select is((tests.worker('silent')).reaped_at, null, 'The mark is gone');
 select ok(not fairlane_core.mark_reaped('error', 'silence'), 'The reaper does not touch a worker that is in error already');
 
 -- TEST: an operator who agrees with the reaper
-select fairlane_core.mark_reaped('dismissed', 'No beat for 100 s');
+select fairlane_core.mark_reaped('dismissed', 'No heartbeat for 100 s');
 set local role service_role;
 update public.workers set status = 'error' where id = 'dismissed';
 reset role;

@@ -50,7 +50,7 @@ select is(
 
 -- TEST: later
 select tests.step_clock('61 minutes');
-select is(pg_temp.reasons(tests.beat('gpu-1')), '{}', 'After an hour it has been said');
+select is(pg_temp.reasons(tests.beat('gpu-1')), '{}', 'After an hour it is no longer said');
 
 select * from finish();
 rollback;

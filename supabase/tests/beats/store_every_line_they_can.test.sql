@@ -33,7 +33,7 @@ select isnt(pg_temp.stored(U&'low \FFFD!'), null, 'And the second half');
 select isnt(pg_temp.stored(U&'pair \+01F600'), null, 'A whole pair is kept');
 select isnt(pg_temp.stored('meant \u0000 \ud83d'), null, 'An escape that was meant as text is kept');
 select is(
-  fairlane_core.readable_json('"\ud83d\ud83d\ude00\ude00\\\u0000"')::text, '"\ufffd\ud83d\ude00\ufffd\\\ufffd"', 'Halves beside a pair are told apart from it'
+  fairlane_core.readable_json('"\ud83d\ud83d\ude00\ude00\\\u0000"')::text, '"\ufffd\ud83d\ude00\ufffd\\\ufffd"', 'Halves next to a pair are distinguished from it'
 );
 
 -- TEST: times that decide nothing
@@ -72,7 +72,7 @@ select matches((select message from public.system_logs order by id desc limit 1)
 select matches((select metadata ->> 'metadata' from public.system_logs order by id desc limit 1), ' … \[cut: 50\d\d ', 'So is a long trace');
 select is(
   tests.beat('gpu-1', (select json_agg(json_build_object('message', i))::text from generate_series(1, 250) as i)) - 'stop',
-  '{"success": true, "heartbeat_updated": true, "logs_inserted": 200, "log_errors": 50}', 'More lines than one beat may bring are counted'
+  '{"success": true, "heartbeat_updated": true, "logs_inserted": 200, "log_errors": 50}', 'More lines than one heartbeat may bring are counted'
 );
 
 -- TEST: a line that the table refuses

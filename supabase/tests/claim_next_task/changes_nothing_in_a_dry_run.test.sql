@@ -29,7 +29,7 @@ select is(tests.claim('gpu-1'), :'first', 'The claim then gets that task');
 -- TEST: a worker that holds a task does not lose its lease to a look
 select lease_token as lease from public.tasks where id = :'first' \gset
 select pg_temp.dry_run();
-select is((tests.task(:'first')).lease_token, :'lease', 'A dry run gives nothing back');
+select is((tests.task(:'first')).lease_token, :'lease', 'A dry run returns no held task');
 
 -- TEST: nothing to find
 update public.users set credits = 0;

@@ -48,11 +48,11 @@ select array_agg(t.id order by t.priority desc, t.created_at) as in_turn from pu
 select tests.step_clock('9 days');
 select is(tests.claim_many(10), :'in_turn'::uuid[], 'By priority, then age');
 
--- TEST: handed back or put back is not "never started"
+-- TEST: released or requeued is not "never started"
 select tests.create_task(:'owner', p_age => '6 days') as returned \gset
 select tests.claim('gpu-3');
 select public.update_task_status(tests.service(), :'returned', 'Queued');
-select is((tests.task(:'returned')).attempts, 0, 'A start that is taken off again does not count');
+select is((tests.task(:'returned')).attempts, 0, 'An uncounted attempt does not count');
 select tests.step_clock('2 days');
 select pg_temp.cleanup();
 select is(pg_temp.readiness(:'returned'), 'ready', 'But the task was started');
@@ -61,7 +61,7 @@ select tests.create_task(:'owner', p_age => '8 days') as cancelled \gset
 select pg_temp.cleanup();
 select public.requeue_tasks(array[:'cancelled'::uuid]);
 select pg_temp.cleanup();
-select is(tests.claim('gpu-5'), :'cancelled'::uuid, 'What an operator puts back counts from then');
+select is(tests.claim('gpu-5'), :'cancelled'::uuid, 'What an operator requeues counts from then');
 
 -- TEST: what waits for live work
 select tests.create_task_in('In Progress', :'owner', p_worker_id => 'gpu-6') as running \gset
@@ -86,7 +86,7 @@ select is(tests.status(:'after_planned'), 'Queued', 'What waits for planned work
 select tests.create_task(:'owner', p_age => '8 days') as old_first \gset
 select tests.create_task(:'owner', p_dependant_on => :'old_first', p_age => '8 days') as old_second \gset
 select pg_temp.cleanup();
-select is(tests.status(:'old_second'), 'Cancelled', 'What waits for work that is stale goes with it');
+select is(tests.status(:'old_second'), 'Cancelled', 'What waits for stale work is cancelled with it');
 
 -- TEST: an outage makes nothing older
 select tests.empty_queue();

@@ -17,7 +17,7 @@ select isnt(tests.claim('gpu-2'), null, 'But the next one of its owner is handed
 select is(tests.claim('gpu-3'), null, 'That one is at work');
 select id as unheard_of from public.tasks where worker_id = 'gpu-2' \gset
 select is(tests.claim('gpu-2'), :'unheard_of', 'A worker that never named it gets it again: the reply was lost');
-select is(tests.claim('gpu-3'), null, 'And keeps the place');
+select is(tests.claim('gpu-3'), null, 'And keeps the slot');
 update public.tasks set claimed_at = fairlane_core.now() - interval '1 second' where id = :'unheard_of';
 select tests.create_child(:'unheard_of', 'part', 0) as child \gset
 select tests.finish_task(:'child');
@@ -33,7 +33,7 @@ select is(tests.claim('gpu-2'), null, 'One that may run two at a time may still 
 update fairlane_core.settings set gpu_tasks_per_worker = 1;
 update public.tasks set status = 'Queued' where id = :'idempotent';
 select is(
-  (select orchestrating from fairlane_core.user_slots where user_id = :'ana'), 1, 'Put back it needs none, and the last one has the place'
+  (select orchestrating from fairlane_core.user_slots where user_id = :'ana'), 1, 'Requeued it needs none, and the last one has the slot'
 );
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');
 

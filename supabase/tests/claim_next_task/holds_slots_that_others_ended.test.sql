@@ -110,7 +110,7 @@ begin
 end;
 $$;
 select pg_temp.beats('9 minutes 30 seconds');
-select is(tests.claim('gpu-3'), null, 'A worker that beats may be at work on it still');
+select is(tests.claim('gpu-3'), null, 'A worker that sends heartbeats may still be working on it');
 select pg_temp.beats('30 seconds');
 select isnt(tests.claim('gpu-3'), null, 'After ten minutes it is free all the same');
 select is_empty('select * from fairlane_core.held_slots as h where h.let_go_at is null', 'And nothing is held');

@@ -23,7 +23,7 @@ select is_empty(
 select is(tests.claim('gpu-fleet-1'), null, 'And its claim gets nothing');
 select is(
   tests.answer('public.func_worker_heartbeat_with_logs(''{"worker_id_param": "gpu-fleet-1"}'') ->> ''stop'''), '[]',
-  'Its beat is told nothing'
+  'Its heartbeat gets no tasks to stop'
 );
 update public.workers set status = 'terminated', metadata = '{"error_reason": "gone"}' where id = 'gpu-fleet-1';
 select is((tests.task(:'task')).status, 'In Progress', 'Its end takes nothing from the user''s machine');
@@ -68,7 +68,7 @@ select is(
 );
 select is(
   tests.answer(format('public.func_worker_heartbeat_with_logs(%L::json)', json_build_object('worker_id_param', :'stored'))),
-  '400 INVALID_ARGUMENT', 'So is a beat'
+  '400 INVALID_ARGUMENT', 'So is a heartbeat'
 );
 select throws_ok(
   format('insert into public.workers (id) values (%L)', :'stored'), 'PT400', null, 'So is a worker of that name'

@@ -25,7 +25,7 @@ where id = (select t.id from public.tasks as t where t.status = 'In Progress' li
 select is(cardinality(tests.claim_many(9)), 1, 'claim_next_task() gives one more when one was cancelled');
 update public.tasks set status = 'Queued', worker_id = null
 where id = (select t.id from public.tasks as t where t.status = 'In Progress' limit 1);
-select is(cardinality(tests.claim_many(9)), 1, 'claim_next_task() gives one more when one was put back');
+select is(cardinality(tests.claim_many(9)), 1, 'claim_next_task() hands out one more when one was requeued');
 delete from public.tasks
 where id = (select t.id from public.tasks as t where t.status = 'In Progress' limit 1);
 select is(cardinality(tests.claim_many(9)), 1, 'claim_next_task() gives one more when one was deleted');

@@ -33,7 +33,7 @@ select is(tests.claim('gpu-b'), null, 'And no orchestrator with it');
 select public.complete_task(tests.service(), :'part', 'https://files/a.mp4');
 select t.id as running from public.tasks as t where t.user_id = :'eager' and t.status = 'In Progress' \gset
 select public.update_task_status(tests.service(), :'running', 'In Progress', 'Successfully enqueued 0 tasks');
-select is((tests.task(tests.claim('gpu-b'))).task_type, 'film_orchestrator', 'One that has said so gives its place to the next, also without children');
+select is((tests.task(tests.claim('gpu-b'))).task_type, 'film_orchestrator', 'One that has said so frees its slot for the next, even without children');
 select tests.create_task(:'eager', 'film', jsonb_build_object(fairlane_core.parent_key(), :'running')) as whole \gset
 select is(tests.claim('gpu-c'), :'whole', 'And the child');
 select is(

@@ -20,7 +20,7 @@ $$;
 update fairlane_core.settings set gpu_tasks_per_worker = null;
 
 -- TEST: a preference, wherever the task names its model
-select is((tests.task(:'nested_model')).model, 'wan', 'The model may stand deeper');
+select is((tests.task(:'nested_model')).model, 'wan', 'The model may be nested deeper');
 select is(tests.claim('gpu-wan'), :'same_model', 'claim_next_task() prefers a task of the loaded model to an older one');
 select is(tests.claim('gpu-wan'), :'nested_model', 'And again');
 select is(tests.claim('gpu-wan'), :'any_model', 'Then one that runs on any model');
@@ -70,7 +70,7 @@ update public.tasks set status = 'Cancelled' where status = 'Queued';
 select tests.create_task(:'owner', p_params => '{"model": "blue"}', p_age => '1 minute') as own_image \gset
 select tests.create_task(:'owner', p_params => '{"model": "wan"}');
 select is(
-  tests.claim('gpu-wan', 'gpu', null, tests.with_token(:'owner')), :'own_image', 'A token just takes the line'
+  tests.claim('gpu-wan', 'gpu', null, tests.with_token(:'owner')), :'own_image', 'A token just takes the head of the queue'
 );
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');
 

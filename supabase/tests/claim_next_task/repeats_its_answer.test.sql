@@ -65,13 +65,13 @@ select is(
   :'strangers_task', 'Another user''s machine may use the same worker id and claim_id'
 );
 
--- TEST: a task that was taken back belongs to nobody; the repetition is a new claim
+-- TEST: a requeued task belongs to nobody; the repetition is a new claim
 select tests.claim('api-7', 'api', 'claim-d') as rescued \gset
 update public.tasks set status = 'Queued', priority = 99 where id = :'rescued';
 select is(tests.claim('api-7', 'api', 'claim-d'), :'rescued', 'claim_next_task() hands out a rescued task anew');
 select is((tests.task(:'rescued')).attempts, 2, 'And counts the second start');
 
--- TEST: a gpu worker that repeats its claim gets its one task, not one given back
+-- TEST: a gpu worker that repeats its claim gets its one task, not a requeued one
 select tests.create_task(:'owner') as gpu_task \gset
 select public.claim_next_task(tests.service(), 'gpu-1', null, 'claim-e') ->> 'lease_token' as lease \gset
 select public.update_task_status(tests.service(), :'gpu_task', 'In Progress');

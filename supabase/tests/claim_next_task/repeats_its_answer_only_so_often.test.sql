@@ -14,7 +14,7 @@ select array_agg(public.claim_next_task(tests.service(), 'gpu-1', null, 'same') 
 select is(:'leases'::uuid[], array_fill(:'lease'::uuid, array[4]), 'claim_next_task() answers a claim_id again under the same lease');
 select is(
   (select array[t.attempts, t.claim_repeats, t.uncounted_releases] from public.tasks as t where t.id = :'poison'), array[1, 4, 0],
-  'As often as starts are taken off, at no cost'
+  'As often as attempts are uncounted, at no cost'
 );
 select is(
   (select count(*)::integer from public.task_events where task_id = :'poison' and to_status = 'In Progress'), 1,
@@ -26,7 +26,7 @@ select public.claim_next_task(tests.service(), 'gpu-1', null, 'same')::jsonb as 
 select is((:'reply'::jsonb ->> 'attempt')::integer, 2, 'The next answer is a new start');
 select isnt(:'reply'::jsonb ->> 'lease_token', :'lease'::text, 'Under a new lease');
 select is(tests.claim('gpu-1', 'gpu', 'same'), :'poison', 'And so is the one after it');
-select is((tests.task(:'poison')).attempts, 3, 'The starts of a worker that is killed again and again are used up');
+select is((tests.task(:'poison')).attempts, 3, 'The attempts of a worker that is killed again and again are used up');
 select is(tests.claim('gpu-1', 'gpu', 'same'), :'next', 'After the last one the claim goes on, under its claim_id');
 select is((tests.task(:'poison')).status, 'Failed', 'The task has ended');
 select matches((tests.task(:'poison')).error_message, '3 attempts.*gpu-1 repeated its claim', 'The reason says how often and by whom');
@@ -67,7 +67,7 @@ select is(
   tests.answer(format('public.claim_next_task(%L, ''gpu-1'', ''gpu'', ''orchestrates'')', tests.service())),
   '409 CLAIM_ID_USED', 'claim_next_task() refuses a claim_id whose orchestrator has enqueued everything'
 );
-select is((tests.task(:'orchestrator')).attempts, 1, 'The orchestrator goes on in the start that it is in');
+select is((tests.task(:'orchestrator')).attempts, 1, 'The orchestrator goes on in its current attempt');
 select is(tests.claim('gpu-1', 'gpu', 'another'), :'child', 'Another claim_id gets its child');
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');
 

@@ -42,7 +42,7 @@ select is((tests.task(:'held')).status, 'Failed', 'The task that was started thr
 select matches((tests.task(:'held')).error_message, '3.*gpu-1', 'The reason says how often and by whom');
 select is(
   (tests.task(:'held')).output_location, (tests.task(:'held')).error_message,
-  'The reason stands where deployed clients look, instead of the last progress text'
+  'The reason is where deployed clients look, instead of the last progress text'
 );
 select is((tests.task(:'next')).attempts, 1, 'The next task is at its first start');
 select is(
@@ -59,7 +59,7 @@ update fairlane_core.settings set max_uncounted_releases = 4;
 select array_agg(tests.claim('gpu-1') = :'poison') as first_claims from generate_series(1, 5) \gset
 select is(
   (select array[t.attempts, t.uncounted_releases] from public.tasks as t where t.id = :'poison'), array[1, 4],
-  'Handed out again as often as starts are taken off, it keeps its attempt number'
+  'Handed out again as often as attempts are uncounted, it keeps its attempt number'
 );
 select tests.claim('gpu-1');
 select is((tests.task(:'poison')).attempts, 2, 'Then each is a start');
@@ -68,7 +68,7 @@ select is(tests.claim('gpu-1'), :'next', 'And after the last one the claim looks
 select is((tests.task(:'poison')).status, 'Failed', 'The task has ended');
 update fairlane_core.settings set max_uncounted_releases = 10;
 
--- TEST: what belongs to nobody, to another holder or to another pool is not given back
+-- TEST: what belongs to nobody, to another holder or to another pool is not returned
 select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 20) as owner \gset
 select tests.create_task(:'owner', 'film_orchestrator', p_priority => 9) as orchestrator \gset

@@ -44,9 +44,9 @@ select tests.create_task(:'ben') as bens_task \gset
 select is(tests.claim('mac', 'gpu', null, :'bens_token'), :'bens_task', 'Another user''s machine of the same name gets its own task');
 select is((tests.task(:'local_task')).attempts, 1, 'The first machine keeps its own');
 
--- TEST: what is taken back from a machine is held by no token any more
+-- TEST: what is requeued from a machine is held by no token any more
 update public.tasks set status = 'Queued' where id = :'bens_task';
-select is((tests.task(:'bens_task')).token_id, null, 'A task that was put back names no token');
+select is((tests.task(:'bens_task')).token_id, null, 'A requeued task names no token');
 
 -- TEST: a token that is not good
 select tests.with_token(:'ana', fairlane_core.now()) as expired \gset

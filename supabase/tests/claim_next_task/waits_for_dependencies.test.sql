@@ -14,12 +14,12 @@ select is(tests.claim('gpu-1'), null, 'claim_next_task() does not hand out its d
 select public.complete_task(tests.service(), :'first', 'https://files/a.mp4');
 select is(tests.claim('gpu-1'), :'second', 'claim_next_task() hands out the dependent when it is complete');
 
--- TEST: a dependency that is put back is waited for again (what follows from a bad end: tests of dependencies)
+-- TEST: a requeued dependency blocks again (what follows from a bad end: tests of dependencies)
 select tests.create_task_in('In Progress', :'owner') as requeue_lost \gset
 select tests.create_task(:'owner', p_dependant_on => :'requeue_lost') as patient \gset
 update public.tasks set status = 'Queued' where id = :'requeue_lost';
-select is((tests.task(:'patient')).readiness, 'dependency_pending', 'A dependency that was put back is not lost');
-select is(tests.claim_many(9), array[:'requeue_lost'::uuid], 'claim_next_task() hands out the one that was put back');
+select is((tests.task(:'patient')).readiness, 'dependency_pending', 'A requeued dependency is not lost');
+select is(tests.claim_many(9), array[:'requeue_lost'::uuid], 'claim_next_task() hands out the requeued one');
 
 -- TEST: a dependency that is not there is lost until it comes; it may come later
 select gen_random_uuid() as announced \gset

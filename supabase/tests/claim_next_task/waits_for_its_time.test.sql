@@ -24,11 +24,11 @@ select is(tests.claim('mac', 'gpu', null, :'token'), null, 'A token gets no task
 select tests.step_clock('2 hours');
 select is(tests.claim('mac', 'gpu', null, :'token'), :'own', 'A token gets it afterwards');
 
--- TEST: a time that was taken back
+-- TEST: a time that was removed
 select tests.create_task(:'owner') as released \gset
 update public.tasks set available_at = 'tomorrow' where id = :'released';
 update public.tasks set available_at = null where id = :'released';
-select is(tests.claim('gpu-3'), :'released', 'claim_next_task() hands out a task whose time was taken back');
+select is(tests.claim('gpu-3'), :'released', 'claim_next_task() hands out a task whose time was removed');
 
 -- TEST: a due task takes its turn like any other; it does not wait until everybody else is done
 select tests.empty_queue();

@@ -60,7 +60,7 @@ select jsonb_object_agg(d.due ->> 'task_id', d.due ->> 'reason') as listed
 from (select jsonb_array_elements(pg_temp.cleanup(true) -> 'due') as due) as d \gset
 select is((select count(*)::integer from jsonb_object_keys(:'listed')), 4, 'A dry run lists what would go, also along');
 select matches(:'listed'::jsonb ->> :'old_child', 'its orchestrator was Cancelled', 'Each with its reason');
-select is((tests.task(:'old_child')).status, 'Queued', 'And takes all of it back');
+select is((tests.task(:'old_child')).status, 'Queued', 'And rolls all of it back');
 select is_empty($$select from public.task_events as e where e.actor like 'fairlane_core.cleanup %'$$, 'Also from the history');
 select pg_temp.cleanup();
 select is((tests.task(:'child')).status, 'Queued', 'The child of a live parent is left');

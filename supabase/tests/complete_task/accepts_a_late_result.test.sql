@@ -27,7 +27,7 @@ select is(
 );
 select is(
   tests.answer(format('public.complete_task(%L, %L, ''https://files/new.mp4'') ->> ''output_location''', tests.service(), :'second')),
-  'https://files/old.mp4', 'The other worker is told what is stored'
+  'https://files/old.mp4', 'The other worker gets what is stored'
 );
 select is(
   tests.answer(format('public.complete_task(%L, %L, ''https://files/new.mp4'', p_lease_token => %L) ->> ''output_location''', tests.service(), :'second', :'lease')),
@@ -42,7 +42,7 @@ update public.tasks set status = 'Queued' where id = :'spoken_of';
 select public.complete_task(tests.service(), :'spoken_of', 'https://files/spoken.mp4');
 select is(
   (select (t.worker_id, t.token_id) from public.tasks as t where t.id = :'spoken_of'), ('gpu-old'::text, null::uuid),
-  'It is told as its worker''s, whatever a token has said of it'
+  'It is recorded as its worker''s, whatever a token has reported'
 );
 
 -- TEST: with a token, only the last lease counts

@@ -87,11 +87,11 @@ select is(pg_temp.warns('ONE_OWNER', 'api'), true, 'Each pool for itself');
 
 -- TEST: NO_WORKER_BEATING
 update public.workers set last_heartbeat = fairlane_core.now() - interval '99.999999 seconds';
-select is(pg_temp.codes(), '', 'A worker that beat within the silence limit is there');
+select is(pg_temp.codes(), '', 'A worker with a heartbeat within the timeout counts');
 update public.workers set last_heartbeat = fairlane_core.now() - interval '100 seconds';
 select is(pg_temp.codes(), 'NO_WORKER_BEATING', 'At the silence limit it is not');
 update public.workers set last_heartbeat = null;
-select is(pg_temp.codes(), 'NO_WORKER_BEATING', 'Nor is one that never beat');
+select is(pg_temp.codes(), 'NO_WORKER_BEATING', 'Nor does one that never sent a heartbeat');
 update fairlane_core.settings set gpu_heartbeat_timeout = '1 hour';
 update public.workers set last_heartbeat = fairlane_core.now() - interval '59 minutes';
 select is(pg_temp.codes(), '', 'The limit is a setting');

@@ -49,7 +49,7 @@ select set_eq(
 select ok(
   (tests.task(pg_temp.id('3'))).created_at < (tests.task(pg_temp.id('1'))).created_at
     and (tests.task(pg_temp.id('1'))).created_at < (tests.task(pg_temp.id('2'))).created_at,
-  'A batch keeps its order in line'
+  'A batch keeps its order in the queue'
 );
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');
 

@@ -27,15 +27,15 @@ $$;
 -- TEST: the last free place, and no more
 select is(pg_temp.enqueue(:'token', :'project', '{}', 2), '429 QUEUE_FULL', 'A batch that does not fit is refused');
 select is((select count(*) from public.tasks as t where t.user_id = :'owner'), 4::bigint, 'As a whole');
-select is(pg_temp.enqueue(:'token', :'project'), 'enqueued', 'The last place is given');
+select is(pg_temp.enqueue(:'token', :'project'), 'enqueued', 'The last task fits');
 select is(pg_temp.enqueue(:'token', :'project'), '429 QUEUE_FULL', 'There is none after it, with a token');
 select is(pg_temp.enqueue(tests.signed_in(:'owner'), :'project'), '429 QUEUE_FULL', 'Nor for the owner in person');
-select is(pg_temp.enqueue(tests.signed_in(:'stranger'), :'strangers_project', '{}', 3), 'enqueued', 'Another user has places of their own');
+select is(pg_temp.enqueue(tests.signed_in(:'stranger'), :'strangers_project', '{}', 3), 'enqueued', 'Another user has a bound of their own');
 
 -- TEST: what was enqueued before is answered, full or not
 select ok(
   tests.answer(format('public.create_task(%L, ''{"task_id": "%s", "task_type": "test", "project": "%s"}'')', :'token', :'task', :'project'))
-    like '{%', 'A repeat needs no place'
+    like '{%', 'A repeat takes no room'
 );
 
 -- TEST: plain inserts
@@ -80,7 +80,7 @@ select is(pg_temp.enqueue(:'token', :'project', :'child'), '429 QUEUE_FULL', 'An
 
 -- TEST: room comes with every end and with the setting
 update public.tasks set status = 'Cancelled' where user_id = :'owner' and status = 'Queued';
-select is(pg_temp.enqueue(:'token', :'project', '{}', 3), 'enqueued', 'Cancelled tasks leave their place');
+select is(pg_temp.enqueue(:'token', :'project', '{}', 3), 'enqueued', 'Cancelled tasks make room');
 update fairlane_core.settings set max_queued_per_user = null;
 select is(pg_temp.enqueue(:'token', :'project', '{}', 100), 'enqueued', 'Without a bound there is none');
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');

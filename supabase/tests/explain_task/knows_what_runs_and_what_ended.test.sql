@@ -17,7 +17,7 @@ select is(pg_temp.explain(:'running') ->> 'remedy', 'Nothing: it is running', 'N
 select is(pg_temp.explain(:'running') ->> 'worker_id', 'gpu-1', 'It says where');
 select is(pg_temp.explain(:'running') ->> 'reason', null, 'It waits for no reason');
 select is(pg_temp.explain(:'running') ->> 'claimable', 'false', 'It is not claimable');
-select is(pg_temp.explain(:'running') -> 'tasks_ahead', 'null', 'It stands in no line');
+select is(pg_temp.explain(:'running') -> 'tasks_ahead', 'null', 'It is in no queue');
 select is(pg_temp.explain(:'running') -> 'attempts', '2', 'It says which start this is');
 select is(pg_temp.explain(:'running') -> 'max_attempts', '3', 'And of how many');
 select is(pg_temp.explain(:'fragile') -> 'max_attempts', '1', 'As its type has it');

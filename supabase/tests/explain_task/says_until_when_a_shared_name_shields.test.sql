@@ -34,7 +34,7 @@ $$;
 -- TEST: watched all the time
 select pg_temp.named_last(fairlane_core.now() - interval '19 minutes');
 select is(pg_temp.told(:'task'), interval '1 minute', 'It has to be named within 20 minutes');
-select is(pg_temp.lost_after('1 minute'), array['', 'unnamed'], 'After that it is put back');
+select is(pg_temp.lost_after('1 minute'), array['', 'unnamed'], 'After that it is requeued');
 
 -- TEST: after a gap
 select pg_temp.named_last(fairlane_core.now() - interval '19 minutes');

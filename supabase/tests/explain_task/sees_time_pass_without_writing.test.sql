@@ -21,7 +21,7 @@ select 'blocked', b.xmin::text, b::text from fairlane_core.blocked_tasks as b;
 -- TEST: due, to the microsecond
 select tests.step_clock('59 minutes 59.999999 seconds');
 select is(pg_temp.explain(:'due') ->> 'reason', 'not_yet', 'A microsecond early the task waits for its time');
-select is(pg_temp.explain(:'due') -> 'tasks_ahead', 'null', 'And stands in no line');
+select is(pg_temp.explain(:'due') -> 'tasks_ahead', 'null', 'And is in no queue');
 select tests.step_clock('1 microsecond');
 select is(pg_temp.explain(:'due') ->> 'reason', null, 'The moment it is due nothing holds it back');
 select is(pg_temp.explain(:'due') ->> 'claimable', 'true', 'It is claimable');
@@ -55,7 +55,7 @@ select tests.step_clock('7 days');
 select is(pg_temp.explain(:'ages') ->> 'reason', null, 'A task of exactly seven days may run');
 select tests.step_clock('1 microsecond');
 select is(pg_temp.explain(:'ages') ->> 'reason', 'stale', 'A microsecond later it is stale');
-select is(pg_temp.explain(:'ages') -> 'tasks_ahead', 'null', 'And stands in no line');
+select is(pg_temp.explain(:'ages') -> 'tasks_ahead', 'null', 'And is in no queue');
 
 -- TEST: what has grown stale is ahead of nobody
 select tests.create_task(:'cleo') as behind \gset

@@ -16,16 +16,16 @@ select tests.create_task(:'ana', p_age => '2 hours') as older \gset
 select tests.create_task(:'ana', p_priority => 5) as urgent \gset
 
 -- TEST: among its owner's tasks
-select is(pg_temp.place(:'urgent'), '0 behind 0', 'The highest priority stands first');
+select is(pg_temp.place(:'urgent'), '0 behind 0', 'The highest priority is first');
 select is(pg_temp.place(:'older'), '1 behind 0', 'Then the oldest');
 select is(pg_temp.place(:'younger'), '2 behind 0', 'Then the younger one');
-select is(pg_temp.place(:'last_of_all'), '3 behind 0', 'A low priority stands last, however old');
+select is(pg_temp.place(:'last_of_all'), '3 behind 0', 'A low priority is last, however old');
 select is(
   array[pg_temp.explain(:'urgent') ->> 'claimable', pg_temp.explain(:'urgent') ->> 'reason'], array['true', null],
   'Nothing holds it back'
 );
 select matches(pg_temp.explain(:'urgent') ->> 'remedy', '^Nothing', 'And nothing has to change');
-select is(tests.claim('gpu-1'), :'urgent', 'The claim takes the one that stands first');
+select is(tests.claim('gpu-1'), :'urgent', 'The claim takes the first one');
 select is(pg_temp.place(:'older'), '0 behind 0', 'The next one moves up');
 
 -- TEST: other lines of the owner do not stand before it
@@ -34,7 +34,7 @@ select tests.create_task(:'ana', p_priority => 9) as at_home \gset
 update public.tasks set run_type = 'local' where id = :'at_home';
 select tests.create_task(:'ana', p_priority => 9, p_dependant_on => :'older');
 select is(pg_temp.place(:'older'), '0 behind 0', 'Neither another pool, nor another machine, nor what is blocked counts');
-select is(pg_temp.explain(:'at_home') -> 'tasks_ahead', '0', 'Local tasks have a line of their own');
+select is(pg_temp.explain(:'at_home') -> 'tasks_ahead', '0', 'Local tasks have a queue of their own');
 
 -- TEST: among users: fewest running first, then longest waiting
 select tests.step_clock('1 minute');
@@ -68,10 +68,10 @@ select is((pg_temp.explain(:'older') ->> 'users_ahead')::integer, 1, 'Only who r
 
 -- TEST: a place that the limit leaves is one task's
 update public.users set max_in_progress = 2 where id = :'ana';
-select is(pg_temp.explain(:'older') ->> 'claimable', 'true', 'One more may run: the next in line');
+select is(pg_temp.explain(:'older') ->> 'claimable', 'true', 'One more may run: the next in the queue');
 select is(pg_temp.explain(:'younger') ->> 'reason', 'user_at_limit', 'The one behind it waits for that one');
 select tests.create_task(:'ana', 'film_orchestrator', p_priority => -5) as journey \gset
-select is(pg_temp.explain(:'journey') ->> 'claimable', 'true', 'Orchestration has places of its own');
+select is(pg_temp.explain(:'journey') ->> 'claimable', 'true', 'Orchestration has slots of its own');
 
 select * from finish();
 rollback;

@@ -33,7 +33,7 @@ select is(
   '{"worker_id": "gpu-1", "known": true, "status": "active", "current_model": "some-model", "pool": "gpu", "gets_work": true, "reason": null, "claimable": 1, "holds": []}',
   'The worker is shown as the fleet knows it'
 );
-select is((pg_temp.explain('gpu-1') ->> 'last_heartbeat')::timestamptz, fairlane_core.now() - interval '5 seconds', 'With its last beat');
+select is((pg_temp.explain('gpu-1') ->> 'last_heartbeat')::timestamptz, fairlane_core.now() - interval '5 seconds', 'With its last heartbeat');
 select is(pg_temp.explain('unheard-of') -> 'gets_work', 'true', 'A worker that never announced itself gets work too');
 select is(pg_temp.explain('unheard-of') -> 'known', 'false', 'And is shown as unknown');
 

@@ -13,7 +13,7 @@ select is(
   '{"success": true, "inserted": 1, "errors": 0}', 'A batch of an orchestrator is stored and counted'
 );
 reset role;
-select is((tests.worker('gpu-plain')).metadata ->> 'vram_total_mb', '8192', 'A beat without logs does the same as one with them');
+select is((tests.worker('gpu-plain')).metadata ->> 'vram_total_mb', '8192', 'A heartbeat without logs does the same as one with them');
 
 select * from finish();
 rollback;

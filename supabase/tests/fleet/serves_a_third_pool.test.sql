@@ -31,13 +31,13 @@ select is(tests.answer('public.claim_next_task(tests.service(), ''b-1'', ''other
 
 -- TEST: claims, and what they take from the other pools
 select is(tests.claim('b-1', 'banodoco'), :'timeline', 'Its worker gets its task');
-select is(tests.claimable('gpu'), 1, 'The limit is that of all pools: one place is left for gpu work');
+select is(tests.claimable('gpu'), 1, 'The limit is for all pools: one slot is left for gpu work');
 select is(tests.claim('gpu-1', 'gpu'), :'gpu', 'gpu workers get theirs');
 select is(tests.claim('b-1', 'banodoco'), null, 'Then the owner is at the limit, in every pool');
 select is(tests.claim('api-worker-main', 'api'), null, 'In this one, too');
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');
 
--- TEST: paused, ended, put back
+-- TEST: paused, ended, requeued
 select tests.finish_task(:'gpu');
 update public.tasks set status = 'Complete' where id = :'gpu';
 update fairlane_core.settings set paused_pools = '{banodoco}';

@@ -27,7 +27,7 @@ insert into public.workers (id, status, last_heartbeat) values
 insert into public.workers (id, instance_type, status, created_at) values ('api-quiet', 'api', 'active', fairlane_core.now() - interval '1 hour');
 select is(
   (select f.stale_workers from fairlane_core.fleet_summary() as f), 2::bigint,
-  'And who is stale: the one that has died, and the api worker that never beats'
+  'And who is stale: the one that has died, and the api worker that never sends heartbeats'
 );
 
 select * from finish();

@@ -36,13 +36,13 @@ update public.tasks set created_at = fairlane_core.now() - interval '8 days' whe
 select fairlane_core.recompute_readiness(array[:'imported'::uuid]);
 select is((select t.readiness from public.tasks as t where t.id = :'imported'), 'stale', 'It is stored as stale');
 select is_empty($$ select from fairlane_core.unknown_types where name = 'unheard_of_orchestrator' $$, 'No sweep has noted its type');
-select is(pg_temp.reason(:'imported'), 'user_at_limit', 'It waits for a place, explain_task says');
+select is(pg_temp.reason(:'imported'), 'user_at_limit', 'It waits for a slot, explain_task says');
 select is(tests.counts() -> 'blocked', '{"user_at_limit": 1}', 'And so do counts');
 select is(
   tests.answer($$ public.explain_worker(tests.service(), 'gpu-1') -> 'blocked' $$)::jsonb, '{"user_at_limit": 1}', 'And explain_worker'
 );
 update public.users set max_orchestrating = 2 where id = :'ana';
-select is(tests.counts() -> 'blocked', '{"stale": 1}', 'With a place free it is stale');
+select is(tests.counts() -> 'blocked', '{"stale": 1}', 'With a slot free it is stale');
 
 select * from finish();
 rollback;

@@ -19,9 +19,9 @@ select is(pg_temp.predecessor(:'parent'), null, 'A task that waits for none has 
 update public.tasks set output_location = 'Loading the model' where id = :'parent';
 select is(pg_temp.predecessor(:'child') ->> 'predecessor_id', :'parent', 'The predecessor is named while it runs');
 select is(pg_temp.predecessor(:'child') -> 'output_location', 'null'::jsonb, 'Its progress text is no output');
-select is(pg_temp.predecessor(:'child') ->> 'status', 'In Progress', 'Its status is told');
+select is(pg_temp.predecessor(:'child') ->> 'status', 'In Progress', 'Its status is returned');
 update public.tasks set status = 'Complete', output_location = 'https://files/a.mp4' where id = :'parent';
-select is(pg_temp.predecessor(:'child') ->> 'output_location', 'https://files/a.mp4', 'Once it is Complete, its output is told');
+select is(pg_temp.predecessor(:'child') ->> 'output_location', 'https://files/a.mp4', 'Once it is Complete, its output is returned');
 
 -- TEST: several dependencies
 select tests.create_task_in('Complete', :'owner') as second \gset
@@ -36,7 +36,7 @@ select is(
 select tests.create_task_in('In Progress', :'owner') as third \gset
 insert into fairlane_core.task_dependencies (task_id, depends_on) values (:'child', :'third');
 select is(pg_temp.predecessor(:'child') -> 'output_location', 'null'::jsonb, 'Until all are Complete there is no one output');
-select is(pg_temp.predecessor(:'child') #>> '{predecessors,0,output_location}', 'https://files/a.mp4', 'What is there is told in the list');
+select is(pg_temp.predecessor(:'child') #>> '{predecessors,0,output_location}', 'https://files/a.mp4', 'What exists is in the list');
 
 -- TEST: predecessors that are not there
 select gen_random_uuid() as missing \gset
@@ -48,7 +48,7 @@ select tests.create_task(:'owner', p_dependant_on => :'foreign_task') as curious
 select is(
   pg_temp.predecessor(:'curious') - '{predecessors,all_complete,lookup_method}'::text[],
   jsonb_build_object('predecessor_id', :'foreign_task', 'output_location', null, 'status', null),
-  'A stranger''s task counts as missing, its output is not told'
+  'A stranger''s task counts as missing, its output is not returned'
 );
 
 -- TEST: who may ask

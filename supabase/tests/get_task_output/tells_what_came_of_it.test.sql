@@ -15,14 +15,14 @@ returns text language sql as $$
 $$;
 
 -- TEST: the output and what else there may be in its place
-select is(pg_temp.output_of(:'complete', 'output_location'), 'https://files/first.mp4', 'A result is told');
+select is(pg_temp.output_of(:'complete', 'output_location'), 'https://files/first.mp4', 'A result is returned');
 select is(pg_temp.output_of(:'complete', 'public_url'), 'https://files/first.mp4', 'And is public');
 select is(pg_temp.output_of(:'failed', 'output_location'), 'first reason', 'A failure has its reason there');
 select is(pg_temp.output_of(:'failed', 'public_url'), null, 'Which is no result');
 
 -- TEST: what the task was asked to do
 select is(pg_temp.output_of(:'parent', 'params'), '{"seed": 9007199254740993}', 'Params come as they are stored, large numbers too');
-select is(pg_temp.output_of(:'waiting', 'dependant_on'), :'parent', 'What it waits for is told');
+select is(pg_temp.output_of(:'waiting', 'dependant_on'), :'parent', 'What it waits for is returned');
 
 -- TEST: who may ask
 select is(pg_temp.output_of(:'complete', 'status', tests.with_token(:'owner')), 'Complete', 'The owner''s machine may ask');

@@ -51,7 +51,7 @@ select is(pg_temp.health() #>> '{reasons,0,code}', 'JOB_FAILED', 'A job that fai
 -- TEST: drift
 update fairlane_core.job_runs set failed_at = null, ran_at = fairlane_core.now() where job = 'sweep';
 update fairlane_core.job_runs set ran_at = fairlane_core.now(), result = '{"repaired": 2}' where job = 'reconcile';
-select is(pg_temp.health() #>> '{reasons,0,code}', 'DRIFT', 'Counters that had to be mended are a reason to look');
+select is(pg_temp.health() #>> '{reasons,0,code}', 'DRIFT', 'Counters that had to be repaired are a reason to look');
 
 -- TEST: rows that no database may be without
 update fairlane_core.job_runs set result = null where job = 'reconcile';

@@ -23,7 +23,7 @@ end;
 $$;
 
 -- TEST: none
-select is(pg_temp.notices(), '[]', 'Nothing is told when all is used');
+select is(pg_temp.notices(), '[]', 'Nothing is reported when all is used');
 
 -- TEST: several fields of one endpoint are one notice
 select pg_temp.note('task-counts', '{"worker_pool": 3, "selector_version": 2}');
@@ -41,10 +41,10 @@ select matches(
 
 -- TEST: a week later
 select tests.step_clock('7 days 1 second');
-select is(pg_temp.notices(), '[]', 'What has not come for a week is no longer told');
+select is(pg_temp.notices(), '[]', 'What has not come for a week is no longer reported');
 select pg_temp.note('task-counts', '{"worker_pool": 1}');
 select results_eq(
-  $$ select calls from fairlane_core.unused_fields where field = 'worker_pool' $$, array[8::bigint], 'And is told again when it comes again'
+  $$ select calls from fairlane_core.unused_fields where field = 'worker_pool' $$, array[8::bigint], 'And is reported again when it comes again'
 );
 select tests.step_clock('25 days');
 select pg_temp.note('health', '{"verbose": 1}');

@@ -26,7 +26,7 @@ select is(
 -- TEST: when the starts are used up: the setting's, the type's, the task's own
 select is(
   public.mark_task_failed(tests.service(), tests.create_task_in('In Progress', :'owner', p_attempts => 3), 'boom') ->> 'status',
-  'Failed', 'The third start is the last'
+  'Failed', 'The third attempt is the last'
 );
 update public.task_types set max_attempts = 5 where name = 'clip';
 select is(

@@ -35,7 +35,7 @@ update fairlane_core.settings set retry_delay = default, max_retry_delay = defau
 
 -- TEST: what a task that waits says
 select t.* from pg_temp.fail_after(:'owner', 1) as t \gset task_
-select is(:'task_readiness'::text, 'not_yet', 'It stands as not_yet');
+select is(:'task_readiness'::text, 'not_yet', 'It is not_yet');
 select is(:'task_error_message'::text, 'provider answered 503', 'It says why');
 select matches(
   (select e.reason from public.task_events as e where e.task_id = :'task_id' order by e.id desc limit 1),

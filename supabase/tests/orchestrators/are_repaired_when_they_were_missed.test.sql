@@ -23,7 +23,7 @@ begin
   perform fairlane_core.reconcile();
 end;
 $$;
-select is(pg_temp.mend(), '{"completed": 0, "failed": 0, "cancelled": 0, "children_cancelled": 0, "children_failed": 0}', 'Nothing to mend, nothing mended');
+select is(pg_temp.mend(), '{"completed": 0, "failed": 0, "cancelled": 0, "children_cancelled": 0, "children_failed": 0}', 'Nothing to repair, nothing repaired');
 
 -- TEST: a good end, a failure and a cancellation
 select tests.create_orchestrator(:'owner', 2, 'montage_orchestrator') as complete \gset

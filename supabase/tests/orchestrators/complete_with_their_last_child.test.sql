@@ -67,7 +67,7 @@ select is(tests.status(:'again'), 'In Progress', 'Until then it is not judged');
 select tests.report_enqueued(:'again');
 select is(tests.status(:'again'), 'Complete', 'Then it is');
 
--- TEST: one that was put back is not started for nothing
+-- TEST: a requeued one is not started for nothing
 select tests.create_orchestrator(:'owner', 2, 'montage_orchestrator') as requeue_lost \gset
 select tests.create_child(:'requeue_lost', 'merge', 0) as join_child \gset
 update public.tasks set status = 'Queued' where id = :'requeue_lost';

@@ -65,7 +65,7 @@ select is(
 select matches(
   (tests.task(:'queued')).error_message, '^Cascaded failed from related task ' || :'cancelled', 'They name it where debug tools look'
 );
-select is((tests.task(:'running')).worker_id, 'gpu-' || :'running', 'A running child keeps its worker, who is told');
+select is((tests.task(:'running')).worker_id, 'gpu-' || :'running', 'A running child keeps its worker, which is told to stop');
 select is((tests.task(:'cancelled')).error_message, 'not wanted any more', 'It keeps its own reason');
 select tests.create_child(:'cancelled', 'part', 7) as too_late \gset
 select is(tests.status(:'too_late'), 'Cancelled', 'A child that comes later is Cancelled at once');

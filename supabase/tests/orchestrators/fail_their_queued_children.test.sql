@@ -33,7 +33,7 @@ $$;
 -- TEST: however a child fails for good
 select pg_temp.family() as ids \gset
 select public.update_task_status(tests.service(), (:'ids'::uuid[])[2], 'Failed', 'CUDA out of memory');
-select is(pg_temp.statuses(:'ids'), 'Failed, Failed, In Progress, Failed', 'Reported Failed: the one in line fails, the one that runs does not');
+select is(pg_temp.statuses(:'ids'), 'Failed, Failed, In Progress, Failed', 'Reported Failed: the queued one fails, the running one does not');
 select ok(pg_temp.names(:'ids', (:'ids'::uuid[])[2]), 'It names the child that failed and the orchestrator, where debug tools look, too');
 select is(tests.finish_task((:'ids'::uuid[])[3]), 'Complete', 'The one that runs finishes');
 select is(
@@ -47,7 +47,7 @@ select is(pg_temp.statuses(:'ids'), 'Failed, Failed, In Progress, Failed', 'A di
 select pg_temp.family() as ids \gset
 update public.tasks set max_attempts = 1 where id = (:'ids'::uuid[])[2];
 select public.mark_task_failed(tests.service(), (:'ids'::uuid[])[2], 'the third time');
-select is(pg_temp.statuses(:'ids'), 'Failed, Failed, In Progress, Failed', 'A failure of the last start that might be tried again');
+select is(pg_temp.statuses(:'ids'), 'Failed, Failed, In Progress, Failed', 'A failure of the last attempt that might be retried');
 select pg_temp.family() as ids \gset
 select public.mark_task_failed(tests.service(), (:'ids'::uuid[])[2], 'the first time');
 select is(pg_temp.statuses(:'ids'), 'In Progress, Queued, In Progress, Queued', 'One that is tried again costs nobody anything');
@@ -124,7 +124,7 @@ select tests.create_child(:'at_work', 'merge', 0) as at_works \gset
 select tests.fail_child((:'ids'::uuid[])[2], 'broken');
 select is(
   array[tests.status(:'below'), tests.status(:'grandchild'), tests.status(:'at_work'), tests.status(:'at_works')],
-  array['Failed', 'Failed', 'In Progress', 'Queued'], 'A child that is an orchestrator in line takes its own along; one at work goes on'
+  array['Failed', 'Failed', 'In Progress', 'Queued'], 'A queued child that is an orchestrator ends its own children; a running one goes on'
 );
 select is(
   (tests.task(:'grandchild')).error_message ~ ('^Cascaded failed from related task ' || (:'ids'::uuid[])[2]), true, 'The cause is still the first'
@@ -139,7 +139,7 @@ select is(
   (public.update_task_status(tests.service(), (:'ids'::uuid[])[1], 'Failed', 'a child failed') ->> 'changed')::boolean, false, 'That it failed is known already'
 );
 
--- TEST: the whole family is put back
+-- TEST: the whole family is requeued
 select pg_temp.family() as ids \gset
 select tests.fail_child((:'ids'::uuid[])[2], 'broken');
 select tests.finish_task((:'ids'::uuid[])[3]);

@@ -76,7 +76,7 @@ select pg_temp.patch(:'again', pg_temp.named(:'four', 1));
 select is(tests.status(:'other'), 'Cancelled', 'Who becomes a part that is there already replaces it');
 select tests.create_task(:'owner', tests.type_of('part')) as late \gset
 select pg_temp.patch(:'late', pg_temp.named(:'five', 1));
-select is(tests.status(:'late'), 'Cancelled', 'Who joins a cancelled family goes with it');
+select is(tests.status(:'late'), 'Cancelled', 'A child that joins a cancelled family is cancelled with it');
 
 -- TEST: a part becomes the final one; strangers are no family
 select tests.create_child(:'four', 'part', 5) as retyped \gset

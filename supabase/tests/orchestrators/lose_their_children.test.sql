@@ -33,7 +33,7 @@ select tests.create_child(:'judged', 'part', 1) as open \gset
 select tests.create_child(:'judged', 'final', null, :'open') as last \gset
 select tests.finish_task(:'done');
 delete from public.tasks where id = :'open';
-select is(tests.status(:'last'), 'Cancelled', 'What waits for a deleted child goes with it');
+select is(tests.status(:'last'), 'Cancelled', 'The dependents of a deleted child are cancelled with it');
 select is(tests.status(:'judged'), 'Cancelled', 'And its orchestrator with that');
 select tests.create_orchestrator(:'owner', 2) as shortened \gset
 select tests.create_child(:'shortened', 'part', 0) as kept \gset
@@ -63,7 +63,7 @@ select tests.create_orchestrator(:'owner') as queued \gset
 select tests.create_child(:'queued', 'part', 0) as queued_child \gset
 update public.tasks set status = 'Queued' where id = :'queued';
 delete from public.tasks where id = :'queued_child';
-select is(tests.status(:'queued'), 'Queued', 'One that was put back is left to its next worker');
+select is(tests.status(:'queued'), 'Queued', 'A requeued one is left to its next worker');
 
 -- TEST: with their project, and with what is purged
 select tests.create_orchestrator(:'owner') as elsewhere \gset

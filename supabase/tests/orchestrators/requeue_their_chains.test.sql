@@ -19,7 +19,7 @@ delete from public.tasks where id = :'whole_again';
 select set_eq(
   format('select id, dependant_on, readiness from public.tasks where id in (%L, %L, %L)', :'first', :'second', :'whole'),
   format($$ values (%1$L::uuid, null::uuid, 'ready'), (%2$L, %1$L, 'dependency_pending'), (%3$L, %2$L, 'dependency_pending') $$, :'first', :'second', :'whole'),
-  'The older ones are put back and wait for each other'
+  'The older ones are requeued and wait for each other'
 );
 select set_eq(
   'select task_id, depends_on from fairlane_core.task_dependencies',
@@ -47,7 +47,7 @@ select set_eq(
   'It waits for the one that is left'
 );
 delete from public.tasks where id = :'second_again';
-select is((select readiness from public.tasks where id = :'second'), 'dependency_pending', 'And still does when it is put back');
+select is((select readiness from public.tasks where id = :'second'), 'dependency_pending', 'And still does when it is requeued');
 select tests.finish_task(:'first');
 select is((select readiness from public.tasks where id = :'second'), 'ready', 'And is ready when that is complete');
 

@@ -30,9 +30,9 @@ select isnt((tests.worker('ended')).id, null, 'And deletes none');
 select is(pg_temp.purge(), '1', 'The purge does');
 select set_eq(
   'select id from public.workers', array['beating', 'knocking', 'conductor', 'live', 'silent'],
-  'Who still beats or claims, waits for children or has not ended stays'
+  'A worker that still sends heartbeats or claims, waits for children or has not ended stays'
 );
-select is((select t.status from public.tasks as t where t.id = :'waiting'), 'In Progress', 'No orchestrator loses its place');
+select is((select t.status from public.tasks as t where t.id = :'waiting'), 'In Progress', 'No orchestrator loses its slot');
 select set_eq('select worker_id from fairlane_core.claim_refusals', array['knocking'], 'Refusals go with them');
 update fairlane_core.settings set worker_retention = null;
 select tests.step_clock('400 days');

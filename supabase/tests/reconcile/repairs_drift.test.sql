@@ -28,7 +28,7 @@ create temporary table before as select l.* from fairlane_core.user_queues as l;
 
 -- TEST: nothing to mend
 select is(pg_temp.reconcile(), 0, 'reconcile() finds nothing to mend');
-select set_eq('select * from fairlane_core.user_queues', 'select * from before', 'And leaves the lines as they are');
+select set_eq('select * from fairlane_core.user_queues', 'select * from before', 'And leaves the user queues as they are');
 
 -- TEST: every counter of one user
 select l.last_served_at as turn_of_ana from fairlane_core.user_queues as l where l.user_id = :'ana' and l.pool = 'gpu' \gset
@@ -60,7 +60,7 @@ select cmp_ok(pg_temp.reconcile(), '>', 0, 'reconcile() mends lines that stood o
 select is_empty(
   $$ select l.* from fairlane_core.user_queues as l join tests.recounted_slots() as s using (user_id)
     where l.is_open <> (s.has_credits and s.cloud_on and s.running < s.task_limit and l.ready_cloud + l.ready_cloud_orchestration > 0) $$,
-  'Each line is open exactly when its user may run something in it'
+  'Each queue is open exactly when its user may run something in it'
 );
 
 -- TEST: lines that are gone

@@ -14,7 +14,7 @@ update public.tasks set generation_created = false where id = :'never';
 
 -- TEST: the repair
 select public.repair_generations() as reply \gset
-select is(:'reply'::jsonb -> 'task_ids', jsonb_build_array(:'never'), 'Only what never was recorded is mended');
+select is(:'reply'::jsonb -> 'task_ids', jsonb_build_array(:'never'), 'Only what was never recorded is repaired');
 select is((select count(*) from public.generations where task_id = :'never'), 1::bigint, 'It is recorded');
 select is((select count(*) from public.generations where task_id = :'deleted'), 0::bigint, 'What was deleted does not come back');
 select is(

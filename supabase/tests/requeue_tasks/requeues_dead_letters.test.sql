@@ -27,7 +27,7 @@ $$;
 -- TEST: one task by its id
 select pg_temp.dead(:'owner') as task \gset
 select pg_temp.requeue(format('array[%L]::uuid[], p_reason => ''driver fixed''', :'task')) as reply \gset
-select is((:'reply'::jsonb ->> 'requeued')::integer, 1, 'It is put back');
+select is((:'reply'::jsonb ->> 'requeued')::integer, 1, 'It is requeued');
 select is((tests.task(:'task')).readiness, 'ready', 'And ready');
 select is((tests.task(:'task')).attempts, 3, 'Its starts stay counted');
 select is((tests.task(:'task')).max_attempts, 6, 'It gets as many more');
@@ -86,7 +86,7 @@ select pg_temp.requeue(format('array[%L, %L]::uuid[]', :'second', :'first'));
 select is((tests.task(:'first')).readiness, 'ready', 'What others wait for is ready');
 select is((tests.task(:'second')).readiness, 'dependency_pending', 'What waits for it waits again');
 
--- TEST: nothing is put back by mistake
+-- TEST: nothing is requeued by mistake
 select is(
   tests.answer('public.requeue_tasks(p_filter => ''{}'')') || ', ' || tests.answer('public.requeue_tasks(p_filter => ''{"taks_type": "x"}'')')
     || ', ' || tests.answer('public.requeue_tasks()') || ', ' || tests.answer('public.requeue_tasks(p_filter => ''{"user_id": "me"}'')')

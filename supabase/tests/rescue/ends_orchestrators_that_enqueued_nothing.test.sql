@@ -32,7 +32,7 @@ select is(pg_temp.report(:'talking', 'There was nothing to do here'), 'In Progre
 select pg_temp.later('9 minutes 50 seconds');
 select is(tests.status(:'talking'), 'In Progress', 'Its children may still come');
 select pg_temp.later('20 seconds');
-select is(tests.status(:'talking'), 'Failed', 'After ten minutes without a word or a child it has ended, although its worker beats');
+select is(tests.status(:'talking'), 'Failed', 'After ten minutes without a report or a child it has ended, although its worker sends heartbeats');
 select matches(
   (tests.task(:'talking')).error_message,
   '^Attempt 1 ended without a result: it enqueued nothing, and nothing was heard of it for 61\d s; its last words: There was nothing to do here$',
@@ -40,7 +40,7 @@ select matches(
 );
 select is((tests.task(:'talking')).output_location, (tests.task(:'talking')).error_message, 'Where deployed tools look, too');
 select is((tests.task(:'talking')).attempts, 1, 'It is not tried again: it has said its last word');
-select is(tests.status(:'waiting'), 'Failed', 'What waited for it goes with it');
+select is(tests.status(:'waiting'), 'Failed', 'Its dependents end with it');
 select is((select w.status from public.workers as w where w.id = 'gpu-1'), 'active', 'Its worker is not to blame');
 
 -- TEST: one that is still heard of, and one with a child
@@ -63,7 +63,7 @@ select pg_temp.orchestrate(:'owner', 'gpu-1') as left_behind \gset
 select tests.beat('gpu-1', p_more => jsonb_build_object('current_task_id_param', :'left_behind'));
 select tests.claim('gpu-1');
 select pg_temp.later('10 minutes 10 seconds');
-select is(tests.status(:'left_behind'), 'Queued', 'One that its worker has left without a word is put back');
+select is(tests.status(:'left_behind'), 'Queued', 'One that its worker has left without a report is requeued');
 select matches(
   (tests.task(:'left_behind')).error_message,
   '^Attempt 1 ended without a result: worker gpu-1 claimed again, and nothing was enqueued or heard of it for 61\d s$', 'With that reason'

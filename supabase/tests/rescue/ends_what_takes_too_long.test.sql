@@ -27,7 +27,7 @@ select pg_temp.running(:'owner', '2 minutes', '1 minute') as shorter \gset
 select pg_temp.running(:'owner', '9 hours', null, 'montage') as endless \gset
 select fairlane_core.rescue();
 select is((tests.task(:'in_time')).status, 'In Progress', 'A task within its type''s timeout goes on');
-select is((tests.task(:'late')).status, 'Queued', 'One beyond it is put back, although its worker beats');
+select is((tests.task(:'late')).status, 'Queued', 'One beyond it is requeued, although its worker sends heartbeats');
 select matches((tests.task(:'late')).error_message, 'it ran for 1801 s, its timeout is 1800 s', 'And says so');
 select is((tests.task(:'late')).attempts, 1, 'The start counts');
 select is((tests.task(:'longer')).status, 'In Progress', 'A longer timeout of its own holds');

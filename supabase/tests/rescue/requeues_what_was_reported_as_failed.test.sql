@@ -34,7 +34,7 @@ select is(pg_temp.after(16), 'failure_told', 'And again not');
 select fairlane_core.rescue();
 select is((tests.task(:'task')).status, 'Queued', 'It goes back');
 select is((tests.task(:'task')).attempts, 2, 'The start counts');
-select matches((tests.task(:'task')).error_message, 'reported as failed, and nobody has named it for \d+ s: boom$', 'With what was told');
+select matches((tests.task(:'task')).error_message, 'reported as failed, and nobody has named it for \d+ s: boom$', 'With the reported reason');
 
 select * from finish();
 rollback;

@@ -53,11 +53,11 @@ select fairlane_core.watch_clock();
 select pg_temp.wait('82 seconds');
 select is(pg_temp.lost(), 'worker_silent', 'After 82 seconds without a database a worker has been silent for 102');
 select fairlane_core.watch_clock();
-select is(pg_temp.lost(), null, 'The look after them sees that nobody could have beaten');
+select is(pg_temp.lost(), null, 'The observation after them shows that nobody could have sent a heartbeat');
 select pg_temp.beat();
 select pg_temp.wait('60 seconds');
 select fairlane_core.watch_clock();
-select is(pg_temp.lost(), null, 'And who beats again keeps the task');
+select is(pg_temp.lost(), null, 'And a worker that sends heartbeats again keeps the task');
 
 -- TEST: looks that come when they should let nobody be silent longer
 select pg_temp.wait('60 seconds');

@@ -43,7 +43,7 @@ select pg_temp.held(:'owner', 'gpu-too-late', '10 minutes') as too_late \gset
 select is(pg_temp.rescue(), '{"requeue_lost": 1, "workers_set_to_error": 1}', 'One of the two is rescued');
 select is(pg_temp.status_of(:'in_time'), 'In Progress', 'After 100 s of silence nothing happens');
 select is(pg_temp.status_of(:'too_late'), 'Queued', 'A microsecond later the work is back');
-select is((tests.task(:'too_late')).attempts, 1, 'The start is counted');
+select is((tests.task(:'too_late')).attempts, 1, 'The attempt counts');
 select is((tests.task(:'too_late')).lease_token, null, 'The lease has ended');
 select matches((tests.task(:'too_late')).error_message, 'worker gpu-too-late has been silent for 100 s', 'The task says why');
 select is((select w.status from public.workers as w where w.id = 'gpu-too-late'), 'error', 'The worker is set to error');
@@ -63,7 +63,7 @@ select pg_temp.held(:'owner', 'gpu-old-beat', '101 seconds') as old_beat \gset
 select pg_temp.held(:'owner', 'gpu-nobody-knows', '101 seconds') as unknown \gset
 select pg_temp.held(:'owner', 'gpu-just-claimed', '99 seconds') as fresh \gset
 select is(pg_temp.rescue() ->> 'requeue_lost', '2', 'Both are rescued, counted from the claim');
-select matches((tests.task(:'old_beat')).error_message, 'gpu-old-beat sent no heartbeat since its claim, 101 s ago', 'It says that no beat came');
+select matches((tests.task(:'old_beat')).error_message, 'gpu-old-beat sent no heartbeat since its claim, 101 s ago', 'It says that no heartbeat came');
 select matches((tests.task(:'unknown')).error_message, 'gpu-nobody-knows sent no heartbeat', 'Also for a worker without a row');
 select is(pg_temp.status_of(:'fresh'), 'In Progress', 'A fresh claim is given its 100 s');
 
@@ -102,7 +102,7 @@ select tests.step_clock('101 seconds');
 select pg_temp.rescue();
 select matches((tests.task(:'nobody')).error_message, 'it had no worker', 'A running task without a worker is back');
 select is(pg_temp.status_of(:'nulls'), 'Queued', 'Also one without any time');
-select is((tests.task(:'nulls')).attempts, 1, 'Whose start is counted now');
+select is((tests.task(:'nulls')).attempts, 1, 'Whose attempt counts now');
 
 -- TEST: it says so in the end
 select tests.empty_queue();
@@ -121,7 +121,7 @@ select pg_temp.held(:'owner', 'gpu-beats', '15 minutes 1 second', p_attempts => 
 select pg_temp.held(:'owner', 'gpu-beats', '15 minutes 1 second') as named \gset
 update public.tasks set delivered_at = fairlane_core.now() where id = :'named';
 select is(pg_temp.rescue(), '{"requeue_lost": 1, "workers_set_to_error": 0}', 'Only the one that never arrived is back');
-select is((tests.task(:'lost')).attempts, 2, 'Its start is not counted');
+select is((tests.task(:'lost')).attempts, 2, 'Its attempt is not counted');
 select is(pg_temp.status_of(:'lost'), 'Queued', 'Even the third');
 
 -- TEST: right after a start of the database nobody is judged

@@ -82,7 +82,7 @@ select is((tests.task(:'after')).status, 'In Progress', 'A worker that ended bef
 -- TEST: a hand-back burns no start, however often
 select tests.create_task_in('In Progress', :'owner', p_attempts => 3) as handed \gset
 select public.update_task_status(tests.service(), :'handed', 'Queued', p_error_message => 'shutting down');
-select is((tests.task(:'handed')).status, 'Queued', 'Even the last start may be handed back');
+select is((tests.task(:'handed')).status, 'Queued', 'Even the last attempt may be released');
 select is((tests.task(:'handed')).attempts, 2, 'And is not counted');
 
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');

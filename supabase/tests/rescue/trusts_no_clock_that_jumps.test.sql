@@ -37,7 +37,7 @@ $$;
 select pg_temp.forget_looks();
 select is(pg_temp.look('12:00:00'), 'as before', 'The first look sees no gap');
 select is(pg_temp.look('12:01:00'), 'as before', 'A minute later is in time');
-select is(pg_temp.look('12:02:10'), 'as before', 'Seventy seconds, after which no worker that beats is over its limit, are in time');
+select is(pg_temp.look('12:02:10'), 'as before', 'Seventy seconds, within which no live worker exceeds its timeout, are in time');
 select is(pg_temp.look('12:02:00'), 'as before', 'Ten seconds back is a clock set right');
 
 -- TEST: a gap measures everything anew, once
@@ -77,7 +77,7 @@ select is(
   pg_temp.lost(), 'worker_silent worker_silent worker_silent worker_silent', 'Whoever stays silent is, a microsecond later'
 );
 update public.workers set last_heartbeat = fairlane_core.now();
-select is(pg_temp.lost(), 'worker_silent worker_silent', 'The two that beat are not');
+select is(pg_temp.lost(), 'worker_silent worker_silent', 'The two that send heartbeats are not');
 select tests.step_clock('6 minutes');
 select ok(pg_temp.lost() like '%caller_silent%', 'An api worker has its own limit');
 select tests.step_clock('24 minutes');
@@ -113,10 +113,10 @@ select tests.step_clock('100 seconds');
 update public.workers set last_heartbeat = fairlane_core.now() where id = 'gpu-alive';
 select is(pg_temp.lost(), null, 'Nor within the limit');
 select tests.step_clock('1 second');
-select is(pg_temp.lost(), 'worker_silent', 'The dead one is then, an hour before its last beat comes round again');
+select is(pg_temp.lost(), 'worker_silent', 'The dead one is then, an hour before the time of its last heartbeat comes again');
 select is(fairlane_core.rescue()::jsonb, '{"requeue_lost": 1, "workers_set_to_error": 1}', 'And is set to error');
 select is(
-  (select w.status from public.workers as w where w.id = 'gpu-alive'), 'active', 'The one that beats is left alone'
+  (select w.status from public.workers as w where w.id = 'gpu-alive'), 'active', 'The one that sends heartbeats is left alone'
 );
 
 -- TEST: what counts as yet to come

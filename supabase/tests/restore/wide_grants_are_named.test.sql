@@ -53,7 +53,7 @@ begin
   end loop;
 end;
 $$;
-select is_empty('select * from fairlane_core.wide_grants()', 'The statements take them back');
+select is_empty('select * from fairlane_core.wide_grants()', 'The statements revoke them');
 select set_eq(
   $$ select object, grantee, privilege_type from granted where object not like '%of_the_app%' $$,
   'select object, grantee, privilege_type from shipped',

@@ -57,7 +57,7 @@ select is_empty(
        ]) as c (call)
        where tests.answer(c.call) is distinct from '400 INVALID_ARGUMENT' $$, repeat('x', 201)
   ),
-  'A pool that does not exist, a beat without a worker id, with one that fits no index, or that is no object is refused'
+  'A pool that does not exist, a heartbeat without a worker id, with one that fits no index, or that is no object is refused'
 );
 
 select * from finish();

@@ -3,7 +3,7 @@ select plan(344);
 
 -- SETUP: the whole table in one place. One row per state and operation, with what the holder of the last lease and the service,
 -- which speaks without a lease as deployed workers do, are answered; ", changed" if the task is not as it was, ", recorded" if
--- its history says that it was not resurrected. New was never started, Queued was started and put back: it has a former
+-- its history says that it was not resurrected. New was never started, Queued was started and requeued: it has a former
 -- holder, but no holder.
 select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 1000) as owner \gset

@@ -9,7 +9,7 @@ select tests.claim('gpu-1');
 select public.update_task_status(tests.service(), :'task', 'In Progress', 'step 16/20');
 select is((tests.task(:'task')).output_location, 'step 16/20', 'A running task shows how far it is');
 
--- TEST: handed back, or reset by a direct change
+-- TEST: released, or reset by a direct change
 select public.update_task_status(tests.service(), :'task', 'Queued');
 select is((tests.task(:'task')).output_location, null, 'Handed back it shows nothing of that');
 select tests.claim('gpu-2');

@@ -35,10 +35,10 @@ select is(pg_temp.sweep(), '{"released": 0, "grown_stale": 0}', 'sweep() has not
 -- TEST: what is due, whoever owns it
 select tests.step_clock('1 hour');
 select is(pg_temp.sweep(), '{"released": 4, "grown_stale": 0}', 'sweep() releases what is due');
-select is(pg_temp.readiness(:'due'), 'ready', 'A due task stands ready');
+select is(pg_temp.readiness(:'due'), 'ready', 'A due task is ready');
 select is(pg_temp.readiness(:'of_stopped'), 'ready', 'Also the task of a user at the limit, which no claim would release');
 select is(pg_temp.readiness(:'of_poor'), 'ready', 'And that of a user without credits');
-select is(pg_temp.readiness(:'lost'), 'dependency_lost', 'One that has another reason stands for that');
+select is(pg_temp.readiness(:'lost'), 'dependency_lost', 'One that has another reason has that');
 select is(pg_temp.readiness(:'later'), 'not_yet', 'A microsecond early it goes on waiting');
 select is_empty('select * from fairlane_core.drift()', 'The counters have followed');
 select is_empty('select * from tests.drift()', 'And a recount by other means agrees');
@@ -50,7 +50,7 @@ select tests.create_task(:'owner', p_params => jsonb_build_object(fairlane_core.
 update public.tasks set attempts = 1, status = 'In Progress', worker_id = 'w', lease_token = gen_random_uuid() where id = :'parent_task';
 select tests.step_clock('7 days 1 microsecond'); -- since they were due
 select is(pg_temp.sweep(), '{"released": 1, "grown_stale": 3}', 'sweep() sets aside what is older than seven days, and releases what is due');
-select is(pg_temp.readiness(:'due'), 'stale', 'A task that nobody started stands stale');
+select is(pg_temp.readiness(:'due'), 'stale', 'A task that nobody started is stale');
 select is(pg_temp.readiness(:'of_poor'), 'stale', 'Whoever owns it');
 select is(pg_temp.readiness(:'kept_fresh'), 'ready', 'A live parent keeps its task fresh');
 select is_empty('select * from fairlane_core.drift()', 'The counters have followed');

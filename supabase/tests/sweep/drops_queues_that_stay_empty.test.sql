@@ -27,7 +27,7 @@ update public.tasks set status = 'Cancelled' where id in (:'only_one', :'never')
 -- TEST: not at once
 select tests.step_clock('59 minutes');
 select pg_temp.sweep();
-select ok(pg_temp.has_line(:'ana'), 'A line that was empty for less than an hour stays');
+select ok(pg_temp.has_line(:'ana'), 'A queue that was empty for less than an hour stays');
 
 -- TEST: after an hour
 select tests.step_clock('2 minutes');
@@ -45,7 +45,7 @@ update public.users set max_in_progress = 3 where id = :'ana';
 select tests.create_task(:'ana');
 select is(
   (select array[l.is_open::text, l.task_limit::text] from fairlane_core.user_queues as l where l.user_id = :'ana'), array['true', '3'],
-  'A new line is open and knows its owner''s limit'
+  'A new queue is open and has its owner''s limit'
 );
 select is(tests.claimable(), 2, 'And is counted');
 

@@ -22,7 +22,7 @@ select is(tests.counts('gpu') #> '{totals,active_only}', '0', 'But is no gpu wor
 select is(tests.counts('api') #> '{totals,active_only}', '2', 'It is active api work');
 select is(tests.counts(null) #> '{totals,active_only}', '2', 'And active work in all');
 select is(
-  tests.counts('gpu') #> '{users,0,in_progress_tasks}', '2', 'The user''s own line says what runs in all'
+  tests.counts('gpu') #> '{users,0,in_progress_tasks}', '2', 'The user''s own queue says what runs in all pools'
 );
 
 -- TEST: an orchestrator runs beside the limit but is neither a slot nor workload

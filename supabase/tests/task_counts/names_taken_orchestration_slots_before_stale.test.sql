@@ -14,7 +14,7 @@ select tests.create_task(:'ana', 'clip') as part \gset
 select tests.step_clock('8 days');
 
 -- TEST: only time has passed
-select is(tests.counts() -> 'blocked', '{"stale": 1, "user_at_limit": 1}', 'The orchestrator waits for a place, the part is stale');
+select is(tests.counts() -> 'blocked', '{"stale": 1, "user_at_limit": 1}', 'The orchestrator waits for a slot, the part is stale');
 select is(pg_temp.reason(:'waits'), 'user_at_limit', 'And so says explain_task of the orchestrator');
 select is(pg_temp.reason(:'part'), 'stale', 'And of the part');
 
@@ -35,7 +35,7 @@ select is(
 
 -- TEST: a place is free again
 update public.users set max_orchestrating = 2 where id = :'ana';
-select is(tests.counts() -> 'blocked', '{"stale": 2}', 'With a place free both are stale');
+select is(tests.counts() -> 'blocked', '{"stale": 2}', 'With a slot free both are stale');
 select is(pg_temp.reason(:'waits'), 'stale', 'For explain_task as well');
 
 select * from finish();

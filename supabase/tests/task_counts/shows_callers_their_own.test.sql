@@ -41,7 +41,7 @@ select is(
 -- TEST: what holds back the cloud does not hold back the user's own machine
 update public.users set credits = 0 where id = :'ana';
 select is(tests.claimable('gpu', :'token'), 3, 'Without credits a token still counts its tasks');
-select is(tests.claimable('gpu', :'signed_in'), 1, 'In person the owner is told that only the local one may run');
+select is(tests.claimable('gpu', :'signed_in'), 1, 'The signed-in owner learns that only the local one may run');
 select is(
   tests.counts('gpu', true, :'signed_in') -> 'blocked', '{"no_credits": 2, "dependency_pending": 1}', 'And that the others need credits'
 );

@@ -77,7 +77,7 @@ select tests.create_task(:'ana', 'draw_image') as later \gset
 update public.tasks set available_at = fairlane_core.now() + interval '1 hour' where id = :'later';
 select tests.create_task(:'ana', 'draw_image') from generate_series(1, 2);
 select is(
-  tests.counts('gpu', true, :'token') -> 'blocked', '{"dependency_pending": 1, "not_yet": 1, "user_at_limit": 2}', 'What waits is told by its reason'
+  tests.counts('gpu', true, :'token') -> 'blocked', '{"dependency_pending": 1, "not_yet": 1, "user_at_limit": 2}', 'What waits is counted by its reason'
 );
 select is(pg_temp.worker(:'token') -> 'blocked', tests.counts('gpu', true, :'token') -> 'blocked', 'explain says the same');
 select tests.step_clock('2 hours');

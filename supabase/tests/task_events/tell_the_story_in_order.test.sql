@@ -1,7 +1,7 @@
 begin;
 select plan(8);
 
--- SETUP: a task that is enqueued by its owner, started, reset, started, handed back, started and completed twice
+-- SETUP: a task that is enqueued by its owner, started, reset, started, released, started and completed twice
 select tests.empty_queue();
 select tests.create_user() as owner \gset
 select tests.create_project(:'owner') as project \gset

@@ -16,7 +16,7 @@ insert into public.task_types (name, category) values ('score', 'orchestration')
 select is(pg_temp.slots(:'queued', :'running'), '{f,f}', 'With a row that says orchestration they take none');
 select is_empty('select * from tests.drift()', 'Also in the counters');
 delete from public.task_types where name = 'score';
-select is(pg_temp.slots(:'queued', :'running'), '{t,f}', 'Without it they do again, one that runs when it goes back');
+select is(pg_temp.slots(:'queued', :'running'), '{t,f}', 'Without it they do again, a running one when it is requeued');
 select is_empty('select * from tests.drift()', 'And so for the counters');
 
 -- TEST: while many are still to follow

@@ -25,7 +25,7 @@ with reset as (
 )
 insert into returned select id from reset;
 select tests.clear_authentication();
-select is((select count(*)::integer from returned), 3, 'The PATCH returns the tasks that it put back');
+select is((select count(*)::integer from returned), 3, 'The PATCH returns the tasks that it requeued');
 select is(
   (select count(*)::integer from public.tasks as t join returned as r on r.id = t.id where t.status = 'Queued'), 3, 'They are Queued'
 );

@@ -20,7 +20,7 @@ $$;
 select is((pg_temp.fail(:'owner', $$ error_message = 'boom' $$)).error_message, 'boom', 'A reason in error_message');
 select is((pg_temp.fail(:'owner', $$ output_location = 'boom' $$)).error_message, 'boom', 'A reason in output_location');
 select is((pg_temp.fail(:'owner', $$ error_details = 'boom' $$)).error_message, 'boom', 'A reason in error_details');
-select is((pg_temp.fail(:'owner', $$ error_message = 'boom' $$)).output_location, 'boom', 'It stands where deployed clients look, too');
+select is((pg_temp.fail(:'owner', $$ error_message = 'boom' $$)).output_location, 'boom', 'It is also where deployed clients look');
 select isnt(coalesce((pg_temp.fail(:'owner', 'priority = 1')).error_message, ''), '', 'No reason gets one');
 
 -- TEST: this failure's reason, not what the columns held before

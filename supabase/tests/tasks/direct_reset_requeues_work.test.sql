@@ -20,7 +20,7 @@ select is((tests.task(:'task')).lease_token, null, 'Its lease is void');
 select is((tests.task(:'task')).worker_id, null, 'It has no worker');
 select is((tests.task(:'task')).generation_started_at, null, 'Nothing is billed');
 select is((tests.task(:'task')).readiness, 'ready', 'It is ready');
-select is((tests.task(:'task')).attempts, 1, 'The start that was lost stays counted');
+select is((tests.task(:'task')).attempts, 1, 'The lost attempt stays counted');
 select is((tests.task(:'task')).error_message, 'Reset - orphaned from failed worker', 'The reason is on the task');
 select is((tests.task(:'task')).updated_at, :'now'::timestamptz, 'The task has changed now, whatever time a client sends');
 select tests.clear_authentication();

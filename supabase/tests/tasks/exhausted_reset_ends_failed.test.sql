@@ -22,7 +22,7 @@ $$;
 -- TEST: three starts by default
 select is(
   (pg_temp.reset(tests.create_task_in('In Progress', :'owner', p_attempts => 2), 'Reset')).status, 'Queued',
-  'A task that was started twice is put back'
+  'A task that was started twice is requeued'
 );
 select tests.create_task_in('In Progress', :'owner', p_attempts => 3) as task \gset
 select pg_temp.reset(:'task', 'Reset - orphaned from failed worker');

@@ -65,7 +65,7 @@ returning id as old \gset
 alter table public.tasks enable trigger tasks_before_insert;
 select matches(
   tests.answer(format('public.explain_task(%L, %L)', tests.service(), :'old')), '^\{.*"reason" : "user_at_limit"',
-  'It is explained: it stands behind all others'
+  'It is explained: it is behind all others'
 );
 select matches(
   tests.answer(format('public.explain_task(%L, %L)', tests.service(), :'task')), '^\{.*"status" : "Queued"',

@@ -25,7 +25,7 @@ $$;
 
 -- TEST: who may speak
 select pg_temp.passed_on(:'owner') as task \gset
-select ok(pg_temp.may_be_anothers(:'task'), 'A machine that was reset and beats may be at work still');
+select ok(pg_temp.may_be_anothers(:'task'), 'A machine that was reset and sends heartbeats may still be at work');
 select ok(not pg_temp.may_be_anothers(:'task', 2), 'But it does not speak of the second start');
 select ok(pg_temp.may_be_anothers(:'task', 1), 'It does of the first');
 select ok(pg_temp.may_be_anothers(:'task', 3), 'A number that no start has says nothing');
@@ -65,7 +65,7 @@ select pg_temp.passed_on(:'owner') as task \gset
 update public.tasks set max_attempts = 2 where id = :'task';
 select public.update_task_status(tests.service(), :'task', 'Failed', 'the real reason');
 select tests.claim('gpu-new');
-select is((tests.task(:'task')).error_message, 'the real reason', 'The end has the reason that was told');
+select is((tests.task(:'task')).error_message, 'the real reason', 'The end has the reported reason');
 select pg_temp.passed_on(:'owner') as task \gset
 update public.tasks set max_attempts = 2, claim_id = 'c-1', claim_repeats = 10 where id = :'task';
 select public.update_task_status(tests.service(), :'task', 'Failed', 'the real reason, again');
@@ -74,7 +74,7 @@ select is((tests.task(:'task')).error_message, 'the real reason, again', 'So has
 select pg_temp.passed_on(:'owner') as task \gset
 update public.tasks set max_attempts = 2, delivered_at = fairlane_core.now() where id = :'task';
 select tests.claim('gpu-new');
-select matches((tests.task(:'task')).error_message, 'claimed again without finishing it', 'Where nothing was told, the end says that');
+select matches((tests.task(:'task')).error_message, 'claimed again without finishing it', 'Where no reason was reported, the end says so');
 
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');
 

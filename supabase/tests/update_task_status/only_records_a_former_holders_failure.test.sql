@@ -27,7 +27,7 @@ $$;
 select pg_temp.passed_on(:'owner', 'gpu-old', 'gpu-new') as task \gset
 
 -- TEST: without a lease it may be the former holder that speaks
-select is(pg_temp.fail(:'task'), 'In Progress false', 'A failure without a lease is not applied while a former holder beats');
+select is(pg_temp.fail(:'task'), 'In Progress false', 'A failure without a lease is not applied while a former holder sends heartbeats');
 select matches(
   (select e.reason from public.task_events as e where e.task_id = :'task' order by e.id desc limit 1), 'boom', 'But recorded'
 );
@@ -42,14 +42,14 @@ select is(
 -- TEST: silent for as long as a worker may be, to the microsecond
 select pg_temp.passed_on(:'owner', 'gpu-old', 'gpu-other') as task \gset
 update public.workers set last_heartbeat = fairlane_core.now() - interval '99.999999 seconds';
-select is(pg_temp.fail(:'task'), 'In Progress false', 'A beat of less than 100 seconds ago is a sign of life');
+select is(pg_temp.fail(:'task'), 'In Progress false', 'A heartbeat of less than 100 seconds ago is a sign of life');
 update public.workers set last_heartbeat = fairlane_core.now() - interval '100 seconds';
 select is(pg_temp.fail(:'task'), 'Failed true', 'One of 100 seconds ago is not');
 
 -- TEST: a former holder that never beat, or that nobody knows, does not speak
 select pg_temp.passed_on(:'owner', 'gpu-old', 'gpu-other2') as task \gset
 update public.workers set last_heartbeat = null;
-select is(pg_temp.fail(:'task'), 'Failed true', 'A former holder that never beat does not count');
+select is(pg_temp.fail(:'task'), 'Failed true', 'A former holder that never sent a heartbeat does not count');
 select pg_temp.passed_on(:'owner', 'api-unknown', 'gpu-other3') as task \gset
 select is(pg_temp.fail(:'task'), 'Failed true', 'A former holder that the table does not know does not count');
 

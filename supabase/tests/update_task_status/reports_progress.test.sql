@@ -41,7 +41,7 @@ select is(
 select public.update_task_status(tests.service(), :'task', 'Queued', p_error_message => 'shutting down', p_lease_token => :'lease');
 select row_eq(
   format('select t.status, t.worker_id, t.lease_token, t.generation_started_at from public.tasks as t where t.id = %L', :'task'),
-  row('Queued'::text, null::text, null::uuid, null::timestamptz), 'A task that is handed back is nobody''s'
+  row('Queued'::text, null::text, null::uuid, null::timestamptz), 'A released task has no holder'
 );
 select is(
   (select e.reason from public.task_events as e where e.task_id = :'task' order by e.id desc limit 1), 'shutting down',

@@ -46,7 +46,7 @@ select is(
 
 -- TEST: who puts it back gives it all anew
 select public.requeue_tasks(array[:'task']::uuid[]);
-select is(pg_temp.start_and_hand_back(:'task'), 'Queued 3 ready', 'A requeued task may be handed back for nothing again');
+select is(pg_temp.start_and_hand_back(:'task'), 'Queued 3 ready', 'A requeued task may be released uncounted again');
 delete from public.tasks where id = :'task';
 
 -- TEST: what never reached its worker

@@ -17,7 +17,7 @@ $$;
 select is(pg_temp.note('gpu-1', 'wan'), 'wan', 'The reply names the model');
 select is((pg_temp.worker()).current_model, 'wan', 'And the worker has it');
 select is((pg_temp.worker()).metadata, '{"machine": "pod"}', 'Nothing else of the worker changes');
-select is((pg_temp.worker()).last_heartbeat, null, 'It is no beat');
+select is((pg_temp.worker()).last_heartbeat, null, 'It is no heartbeat');
 
 -- TEST: saying it again writes nothing
 select w.ctid as before from public.workers as w \gset

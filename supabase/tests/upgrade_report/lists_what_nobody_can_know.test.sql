@@ -47,7 +47,7 @@ update public.tasks set run_type = 'cloud' where id = :'no_owner';
 select is((tests.task(:'no_owner')).readiness, 'ready', 'With both it may run');
 select is((public.repair_generations(1000, false)::jsonb ->> 'missing')::integer, 1, 'A missing record is made');
 select results_eq(
-  'select r.problem from fairlane_core.upgrade_report() as r', array['no_age', 'unknown_status', 'no_reason'], 'What is left nobody can mend'
+  'select r.problem from fairlane_core.upgrade_report() as r', array['no_age', 'unknown_status', 'no_reason'], 'What is left nobody can repair'
 );
 
 -- TEST: it is for operators

@@ -23,7 +23,7 @@ select ok(public.revoke_api_token(:'token_id'), 'revoke_api_token() takes back a
 select tests.clear_authentication();
 select is((tests.task(:'first')).status, 'Queued', 'The task that its machine ran waits again');
 select is((tests.task(:'second')).status, 'Queued', 'So does the other');
-select is((tests.task(:'first')).attempts, 0, 'That start does not count');
+select is((tests.task(:'first')).attempts, 0, 'That attempt does not count');
 select is((tests.task(:'first')).output_location, null, 'How far it came is no output of it');
 select matches((tests.task(:'first')).error_message, 'token of the user''s machine mac was revoked', 'The reason is kept');
 select is((tests.task(:'others')).status, 'In Progress', 'What another token holds goes on');

@@ -36,7 +36,7 @@ select ok(tests.counts() -> 'warnings' @> '[{"code": "NO_WORKER_BEATING"}]', 'An
 select pg_temp.rent('gpu-1');
 select tests.beat('gpu-1', '[]', '{"status_param": "terminated"}');
 select is(pg_temp.spawning(), 'MORE_WORK_THAN_WORKERS 0', 'Nor is one that said goodbye');
-select ok(tests.counts() -> 'warnings' @> '[{"code": "NO_WORKER_BEATING"}]', 'Whose last beat is no sign of life either');
+select ok(tests.counts() -> 'warnings' @> '[{"code": "NO_WORKER_BEATING"}]', 'Whose last heartbeat is no sign of life either');
 select pg_temp.rent('gpu-2', 'spawning');
 select is(pg_temp.spawning(), 'ENOUGH_WORKERS 1', 'A machine that is starting will take it');
 select tests.claim('gpu-2');
@@ -57,7 +57,7 @@ select is(pg_temp.suggested(), 2, 'As the suggestion has it: one for each task t
 update fairlane_core.settings set gpu_tasks_per_worker = 4;
 select tests.create_task(:'owner') from generate_series(1, 5);
 select is(pg_temp.suggested(), 2, 'Seven tasks need two workers of four');
-select is(pg_temp.spawning(), 'ENOUGH_WORKERS 2', 'Two with three and four places are enough for six');
+select is(pg_temp.spawning(), 'ENOUGH_WORKERS 2', 'Two with room for three and four are enough for six');
 select tests.create_task(:'owner') from generate_series(1, 2);
 select is(pg_temp.spawning(), 'MORE_WORK_THAN_WORKERS 2', 'Not for eight');
 update fairlane_core.settings set gpu_tasks_per_worker = null;

@@ -63,8 +63,8 @@ select is((tests.worker('surplus')).metadata ->> 'error_reason', 'over capacity'
 select pg_temp.patch(w, 'terminated', '{"noted": true}') from unnest(array['idle-1', 'surplus', 'starting', 'sent-away']) as w;
 select tests.beat('surplus');
 select tests.beat('idle-1', '[]', '{"vram_used_mb_param": 1}');
-select is(pg_temp.failures(), null, 'Neither a late beat nor another PATCH makes one of it, nor our own words');
-select is((tests.worker('surplus')).status, 'terminated', 'Nor does a late beat bring it back');
+select is(pg_temp.failures(), null, 'Neither a late heartbeat nor another PATCH makes it a failure, nor our own reasons');
+select is((tests.worker('surplus')).status, 'terminated', 'Nor does a late heartbeat bring it back');
 select isnt((tests.worker('surplus')).ended_at, null, 'It is known since when it is gone');
 
 -- TEST: failures
@@ -76,7 +76,7 @@ select pg_temp.patch('silent-going', 'terminated');
 select is(pg_temp.failures(), 'silent silent-going', 'And ends then');
 select pg_temp.patch('mute', 'terminated', '{"error_reason": "Idle timeout (660s)"}');
 select pg_temp.patch('never-spawned', 'error', '{"error_reason": "Failed to spawn instance"}');
-select is(pg_temp.failures(), 'mute never-spawned silent silent-going', 'So has one that never beat, and one that could not be started');
+select is(pg_temp.failures(), 'mute never-spawned silent silent-going', 'So has one that never sent a heartbeat, and one that could not be started');
 update public.tasks as t set claimed_at = t.claimed_at - interval '2 minutes' where t.worker_id = 'busy';
 select pg_temp.patch('busy', 'terminated');
 select pg_temp.patch('fatal', 'error', '{"self_terminated": true, "error_reason": "CUDA driver"}');
@@ -98,7 +98,7 @@ select is((select w.failed_at from public.workers as w where w.id = 'sent-away')
 
 -- TEST: the word that orchestrators keep for the status
 select pg_temp.patch('idle-1', 'active', '{"orchestrator_status": "spawning"}');
-select ok(fairlane_core.mark_reaped('idle-1', 'No beat for 100 s'), 'The reaper sets a worker aside');
+select ok(fairlane_core.mark_reaped('idle-1', 'No heartbeat for 100 s'), 'The reaper sets a worker aside');
 select is((tests.worker('idle-1')).metadata ->> 'orchestrator_status', 'error', 'Its end is mirrored there');
 select tests.beat('idle-1');
 select is((tests.worker('idle-1')).metadata ->> 'orchestrator_status', 'active', 'So is its return');

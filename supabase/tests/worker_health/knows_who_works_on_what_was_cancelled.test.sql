@@ -28,7 +28,7 @@ select is(pg_temp.spawning(), 'MORE_WORK_THAN_WORKERS 3 0', 'One that ended is n
 
 -- TEST: a worker that may hold more has room beside it
 update fairlane_core.settings set gpu_tasks_per_worker = 3;
-select is(pg_temp.spawning(), 'ENOUGH_WORKERS 3 2', 'Two with a place taken have four left');
+select is(pg_temp.spawning(), 'ENOUGH_WORKERS 3 2', 'Two with one slot taken have four left');
 
 select * from finish();
 rollback;

@@ -38,13 +38,13 @@ create function pg_temp.health(p_worker_id text) returns text language sql as $$
 $$;
 
 -- TEST: with nothing to do
-select is(pg_temp.health('healthy'), 'healthy', 'A worker that beats, logs and has worked is healthy');
+select is(pg_temp.health('healthy'), 'healthy', 'A worker that sends heartbeats, logs and has worked is healthy');
 select is(pg_temp.health('newcomer'), 'healthy', 'Of a worker that has just come nothing is expected yet');
-select is(pg_temp.health('spawning'), 'starting', 'A worker without a beat has ten minutes to start');
-select is(pg_temp.health('mute'), 'never_beat', 'After that it has never beaten');
+select is(pg_temp.health('spawning'), 'starting', 'A worker without a heartbeat has ten minutes to start');
+select is(pg_temp.health('mute'), 'never_beat', 'After that it is never_beat');
 select is(pg_temp.health('mute-with-work'), 'never_beat', 'One that claimed has as long as any other');
-select is(pg_temp.health('stale'), 'stale', 'A worker whose beats have ended is stale');
-select is(pg_temp.health('silent'), 'silent', 'A worker that beats and has no line in the log is silent');
+select is(pg_temp.health('stale'), 'stale', 'A worker whose heartbeats have ended is stale');
+select is(pg_temp.health('silent'), 'silent', 'A worker that sends heartbeats and has no log line is silent');
 select is(pg_temp.health('idle'), 'healthy', 'A worker that found nothing to claim is healthy');
 select is(pg_temp.health('stuck'), 'stuck_task', 'A worker of whose task nobody has heard is stuck');
 select is(pg_temp.health('conductor'), 'healthy', 'Orchestration may be quiet');
@@ -60,13 +60,13 @@ select public.update_task_status(tests.service(), :'handed_back', 'Queued');
 select is(pg_temp.health('idle'), 'healthy', 'So is one that gave back all it had');
 insert into public.workers (id, instance_type, status, created_at, last_heartbeat)
 values ('api-worker-main', 'api', 'active', fairlane_core.now() - interval '1 hour', fairlane_core.now() - interval '1 hour');
-select is(pg_temp.health('api-worker-main'), 'healthy', 'Of an api worker no beats are expected');
+select is(pg_temp.health('api-worker-main'), 'healthy', 'No heartbeats are expected of an api worker');
 
 -- TEST: a word about the task
 select tests.beat('stuck', format('[{"message": "step 8", "task_id": "%s"}]', :'stuck'));
 select is(pg_temp.health('stuck'), 'healthy', 'A log line that names the task unflags it');
 select tests.beat('mute-with-work', '[{"message": "here"}]');
-select is(pg_temp.health('mute-with-work'), 'healthy', 'So does the first beat of a mute worker');
+select is(pg_temp.health('mute-with-work'), 'healthy', 'So does the first heartbeat of a mute worker');
 
 -- TEST: workers that claim and get nothing
 select ok(
@@ -75,7 +75,7 @@ select ok(
 select ok(
   not tests.answer(format('public.note_refused_claim(%L, ''leaving'')', tests.service()))::boolean, 'Once a minute'
 );
-select is(pg_temp.health('leaving'), 'claims_refused', 'A worker that goes on claiming is told apart');
+select is(pg_temp.health('leaving'), 'claims_refused', 'A worker that goes on claiming is distinguished');
 select ok(
   not tests.answer(format('public.note_refused_claim(%L, ''healthy'')', tests.service()))::boolean, 'A worker that may claim has no refusals'
 );

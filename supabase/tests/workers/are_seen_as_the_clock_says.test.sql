@@ -24,10 +24,10 @@ end;
 $$;
 
 -- TEST: who beats
-select ok(fairlane_core.is_beating(fairlane_core.now() - interval '99.999999 seconds'), 'Whose last beat is younger than the limit does');
+select ok(fairlane_core.is_beating(fairlane_core.now() - interval '99.999999 seconds'), 'One whose last heartbeat is younger than the timeout does');
 select ok(not fairlane_core.is_beating(fairlane_core.now() - interval '100 seconds'), 'No longer');
-select ok(not fairlane_core.is_beating(fairlane_core.now() + interval '50 minutes'), 'A beat of a time yet to come was given before the clock went back');
-select ok(not fairlane_core.is_beating(null), 'Who never beat does not');
+select ok(not fairlane_core.is_beating(fairlane_core.now() + interval '50 minutes'), 'A heartbeat with a future time was sent before the clock went back');
+select ok(not fairlane_core.is_beating(null), 'One that never sent a heartbeat does not');
 
 -- TEST: warnings and states
 select is(
@@ -36,8 +36,8 @@ select is(
 );
 
 -- TEST: a worker that is kept is kept while it beats
-select is(pg_temp.set_aside('gpu-alive'), 'active', 'One that beats stays');
-select is(pg_temp.set_aside('gpu-dead'), 'error', 'One that has died does not, an hour before its last beat comes round again');
+select is(pg_temp.set_aside('gpu-alive'), 'active', 'One that sends heartbeats stays');
+select is(pg_temp.set_aside('gpu-dead'), 'error', 'One that has died does not, an hour before the time of its last heartbeat comes again');
 
 -- TEST: an api worker lives by its calls
 select tests.create_task_in('In Progress', :'owner', 'edit_image', 'api-quiet') as called \gset

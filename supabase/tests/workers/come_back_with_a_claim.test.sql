@@ -37,7 +37,7 @@ select is(tests.claim('gpu-1')::text, :'task', 'Another worker has the task');
 select tests.beat('gpu-1', '[]', '{"status_param": "terminated"}');
 select is(
   (select row(t.status, t.attempts)::text from public.tasks as t where t.id = :'task'), '(Queued,2)',
-  'Its goodbye gives the task back, whatever the start before it ended with'
+  'Its goodbye releases the task, however the previous attempt ended'
 );
 
 select * from finish();

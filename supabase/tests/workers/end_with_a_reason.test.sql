@@ -24,7 +24,7 @@ select matches(pg_temp.reason_of('gpu-3'), '^Set to error without a reason', 'An
 select is(pg_temp.reason_of('gpu-4'), null, 'A worker on its way out needs none yet');
 select is(pg_temp.reason_of('gpu-5'), 'Set to error without a reason by service_role', 'A worker that begins in error has one too');
 select tests.beat('gpu-3', '[]', '{"status_param": "crashed"}');
-select matches(pg_temp.reason_of('gpu-3'), '^Set to error', 'A later beat does not change it');
+select matches(pg_temp.reason_of('gpu-3'), '^Set to error', 'A later heartbeat does not change it');
 
 select * from finish();
 rollback;

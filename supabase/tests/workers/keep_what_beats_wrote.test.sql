@@ -22,7 +22,7 @@ select tests.beat('gpu-1');
 select is(
   (pg_temp.patch(:'stale'::jsonb || '{"promoted_to_active_at": "now"}')) - 'vram_timestamp',
   '{"ram_tier": "64", "vram_total_mb": 24564, "vram_used_mb": 812, "promoted_to_active_at": "now"}',
-  'What a beat wrote meanwhile stays'
+  'What a heartbeat wrote meanwhile stays'
 );
 select is(
   (pg_temp.patch('{"orchestrator_status": "active"}')) - 'vram_timestamp',

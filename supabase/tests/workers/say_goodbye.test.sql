@@ -27,7 +27,7 @@ $$;
 select is(pg_temp.leave('gpu-1'), 'terminated', 'A worker that says goodbye is terminated');
 select is(
   (select row(t.status, t.attempts, t.worker_id)::text from public.tasks as t where t.id = :'held'), '(Queued,0,)',
-  'Its work is back at once, and that start does not count'
+  'Its work is requeued at once, and that attempt does not count'
 );
 select matches(
   (select e.reason from public.task_events as e where e.task_id = :'held' order by e.id desc limit 1),
@@ -43,7 +43,7 @@ select is((tests.worker('gpu-1')).failed_at, null, 'Neither is that a failure');
 
 -- TEST: it comes back
 update public.tasks set priority = 1 where id = :'held'; -- of two it is first in line
-select is(pg_temp.leave('gpu-1', 'active'), 'active', 'The next beat makes it active again');
+select is(pg_temp.leave('gpu-1', 'active'), 'active', 'The next heartbeat makes it active again');
 select is((tests.worker('gpu-1')).metadata - '{vram_timestamp,vram_total_mb,vram_used_mb}'::text[], '{"orchestrator_status": "active"}', 'As if nothing had been');
 select pg_temp.leave('gpu-1');
 select is(pg_temp.claim('gpu-1') ->> 'task_id', :'held', 'So does a claim');

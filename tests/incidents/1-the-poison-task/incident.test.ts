@@ -44,7 +44,7 @@ beforeAll(async () => {
 afterAll(resetClock);
 
 describe("a task that kills its worker", () => {
-  it("is back within 180 s of the last beat, by a job that runs each minute", async () => {
+  it("is requeued within 180 s of the last heartbeat, by a job that runs each minute", async () => {
     await dieOf("gpu-20251007_171247-3e03e2d1");
     let seconds = 0;
     while ((await readTask(poison))["status"] === "In Progress") {

@@ -46,7 +46,7 @@ beforeAll(async () => {
 
 afterAll(resetClock);
 
-describe("workers that claim and never beat", () => {
+describe("workers that claim and never send a heartbeat", () => {
   it("lose their tasks within 180 s of the claim, every one", async () => {
     const holds = await admin()<{ worker_id: string; seconds: number }[]>`
       select

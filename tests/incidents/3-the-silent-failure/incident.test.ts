@@ -64,7 +64,7 @@ describe("a failure reported only in output_location", () => {
     });
   });
 
-  it("leaves a story: the claim, beats until the end, no log line", async () => {
+  it("leaves a history: the claim, heartbeats until the end, no log line", async () => {
     expect(await storyOf(task)).toEqual([
       "- -> Queued: created",
       "Queued -> In Progress: ",
@@ -117,7 +117,7 @@ describe("no way to a failure without a reason", () => {
   );
 });
 
-describe("a task of which nothing is heard while its worker beats", () => {
+describe("a task without news while its worker sends heartbeats", () => {
   it("is flagged, and left to its worker", async () => {
     const id = await createTask(await createOwner());
     const worker = "gpu-20251010_140000-0000f00d";

@@ -76,7 +76,7 @@ describe.each(Object.entries(WAYS))("Complete by %s", (_name, complete) => {
 });
 
 describe("results from before that were never recorded", () => {
-  it("are found and mended", async () => {
+  it("are found and repaired", async () => {
     const id = await createTask(owner, { task_type: "travel_stitch" });
     await startTask(id);
     await WAYS["complete-task"]?.(id);

@@ -69,7 +69,7 @@ select is(pg_temp.segments('20260111120000'), '0=number', 'A run id that was sen
 select is(pg_temp.segments('2026011112000'), null, 'A part of the text is another run');
 select pg_temp.segment(:'owner', pg_temp.run(to_json(repeat('é', 4000) || 'a')::text, '0'), p_output => 'a') \g /dev/null
 select pg_temp.segment(:'owner', pg_temp.run(to_json(repeat('é', 4000) || 'b')::text, '1'), p_output => 'b') \g /dev/null
-select is(pg_temp.segments(repeat('é', 4000) || 'b'), '1=b', 'Run ids of any length can be stored and are told apart');
+select is(pg_temp.segments(repeat('é', 4000) || 'b'), '1=b', 'Run ids of any length can be stored and are distinguished');
 select is(pg_temp.segments(''), null, 'An empty run id finds nothing');
 select is(pg_temp.segments(null), null, 'Nor does none');
 

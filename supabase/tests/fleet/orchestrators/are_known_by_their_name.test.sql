@@ -29,10 +29,10 @@ select is(tests.counts() #> '{totals,active_only}', '1', 'Active work is the chi
 -- TEST: it has a place, not a slot
 select tests.create_orchestrator(:'owner', null, 'score_film_orchestrator') as working \gset
 select tests.create_task(:'owner', 'score_film_orchestrator', p_priority => 5) as waiting \gset
-select is(tests.answer(format('public.explain_task(tests.service(), %L) ->> ''reason''', :'waiting')), 'user_at_limit', 'Without a place it waits');
+select is(tests.answer(format('public.explain_task(tests.service(), %L) ->> ''reason''', :'waiting')), 'user_at_limit', 'Without a slot it waits');
 select is(tests.counts() -> 'blocked', '{"user_at_limit": 1}', 'And is counted so');
 select tests.create_task(:'owner') as plain \gset
-select is(tests.claim('gpu-2'), :'plain', 'The line goes on behind it');
+select is(tests.claim('gpu-2'), :'plain', 'The queue goes on behind it');
 select tests.finish_task(:'plain'), tests.finish_task(:'child');
 select is(tests.status(:'orchestrator'), 'Complete', 'It ends with its children');
 delete from public.tasks where id in (:'working', :'waiting');
@@ -44,7 +44,7 @@ select is_empty('select * from tests.drift()', 'The counters are what a recount 
 insert into public.task_types (name, category) values ('score_film_orchestrator', 'processing');
 select is(
   array[(tests.task(:'queued')).takes_slot, (tests.task(:'running')).takes_slot], '{t,f}'::boolean[],
-  'With a row that says processing they take slots, one that runs when it goes back'
+  'With a row that says processing they take slots, a running one when it is requeued'
 );
 select is_empty('select * from tests.drift()', 'Also in the counters');
 delete from public.task_types where name = 'score_film_orchestrator';
@@ -69,7 +69,7 @@ select ok(
 from public.tasks as t
 where t.task_type = 'dub_orchestrator'
 limit 1;
-select is(tests.claimable(), 1, 'Counts say what claims give out meanwhile: one place');
+select is(tests.claimable(), 1, 'Counts say what claims hand out meanwhile: one slot');
 select fairlane_core.settle_deferred(1000) from generate_series(1, 3);
 select is_empty('select * from tests.drift()', 'And in the end all is as it was');
 
