@@ -24,7 +24,8 @@ export default async function setup(
     await addTypes(runningStack().adminDbUrl);
     return;
   }
-  const stateDir = join(checkoutDir, ".stack", `alone-${project.name}`);
+  const name = `alone-${project.name}${isGuest ? "-of-a-guest" : ""}`;
+  const stateDir = join(checkoutDir, ".stack", name);
   const more = isGuest ? asGuestIn(stateDir) : {};
   const stack = await startFreshStack(stateDir, undefined, more);
   await pauseJobs(stack.adminDbUrl);
