@@ -35,7 +35,7 @@ export const integrationInFull: CheckoutStep = {
   name: "integration-in-full",
   run: (context) =>
     vitest(context, "integration", { SIZES: "full" }, [
-      ...["kills", "mending", "plans"],
+      ...["kills", "repair", "plans"],
     ]),
 };
 

@@ -285,7 +285,7 @@ create table fairlane_core.orchestrations (
 );
 
 -- Families in which the orchestrator or the children may have to end: fairlane_core.repair_orchestrations reads these.
-create index orchestrations_to_mend on fairlane_core.orchestrations (changed_at)
+create index orchestrations_to_repair on fairlane_core.orchestrations (changed_at)
   where (
     ended_as is null
     and (failed_count > 0 or (open_count = 0 and complete_count + cancelled_count > 0))

@@ -21,7 +21,7 @@ export type KeyMatcher = (digest: Uint8Array) => boolean;
 
 /**
  * A matcher for `keys`, whose digests are computed once. Every key is compared,
- * also after a match, so that timing reveals neither the key nor its place.
+ * even after a match, so that timing reveals neither the key nor its position.
  */
 export function createKeyMatcher(keys: readonly string[]): KeyMatcher {
   const digests = keys.filter((key) => key.trim() !== "").map(sha256);

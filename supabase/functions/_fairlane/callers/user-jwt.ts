@@ -65,8 +65,8 @@ export function createVerifyUserToken(
 
 /**
  * The keys of the project, each for one algorithm only, so that a public key can
- * never be used as the secret of an HMAC. One that cannot be read is left out;
- * nothing says that names of keys are there or differ.
+ * never be used as the secret of an HMAC. Unreadable keys are left out; `kid`
+ * may be missing or repeated.
  */
 async function readVerifiers(config: UserTokenConfig): Promise<Verifier[]> {
   const { importJWK } = await import("jose");

@@ -8,7 +8,7 @@ import { schemaTooOld } from "./schema-version.ts";
 import { Signatures } from "./signatures.ts";
 import { beginOf, headersOf, statementOf } from "./transaction.ts";
 
-/** What the way over a connection of one's own needs from outside. */
+/** What calls over a connection of their own need from outside. */
 export interface DirectConfig {
   /** Of the transaction pooler, or of the database itself. */
   readonly databaseUrl: string;
@@ -20,18 +20,17 @@ export interface DirectConfig {
 
 /** A transaction on its way. */
 interface Attempt {
-  /** From here on it may be done although nobody hears of it. */
+  /** From here on it may be committed although no reply arrives. */
   isCommitting: boolean;
 }
 
 const CONNECT_TIMEOUT_S = 5;
-/** An instance that nobody calls gives its connection back. */
+/** An idle instance closes its connection. */
 const IDLE_TIMEOUT_S = 60;
 const MAX_ATTEMPTS = 2;
 
 /**
- * An `Rpc` over one connection, which calls take in turns: PostgREST without
- * PostgREST. Each call is one transaction with the role, the settings and the
+ * An `Rpc` over one connection, which calls take in turns. Each call is one transaction with the role, the settings and the
  * time limits that PostgREST would give it, so that nothing is left on the
  * connection for the next one.
  *
@@ -45,7 +44,7 @@ export function createDirectRpc(config: DirectConfig): Rpc {
   let current: postgres.Sql | undefined;
   let lastTurn: Promise<unknown> = Promise.resolve();
 
-  // One that was lost is never used again: another takes its place.
+  // A lost connection is never used again: another one replaces it.
   const connect = (): postgres.Sql => {
     const sql = postgres(config.databaseUrl, {
       max: 1,
@@ -75,7 +74,7 @@ export function createDirectRpc(config: DirectConfig): Rpc {
     signal: AbortSignal,
   ): Promise<T> => {
     const turn = lastTurn.then(() => {
-      // Whoever was told that time is up is not served behind their back.
+      // A caller who got a timeout must not be served afterwards.
       signal.throwIfAborted();
       return work();
     });
@@ -125,7 +124,7 @@ export function createDirectRpc(config: DirectConfig): Rpc {
         statementOf(schema, signature, args),
         [jsonText(args)],
       );
-      // Nothing is committed behind the back of a caller whose time was up.
+      // Nothing is committed after the caller got a timeout.
       signal.throwIfAborted();
       attempt.isCommitting = true;
       await session.unsafe("commit");
@@ -156,7 +155,7 @@ export function createDirectRpc(config: DirectConfig): Rpc {
   };
 }
 
-/** What the statement of a call answers. */
+/** What the statement of a call returns. */
 interface Said {
   readonly reply: string;
   readonly headers: string | null;

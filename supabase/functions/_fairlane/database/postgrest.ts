@@ -4,7 +4,7 @@ import { type Repetition, repetitionOf } from "./repetition.ts";
 import type { Rpc, RpcArguments } from "./rpc.ts";
 import { noAnswer, rpcError } from "./rpc-error.ts";
 
-/** What the way through PostgREST needs from outside. */
+/** What calls through PostgREST need from outside. */
 export interface PostgrestConfig {
   readonly supabaseUrl: string;
   readonly databaseKey: string;
@@ -54,9 +54,9 @@ export function createPostgrestRpc(config: PostgrestConfig): Rpc {
 }
 
 /**
- * Deno's fetch sends a text once more by itself when a connection that was used
- * before closes without a reply, although the first may have been carried out.
- * A Blob it sends once.
+ * Deno's fetch repeats a text body by itself when a reused connection closes
+ * without a reply, although the first request may have been carried out. It
+ * sends a Blob only once.
  */
 function bodyOf(
   args: RpcArguments,

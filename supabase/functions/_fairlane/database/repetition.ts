@@ -42,7 +42,7 @@ const REPEATABLE_CALLS: ReadonlySet<string> = new Set([
   "task_counts",
   "update_shot_pair_prompts",
   "worker_health",
-  // An end is an end; a report says the same again.
+  // A second end changes nothing; a second report says the same.
   "cancel_tasks",
   "complete_task",
   "mark_task_failed",

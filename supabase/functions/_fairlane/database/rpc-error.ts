@@ -18,12 +18,12 @@ const PostgrestError = z.object({
 
 /**
  * Connection lost, no resources, shutting down, cancelled, deadlock, lock not
- * obtained; PGRST000 to 003 are PostgREST's own words for no database.
+ * obtained; PGRST000 to 003 are PostgREST's own codes for no database.
  */
 const TRANSIENT =
   /^(08...|53...|57P0[123]|57014|40001|40P01|55P03|PGRST00[0-3])$/;
 
-/** An error of the database as every way to it tells of it. */
+/** An error of the database, in the form that both kinds of `Rpc` report. */
 export type SqlError = z.infer<typeof PostgrestError>;
 
 /** What a failed rpc means for our caller, from PostgREST's reply. */
@@ -48,7 +48,7 @@ export function sqlError(error: SqlError, repetition: Repetition): ApiError {
   });
 }
 
-/** What a call means of which nothing more was heard. */
+/** What it means when a call got no reply. */
 export function noAnswer(error: unknown, { hint }: Repetition): ApiError {
   const { code, name } = error instanceof Error
     ? error as Error & { readonly code?: unknown }
@@ -62,7 +62,7 @@ export function noAnswer(error: unknown, { hint }: Repetition): ApiError {
 
 /**
  * Only errors that our own SQL raised (`PT<status>` with a known code in
- * `details`) are passed on; every other text speaks of tables and columns and
+ * `details`) are passed on; every other text names tables and columns and
  * stays in the log.
  */
 function apiErrorOf(

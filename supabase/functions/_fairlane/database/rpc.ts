@@ -4,7 +4,7 @@ import type { Repetition } from "./repetition.ts";
 /** A function that the API schema offers. */
 export type RpcName = keyof Database["public"]["Functions"];
 
-/** Its arguments by name, but for the caller, whom the frame adds. */
+/** Its arguments by name, without the caller, which the frame adds. */
 export type RpcArgumentsOf<Name extends RpcName> = {
   readonly [
     Argument in Exclude<
@@ -20,7 +20,7 @@ export type RpcArguments = Readonly<Record<string, unknown>>;
 /**
  * Calls one SQL function and returns its reply as text. Text, because numbers
  * of more than 53 bits (seeds) would not survive being parsed and written.
- * What the function says beside it, in headers, goes to `onHeaders`.
+ * Headers that the function sets go to `onHeaders`.
  *
  * There are two ways: `postgrest.ts` for the deployed functions, `direct.ts`
  * for the router.

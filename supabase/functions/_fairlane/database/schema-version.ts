@@ -13,7 +13,7 @@ export function schemaTooOld(schema?: string): ApiError {
   );
 }
 
-/** The reply of `health`, unless the schema that it tells of is too old. */
+/** The reply of `health`, unless it reports a schema that is too old. */
 export function ofThisVersion(reply: string): string {
   const told: unknown = JSON.parse(reply);
   if (!isJsonObject(told)) return reply;

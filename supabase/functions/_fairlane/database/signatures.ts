@@ -1,7 +1,7 @@
 import type { Sql } from "postgres";
 import type { RpcArguments } from "./rpc.ts";
 
-/** What has to be known of a function to call it with a JSON object. */
+/** What a call with a JSON object needs to know about a function. */
 export interface Signature {
   readonly name: string;
   /** It is called in a transaction that only reads. */
@@ -23,9 +23,8 @@ const QUERY = `
   where n.nspname = $1 and p.prokind = 'f' and p.proargmodes is null and p.proargnames is not null`;
 
 /**
- * The functions of one schema, read once as PostgREST does, and anew when one
- * is asked for that was not there or is not what it was: a migration may have
- * brought it.
+ * The functions of one schema, read once as PostgREST does, and again when a
+ * requested one is missing or has changed: a migration may have added it.
  */
 export class Signatures {
   readonly #schema: string;

@@ -31,9 +31,9 @@ export async function refuseEmptyFile(
 }
 
 /**
- * The bytes of a file in the folder of a task that takes some; null when it is
- * not there. Of any other file, and of one that nobody can look at now, infinite:
- * that is no reason to fail the task.
+ * The size in bytes of a file in the folder of a task that accepts files; null
+ * when it does not exist. Infinite for any other file, and for one that cannot
+ * be checked now: that is no reason to fail the task.
  */
 export async function sizeInTask(
   files: Files,

@@ -13,7 +13,7 @@ export interface ErrorParts {
   readonly logged?: Readonly<Record<string, string | number>>;
 }
 
-/** After how many seconds another try may succeed. */
+/** After how many seconds a retry may succeed. */
 const RETRY_AFTER: Partial<Record<ErrorCode, string>> = {
   UNAVAILABLE: "1",
   SCHEMA_TOO_OLD: "30",
@@ -21,7 +21,7 @@ const RETRY_AFTER: Partial<Record<ErrorCode, string>> = {
   QUEUE_FULL: "30",
 };
 
-/** A failure that the caller is told about; its code decides the status. */
+/** A failure that is reported to the caller; its code decides the status. */
 export class ApiError extends Error {
   readonly code: ErrorCode;
   readonly parts: ErrorParts;

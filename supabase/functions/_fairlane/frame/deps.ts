@@ -15,12 +15,12 @@ declare const EdgeRuntime:
   | { waitUntil(work: Promise<unknown>): void }
   | undefined;
 
-/** One of the ways to the database. */
+/** How the database is reached. */
 export type ReachDatabase = (env: Env, timeoutMs: number) => Rpc;
 
 /**
- * The real outside world, built once per process. The way to the database is
- * handed in, so that a function brings along only what it uses.
+ * The real outside world, built once per process. The `Rpc` is passed
+ * in, so that a function loads only what it uses.
  */
 export function createDeps(
   read: ReadEnv,

@@ -6,7 +6,7 @@ import type { Repetition } from "../database/repetition.ts";
 import type { Rpc, RpcArgumentsOf, RpcName } from "../database/rpc.ts";
 import type { Files } from "../files/files.ts";
 import type { FilePaths } from "../files/storage-path.ts";
-import { mendJson } from "../json/mend-json.ts";
+import { repairJson } from "../json/repair-json.ts";
 import { ApiError, asApiError, toResponse } from "./api-error.ts";
 import { levelOf, type LogFields, type LogSink, writeLog } from "./log.ts";
 import { createNoteCall } from "./note-calls.ts";
@@ -39,7 +39,7 @@ export interface EndpointDeps {
 export interface Call<Body> {
   readonly caller: Caller;
   readonly body: Body;
-  /** The body as it came (a report: mended), for members that must keep their spelling. */
+  /** The body as it came (a report: repaired), for members that must keep their spelling. */
   readonly bodyText: string;
   /** Whether the caller wants no answer that others were given. */
   readonly isFresh: boolean;
@@ -180,7 +180,7 @@ function createHandler<Body>(
   };
 }
 
-/** Who calls, and what is asked. */
+/** Who calls, and with what request. */
 async function receive<Body>(
   deps: EndpointDeps,
   endpoint: Endpoint<Body>,
@@ -211,7 +211,7 @@ async function receive<Body>(
     timeoutMs: BODY_TIMEOUT_MS,
     isLenient: isReport,
   });
-  const bodyText = isReport ? mendJson(text) : text;
+  const bodyText = isReport ? repairJson(text) : text;
   const { body, fields } = parseBody(
     bodyText,
     endpoint.schema,

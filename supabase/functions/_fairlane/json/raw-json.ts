@@ -11,7 +11,7 @@ export class RawJson {
   }
 }
 
-/** Data about a result, not the result: its escapes are looked at one by one. */
+/** Data about a result, not the result: its escapes are checked one by one. */
 const MAX_LENGTH = 1024 * 1024;
 /** Well within what Postgres can store as a number. */
 const MAX_NUMBER_LENGTH = 1000;

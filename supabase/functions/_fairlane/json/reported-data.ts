@@ -9,8 +9,8 @@ const TAIL = 16 * 1024;
 
 /**
  * The data of a report, in the sender's own spelling. It is never a reason to
- * refuse the report: anything but an object is wrapped in one, and of data that
- * is too long the ends and the length are kept.
+ * refuse the report: anything but an object is wrapped in one, and data that is
+ * too long is cut to its two ends and its length.
  */
 export function reportedData(body: string, name: string): RawJson | undefined {
   const text = memberText(body, name);

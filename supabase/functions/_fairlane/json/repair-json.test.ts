@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { mendJson, writtenLength } from "./mend-json.ts";
+import { repairJson, writtenLength } from "./repair-json.ts";
 
-/** The member `a` of the mended body, as it is parsed. */
+/** The member `a` of the repaired body, as it is parsed. */
 function read(source: string): unknown {
-  return JSON.parse(mendJson(`{"a": ${source}, "b": 1}`)).a;
+  return JSON.parse(repairJson(`{"a": ${source}, "b": 1}`)).a;
 }
 
-describe("mendJson()", () => {
+describe("repairJson()", () => {
   test.each([
     "{}",
     '{"a":"\\u0000\\ud83d\\\\","b":[1,-0,1.5e-7,true,null],"c":{"NaN":"NaN"}}',
@@ -18,7 +18,7 @@ describe("mendJson()", () => {
     '{"a": "open',
     "{a: yes}",
   ])("leaves %j as it is", (text) => {
-    expect(mendJson(text)).toBe(text);
+    expect(repairJson(text)).toBe(text);
   });
 
   test.each([
@@ -55,14 +55,14 @@ describe("mendJson()", () => {
     const wide = `[${"0,".repeat(230_000)}{"x":"\\"]"}]`;
     expect(read(wide)).toBe(wide);
     const half = `[${"0,".repeat(150_000)}0]`;
-    const { a, b } = JSON.parse(mendJson(`{"a":${half},"b":${half}}`));
+    const { a, b } = JSON.parse(repairJson(`{"a":${half},"b":${half}}`));
     expect([Array.isArray(a), b]).toEqual([true, half]);
   });
 
   test("takes no longer for 16 MiB of one kind than for a text", () => {
     for (const bit of ["[", "9", "\\", "\n", "{", '"', "-", ","]) {
       const text = `{"a":"${bit.repeat(1 << 20)}","b":${bit.repeat(1 << 20)}`;
-      expect(mendJson(text).length).toBeGreaterThanOrEqual(1 << 20);
+      expect(repairJson(text).length).toBeGreaterThanOrEqual(1 << 20);
     }
   });
 });

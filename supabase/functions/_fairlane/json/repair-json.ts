@@ -3,7 +3,7 @@ import { endOfString, MAX_DEPTH, MAX_VALUES } from "./json-scan.ts";
 /** The longest number, written out, that is stored as a number. */
 const MAX_NUMBER_LENGTH = 400;
 
-/** A whole escape, or (captured) what a JSON string may not hold as it is. */
+/** A whole escape, or (captured) a character that a JSON string must escape. */
 const ESCAPE_OR_ODD =
   // deno-lint-ignore no-control-regex
   /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})|([\\\u0000-\u001f])/g;
@@ -20,13 +20,13 @@ const MAX_WORD = 1024;
 /**
  * The text of a report as valid JSON. A worker can always report, so what its
  * library writes beyond JSON is read:
- * - numbers that are none, or that cannot be stored (NaN, -Infinity,
+ * - numbers that are not JSON, or that cannot be stored (NaN, -Infinity,
  *   1e99999, 007), become their text;
- * - raw control characters and unknown escapes stand for themselves;
+ * - raw control characters and unknown escapes are taken literally;
  * - a member that nests too deep or holds too many values becomes its own text.
  * Anything else that is not JSON stays as it is, for the parser to refuse.
  */
-export function mendJson(text: string): string {
+export function repairJson(text: string): string {
   const pieces: string[] = [];
   let copied = 0;
   let depth = 0;
@@ -43,7 +43,7 @@ export function mendJson(text: string): string {
     if (char === '"') {
       end = endOfString(text, at);
       const source = text.slice(at, end);
-      if (MAY_BE_ODD.test(source)) put(end, mendString(source));
+      if (MAY_BE_ODD.test(source)) put(end, repairString(source));
     } else if (char === "{" || char === "[") {
       if (depth === 1) {
         const member = measure(text, at, room);
@@ -72,7 +72,7 @@ export function writtenLength(number: string): number {
     (places === 0 ? 0 : places + 1);
 }
 
-/** Where the value that opens at `start` ends, and whether it is too much. */
+/** Where the value that opens at `start` ends, and whether it is too large. */
 function measure(text: string, start: number, room: number) {
   let depth = 1;
   let values = 0;
@@ -92,7 +92,7 @@ function measure(text: string, start: number, room: number) {
   return { end: at + 1, values, isTooMuch: isTooMuch || values > room };
 }
 
-function mendString(source: string): string {
+function repairString(source: string): string {
   return source.replace(ESCAPE_OR_ODD, (match, odd: string | undefined) => {
     if (odd === undefined) return match;
     return odd === "\\" ? "\\\\" : JSON.stringify(odd).slice(1, -1);
@@ -113,7 +113,7 @@ function endOfWord(text: string, start: number): number {
   return end;
 }
 
-/** Whether a word stays as it is: it is JSON, or no number at all. */
+/** Whether a token stays as it is: it is JSON, or not a number. */
 function isPlainWord(text: string, start: number, end: number): boolean {
   if (end - start > MAX_WORD) return !/[-\d]/.test(text[start] ?? "");
   const word = text.slice(start, end);
