@@ -1,5 +1,6 @@
 import { NEW_TABLES, OLD_TABLES } from "./destination.ts";
-import { head, lock } from "./pieces.ts";
+import { isOldFunction } from "./names.ts";
+import { head, lock, wrapped } from "./pieces.ts";
 import { type Share, terse, texts } from "./shares.ts";
 
 /**
@@ -27,7 +28,7 @@ export function functions(
       "whatever the way in, a task changes only as the state machine allows, and counters, history and records follow.",
     backOut: "drop the triggers; functions of before are not kept.",
   }) +
-    namesakes([...new Set(names)].sort()) +
+    oldFunctions([...new Set(names)].filter(isOldFunction).sort()) +
     text +
     lock(tables) +
     `
@@ -36,34 +37,15 @@ drop trigger tasks_are_completed on public.tasks;
 drop function public.complete_old_task();
 ` +
     texts(triggers) +
-    policies +
     texts(rights) +
     "\nnotify pgrst, 'reload schema';\n";
 }
 
-const policies = `
--- Who may see and do what is said anew; what an old policy allowed besides is allowed no more.
-do $$
-declare
-  v_policy record;
-begin
-  for v_policy in
-    select p.tablename, p.policyname
-    from pg_policies as p
-    where p.schemaname = 'public'
-      and p.tablename in (${OLD_TABLES.map((name) => `'${name}'`).join(", ")})
-  loop
-    execute format('drop policy %I on public.%I', v_policy.policyname, v_policy.tablename);
-  end loop;
-end;
-$$;
-`;
-
-/** What an old backend has under these names goes. */
-function namesakes(names: readonly string[]): string {
+/** What the fleet's backend of August 2025 had under these names goes. */
+function oldFunctions(names: readonly string[]): string {
   return `
--- Functions of an old backend that have the names of the queue's own: with other arguments they would stay beside them, and
--- the Data API would go on calling them, or could not choose.
+-- Functions of the fleet's earlier backend: beside the queue's own, with other arguments, the Data API would go on calling
+-- them. Where there was none, the first file has refused others of these names.
 do $$
 declare
   v_function regprocedure;
@@ -73,7 +55,7 @@ begin
     from pg_proc as p
     where p.pronamespace = 'public'::regnamespace
       and p.proname in (
-${wrapped(names.map((name) => `'${name}'`))}
+${wrapped(names.map((name) => `'${name}'`), "        ")}
       )
   loop
     execute format('drop function %s', v_function);
@@ -81,15 +63,4 @@ ${wrapped(names.map((name) => `'${name}'`))}
 end;
 $$;
 `;
-}
-
-function wrapped(words: readonly string[]): string {
-  const lines: string[] = [];
-  for (const word of words) {
-    const last = lines.at(-1);
-    if (last !== undefined && last.length + word.length < 110) {
-      lines[lines.length - 1] = `${last}, ${word}`;
-    } else lines.push(`        ${word}`);
-  }
-  return lines.join(",\n");
 }

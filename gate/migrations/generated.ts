@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Destination, OLD_TABLES } from "./destination.ts";
 import { functions } from "./functions.ts";
+import { namesInPublic } from "./names.ts";
 import { concurrent, head, lock } from "./pieces.ts";
 import { schemaFiles } from "./schema-files.ts";
 import { type Share, sharesOf, texts } from "./shares.ts";
@@ -24,6 +25,10 @@ interface GeneratedMigration {
 const MARK =
   "-- From here on written by `npm run migrations`, from supabase/schemas.\n";
 
+/** After this line of the first migration stands what it has to look for, up to an empty line. */
+const NAMES =
+  "  -- Written by `npm run migrations`, from supabase/schemas, as far as the empty line.\n";
+
 /** All of them, as they have to be: the first set, or from 1.0.0 on what comes after it. */
 export function generatedMigrations(
   root: string,
@@ -41,10 +46,13 @@ export function superfluousMigrations(root: string): string[] {
 }
 
 function firstMigrations(root: string): GeneratedMigration[] {
-  const shares = sharesOf(schemaFiles(root));
+  const files = schemaFiles(root);
+  const shares = sharesOf(files);
   const of = (destination: Destination) => shares.get(destination) ?? [];
   const swap = "20261130000800_swap";
+  const august = "20250812000000_august_2025_schema";
   const migrations = {
+    [august]: withNames(join(root, pathOf(august)), namesInPublic(files)),
     "20261130000200_schema": head({
       what:
         "schema fairlane_core with its settings, clock, refusals and locks.",
@@ -131,6 +139,14 @@ function tables(shares: readonly Share[], closing: readonly Share[]): string {
     texts(shares.filter((share) => !isLate(share))) +
     lock(late.flatMap(referred)) +
     texts([...late, ...closing]);
+}
+
+/** A file that is written by hand but for the names. */
+function withNames(path: string, names: string): string {
+  const [before = "", after = ""] = readFileSync(path, "utf8").split(NAMES);
+  const end = after.indexOf("\n\n");
+  if (end < 0) throw new Error(`${path} lacks the line:\n${NAMES}`);
+  return `${before}${NAMES}${names}${after.slice(end + 1)}`;
 }
 
 /** The part that is written by hand, with the line that ends it. */

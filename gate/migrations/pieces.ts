@@ -47,3 +47,15 @@ export function concurrent(story: Story, shares: readonly Share[]): string {
   return head(story).replace(PATIENCE, ENDLESS_PATIENCE) +
     `\n${unfinished.join("")}${made}`;
 }
+
+/** Words with commas between, in lines of up to 120 characters. */
+export function wrapped(words: readonly string[], indent: string): string {
+  const lines: string[] = [];
+  for (const word of words) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + word.length < 116) {
+      lines[lines.length - 1] = `${last}, ${word}`;
+    } else lines.push(`${indent}${word}`);
+  }
+  return lines.join(",\n");
+}

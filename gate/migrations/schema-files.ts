@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fillIn, parseScript } from "../tap/script.ts";
 import { asFleet, isOfTheFleet, type Profile } from "./profiles.ts";
+import { signatures } from "./signatures.ts";
 
 /** A file of supabase/schemas. */
 export interface SchemaFile {
@@ -16,7 +17,7 @@ export function schemaFiles(
   profile: Profile = "fleet",
 ): SchemaFile[] {
   const dir = join(root, "supabase", "schemas");
-  return readdirSync(dir, { recursive: true, encoding: "utf8" })
+  const files = readdirSync(dir, { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".sql"))
     .filter((name) => profile === "fleet" || !isOfTheFleet(name))
     .sort()
@@ -24,6 +25,21 @@ export function schemaFiles(
       const text = readFileSync(join(dir, name), "utf8");
       return { name, text: profile === "fleet" ? asFleet(text) : text };
     });
+  return profile === "fleet" ? withSignatures(files) : files;
+}
+
+/** In public an app may have functions of the same name: rights are given to ours by signature. */
+function withSignatures(files: readonly SchemaFile[]): SchemaFile[] {
+  const known = signatures(files);
+  return files.map(({ name, text }) => ({
+    name,
+    text: name.startsWith("91_grants/")
+      ? text.replaceAll(
+        /\bpublic\.(\w+)/g,
+        (_, one: string) => `public.${known.get(one) ?? one}`,
+      )
+      : text,
+  }));
 }
 
 /** A statement of a schema file. */

@@ -9,39 +9,6 @@ select fairlane_core.lock_tables(
   'public.tasks', 'public.workers', 'public.users', 'public.projects', 'public.generations', 'public.user_api_tokens'
 );
 
--- Other objects that depend on an enum status would stop the upgrade where text replaces the column. Policies of these
--- tables and the two views that the queue ships are dropped there (20261130000800); for all others somebody has to
--- decide first.
-do $$
-declare
-  v_in_the_way text;
-begin
-  select string_agg(
-    distinct case
-      when w.ev_class is null then pg_describe_object(d.classid, d.objid, 0)
-      else pg_describe_object('pg_class'::regclass, w.ev_class, 0)
-    end,
-    ', '
-  )
-  into v_in_the_way
-  from pg_attribute as a
-    join pg_depend as d on d.refclassid = 'pg_class'::regclass and d.refobjid = a.attrelid and d.refobjsubid = a.attnum
-    left join pg_rewrite as w on d.classid = 'pg_rewrite'::regclass and w.oid = d.objid
-  where a.attrelid = 'public.tasks'::regclass
-    and a.attname = 'status'
-    and a.atttypid <> 'text'::regtype
-    and d.deptype = 'n'
-    and d.classid in ('pg_rewrite'::regclass, 'pg_trigger'::regclass)
-    and coalesce(w.ev_class::regclass::text, '') not in ('orchestrator_status', 'active_workers_health');
-  if v_in_the_way is not null then
-    raise exception using
-      errcode = 'dependent_objects_still_exist',
-      message = format('These use public.tasks.status, which is to become text: %s', v_in_the_way),
-      hint = 'Nothing was changed. Drop them, push again, and make them anew afterwards';
-  end if;
-end;
-$$;
-
 -- Databases of that time differ in small ways (a type for the status, foreign keys and checks that refuse what the
 -- fleet sends). What blocks the upgrade is dropped; what is missing is added, in the order of supabase/schemas.
 alter table public.tasks drop constraint if exists tasks_worker_id_fkey;

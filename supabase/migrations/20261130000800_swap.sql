@@ -11,27 +11,7 @@ select fairlane_core.lock_tables(
 
 alter table public.workers drop constraint if exists workers_status_check;
 
--- Policies on an enum status cannot outlive it; all others stay until the rights are replaced, together with the
--- functions. Two views that the queue ships are created again there, too.
-do $$
-declare
-  v_policy record;
-begin
-  for v_policy in
-    select distinct p.polname as name, p.polrelid::regclass as on_table
-    from pg_depend as d
-      join pg_policy as p on d.classid = 'pg_policy'::regclass and p.oid = d.objid
-      join pg_attribute as a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
-    where d.refclassid = 'pg_class'::regclass
-      and a.attrelid = 'public.tasks'::regclass
-      and a.attname = 'status'
-      and a.atttypid <> 'text'::regtype
-  loop
-    execute format('drop policy %I on %s', v_policy.name, v_policy.on_table);
-  end loop;
-end;
-$$;
-
+-- The views of the fleet's earlier backend; they are made anew with the functions.
 drop view if exists public.orchestrator_status, public.active_workers_health;
 
 -- The contract's types: these columns are never null. tasks_are_complete has been validated, so no row is read.

@@ -5,8 +5,8 @@
 
 set lock_timeout = '900ms';
 
--- Functions of an old backend that have the names of the queue's own: with other arguments they would stay beside them, and
--- the Data API would go on calling them, or could not choose.
+-- Functions of the fleet's earlier backend: beside the queue's own, with other arguments, the Data API would go on calling
+-- them. Where there was none, the first file has refused others of these names.
 do $$
 declare
   v_function regprocedure;
@@ -16,14 +16,8 @@ begin
     from pg_proc as p
     where p.pronamespace = 'public'::regnamespace
       and p.proname in (
-        'beat', 'cancel_tasks', 'claim_next_task', 'complete_task', 'create_api_token', 'create_task',
-        'create_tasks', 'explain_task', 'explain_worker', 'files_to_sweep', 'func_get_task_counts',
-        'func_insert_logs_batch', 'func_update_worker_heartbeat', 'func_worker_heartbeat_with_logs',
-        'get_completed_segments', 'get_orchestrator_children', 'get_predecessor_output', 'get_task_output',
-        'get_task_status', 'health', 'keep_worker', 'mark_task_failed', 'move_project', 'note_call',
-        'note_refused_claim', 'note_unused_fields', 'repair_generations', 'requeue_tasks', 'revoke_api_token',
-        'set_task_type', 'task_counts', 'unknown_task_types', 'update_shot_pair_prompts', 'update_task_status',
-        'update_worker_model', 'upload_target', 'worker_health'
+        'func_get_task_counts', 'func_insert_logs_batch', 'func_update_worker_heartbeat',
+        'func_worker_heartbeat_with_logs'
       )
   loop
     execute format('drop function %s', v_function);
@@ -14997,22 +14991,6 @@ create trigger workers_before_update_keep_runpod_id
   when (old.metadata ? 'runpod_id' and not new.metadata ? 'runpod_id')
   execute function fairlane_core.workers_keep_runpod_id();
 
--- Who may see and do what is said anew; what an old policy allowed besides is allowed no more.
-do $$
-declare
-  v_policy record;
-begin
-  for v_policy in
-    select p.tablename, p.policyname
-    from pg_policies as p
-    where p.schemaname = 'public'
-      and p.tablename in ('users', 'projects', 'tasks', 'workers', 'generations', 'system_logs', 'user_api_tokens')
-  loop
-    execute format('drop policy %I on public.%I', v_policy.policyname, v_policy.tablename);
-  end loop;
-end;
-$$;
-
 -- Who may see and do what: all rights on one page. Nobody has a right that is not granted here. First everything is
 -- revoked, because Postgres lets everybody execute a new function, and a platform may grant everybody every new object
 -- of public; then each role gets what it needs. In public only the queue's own objects are named: those of the app are
@@ -15043,13 +15021,13 @@ revoke all on table
 revoke all on sequence public.system_logs_id_seq from public, anon, authenticated, service_role;
 
 revoke all on function
-  public.beat, public.cancel_tasks, public.claim_next_task, public.complete_task, public.create_api_token,
-  public.create_task, public.create_tasks, public.explain_task, public.explain_worker, public.files_to_sweep,
-  public.get_orchestrator_children, public.get_predecessor_output, public.get_task_output, public.get_task_status,
-  public.health, public.keep_worker, public.mark_task_failed, public.move_project, public.note_call,
-  public.note_refused_claim, public.note_unused_fields, public.repair_generations, public.requeue_tasks,
-  public.revoke_api_token, public.set_task_type, public.task_counts, public.unknown_task_types,
-  public.update_task_status, public.update_worker_model, public.upload_target, public.worker_health
+  public.beat(jsonb, text, text, uuid[], json, json, json), public.cancel_tasks(jsonb, integer, text, jsonb), public.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean), public.complete_task(jsonb, uuid, text, text, jsonb, uuid, text), public.create_api_token(text, timestamptz),
+  public.create_task(jsonb, jsonb), public.create_tasks(jsonb, jsonb), public.explain_task(jsonb, uuid), public.explain_worker(jsonb, text, text), public.files_to_sweep(jsonb, text),
+  public.get_orchestrator_children(jsonb, uuid, text), public.get_predecessor_output(jsonb, uuid, uuid, integer), public.get_task_output(jsonb, uuid), public.get_task_status(jsonb, uuid),
+  public.health(jsonb), public.keep_worker(text, boolean, jsonb), public.mark_task_failed(jsonb, uuid, text, text, boolean, uuid), public.move_project(uuid, uuid, jsonb), public.note_call(jsonb, uuid),
+  public.note_refused_claim(jsonb, text), public.note_unused_fields(jsonb, text, jsonb), public.repair_generations(integer, boolean, uuid[]), public.requeue_tasks(uuid[], jsonb, integer, text, boolean, jsonb),
+  public.revoke_api_token(uuid), public.set_task_type(text, jsonb, jsonb), public.task_counts(jsonb, text, boolean, text[], boolean), public.unknown_task_types(jsonb),
+  public.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid, integer), public.update_worker_model(jsonb, text, text), public.upload_target(jsonb, uuid, uuid), public.worker_health(jsonb, numeric)
   from public, anon, authenticated, service_role;
 
 -- The thin functions of public run as their caller and call the definer functions of fairlane_core.
@@ -15156,18 +15134,18 @@ create policy owners_read_tokens on public.user_api_tokens
 
 -- What signed-in users call, and what those functions call.
 grant execute on function
-  public.create_api_token, public.revoke_api_token, fairlane_core.create_api_token, fairlane_core.revoke_api_token
+  public.create_api_token(text, timestamptz), public.revoke_api_token(uuid), fairlane_core.create_api_token, fairlane_core.revoke_api_token
   to authenticated;
 
 -- What the service key calls.
 grant execute on function
-  public.beat, public.cancel_tasks, public.claim_next_task, public.complete_task, public.create_task,
-  public.create_tasks, public.explain_task, public.explain_worker, public.files_to_sweep,
-  public.get_orchestrator_children, public.get_predecessor_output, public.get_task_output, public.get_task_status,
-  public.health, public.keep_worker, public.mark_task_failed, public.move_project, public.note_call,
-  public.note_refused_claim, public.note_unused_fields, public.repair_generations, public.requeue_tasks,
-  public.set_task_type, public.task_counts, public.unknown_task_types, public.update_task_status,
-  public.update_worker_model, public.upload_target, public.worker_health
+  public.beat(jsonb, text, text, uuid[], json, json, json), public.cancel_tasks(jsonb, integer, text, jsonb), public.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean), public.complete_task(jsonb, uuid, text, text, jsonb, uuid, text), public.create_task(jsonb, jsonb),
+  public.create_tasks(jsonb, jsonb), public.explain_task(jsonb, uuid), public.explain_worker(jsonb, text, text), public.files_to_sweep(jsonb, text),
+  public.get_orchestrator_children(jsonb, uuid, text), public.get_predecessor_output(jsonb, uuid, uuid, integer), public.get_task_output(jsonb, uuid), public.get_task_status(jsonb, uuid),
+  public.health(jsonb), public.keep_worker(text, boolean, jsonb), public.mark_task_failed(jsonb, uuid, text, text, boolean, uuid), public.move_project(uuid, uuid, jsonb), public.note_call(jsonb, uuid),
+  public.note_refused_claim(jsonb, text), public.note_unused_fields(jsonb, text, jsonb), public.repair_generations(integer, boolean, uuid[]), public.requeue_tasks(uuid[], jsonb, integer, text, boolean, jsonb),
+  public.set_task_type(text, jsonb, jsonb), public.task_counts(jsonb, text, boolean, text[], boolean), public.unknown_task_types(jsonb), public.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid, integer),
+  public.update_worker_model(jsonb, text, text), public.upload_target(jsonb, uuid, uuid), public.worker_health(jsonb, numeric)
   to service_role;
 
 -- What those functions call, and what operators and the jobs call.
@@ -15194,15 +15172,15 @@ revoke all on table public.active_workers_health, public.orchestrator_status
   from public, anon, authenticated, service_role;
 
 revoke all on function
-  public.func_get_task_counts, public.func_insert_logs_batch, public.func_update_worker_heartbeat,
-  public.func_worker_heartbeat_with_logs, public.get_completed_segments, public.update_shot_pair_prompts
+  public.func_get_task_counts(text, text), public.func_insert_logs_batch(json), public.func_update_worker_heartbeat(json),
+  public.func_worker_heartbeat_with_logs(json), public.get_completed_segments(jsonb, text, uuid, integer), public.update_shot_pair_prompts(jsonb)
   from public, anon, authenticated, service_role;
 
 grant select on table public.active_workers_health, public.orchestrator_status to service_role;
 
 grant execute on function
-  public.func_get_task_counts, public.func_insert_logs_batch, public.func_update_worker_heartbeat,
-  public.func_worker_heartbeat_with_logs, public.get_completed_segments, public.update_shot_pair_prompts,
+  public.func_get_task_counts(text, text), public.func_insert_logs_batch(json), public.func_update_worker_heartbeat(json),
+  public.func_worker_heartbeat_with_logs(json), public.get_completed_segments(jsonb, text, uuid, integer), public.update_shot_pair_prompts(jsonb),
   fairlane_core.counts_of_place, fairlane_core.fleet_summary, fairlane_core.get_completed_segments, fairlane_core.update_shot_pair_prompts
   to service_role;
 
