@@ -1,5 +1,9 @@
 import { chosenServer, postgresServer } from "../stack/postgres-server.ts";
-import { startFreshStack, startStackAsHosted } from "./fresh-stack.ts";
+import {
+  startFreshStack,
+  startStackAsHosted,
+  startStackOfAGuest,
+} from "./fresh-stack.ts";
 import type { CheckoutStep, Crew, LastStep, StackStep } from "./step.ts";
 import { closedByDefault } from "./steps/closed-by-default.ts";
 import { advisors, dbLint, format, lint, typesNode } from "./steps/commands.ts";
@@ -16,6 +20,7 @@ import {
   deploy,
   e2e,
   e2eAsHosted,
+  e2eOfAGuest,
   faults,
   fleet,
   incidents,
@@ -109,7 +114,8 @@ export const everyday: Plan = {
 
 /**
  * `npm run test:all`: what `npm test` leaves out, which are the same tests on
- * other versions and under other defaults or with more rows, and `npm start`.
+ * other versions and under other defaults, for guests or with more rows, and
+ * `npm start`. Each lane is a hosted project, one the fleet's and one a guest's.
  */
 export const otherCorners: Plan = {
   crews: [{
@@ -120,15 +126,15 @@ export const otherCorners: Plan = {
           server: () => postgresServer(17),
           begin: startStackAsHosted,
         },
-        steps: [databaseAsHosted],
+        steps: [databaseAsHosted, e2eAsHosted],
       },
       {
         stack: {
-          name: "second-stack-as-hosted",
+          name: "stack-of-a-guest",
           server: () => postgresServer(17),
-          begin: startStackAsHosted,
+          begin: startStackOfAGuest,
         },
-        steps: [],
+        steps: [e2eOfAGuest],
       },
     ],
     beside: [jobsOfAGuest],
@@ -140,7 +146,7 @@ export const otherCorners: Plan = {
       starts,
       integrationInFull,
     ],
-    steps: [e2eAsHosted],
+    steps: [],
   }],
   last: [],
 };

@@ -1,7 +1,9 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { hasHostedDeno } from "../../stack/paths.ts";
 import { chosenServer, describeChoice } from "../../stack/postgres-server.ts";
 import { stackEnvironment } from "../../tests/support/stack.ts";
-import { type Outcome, skips, total } from "../outcome.ts";
+import { fails, type Outcome, skips, total } from "../outcome.ts";
 import type { CheckoutStep, StackContext, StackStep } from "../step.ts";
 import { vitest } from "../vitest.ts";
 import { NO_HOSTED_DENO } from "./types-deno-hosted.ts";
@@ -74,16 +76,38 @@ export const fleet = requests("fleet");
 /** What has once gone wrong, replayed. */
 export const incidents = requests("incidents");
 
-/** Requests to functions that run on Deno 2.1, under strict grants; in full. */
+/** The same requests in a project that has the queue as a guest, on Deno 2.1 and under strict grants; in full. */
+export const e2eOfAGuest: StackStep = {
+  name: "e2e-of-a-guest",
+  async run(context) {
+    const env = { SIZES: "full", PROFILE: "guest" };
+    return onHostedDeno("e2e-of-a-guest", await suite(context, "e2e", env));
+  },
+};
+
+/** Every deployed endpoint, every kind of caller, files and the Data API: what the fleet has left to try there. */
+const SMOKE = [
+  "tests/e2e/callers.test.ts",
+  "tests/e2e/complete-files.test.ts",
+  "tests/e2e/data-api-orchestrator.test.ts",
+  "tests/e2e/openapi.test.ts",
+];
+
+/** Some requests of the fleet to functions that run on Deno 2.1, under strict grants. */
 export const e2eAsHosted: StackStep = {
   name: "e2e-as-hosted",
   async run(context) {
-    const outcome = await suite(context, "e2e", { SIZES: "full" });
-    return hasHostedDeno
-      ? outcome
-      : total([outcome, skips(`e2e-as-hosted on Deno 2.1: ${NO_HOSTED_DENO}`)]);
+    const gone = SMOKE.filter((file) => !existsSync(join(context.root, file)));
+    if (gone.length > 0) return fails(`There is no ${gone.join(", ")}`);
+    const outcome = await suite(context, "e2e", {}, SMOKE);
+    return onHostedDeno("e2e-as-hosted", outcome);
   },
 };
+
+function onHostedDeno(name: string, outcome: Outcome): Outcome {
+  if (hasHostedDeno) return outcome;
+  return total([outcome, skips(`${name} on Deno 2.1: ${NO_HOSTED_DENO}`)]);
+}
 
 function alone(name: string): CheckoutStep {
   return { name, run: (context) => vitest(context, name) };
@@ -109,9 +133,10 @@ async function suite(
   context: StackContext,
   name: string,
   more: Readonly<Record<string, string>> = {},
+  files: readonly string[] = [],
 ): Promise<Outcome> {
   const env = { ...stackEnvironment(context.stack), ...more };
-  const outcome = await vitest(context, name, env);
+  const outcome = await vitest(context, name, env, files);
   if (outcome.failed === 0) return outcome;
   const log = `What the stack did is in ${context.stackLog}`;
   return { ...outcome, report: `${outcome.report}\n${log}` };

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { admin } from "../support/db.ts";
+import { tableOf } from "../support/profile.ts";
 import { send } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
 import { userJwt } from "../support/tokens.ts";
@@ -95,7 +96,7 @@ async function expectOnlyOwn(
 /** The rows that are not the owner's, in a fixed order. */
 async function rowsOf(table: string): Promise<unknown[]> {
   const rows = await admin()<{ row: Record<string, unknown> }[]>`
-    select to_jsonb(t) as row from public.${admin()(table)} as t
+    select to_jsonb(t) as row from ${admin()(tableOf(table))} as t
   `;
   return rows.map(({ row }) => row)
     .filter((row) =>

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CROWD, settleAll } from "../support/crowd.ts";
 import { admin, closeConnections } from "../support/db.ts";
 import { callFunction } from "../support/http.ts";
+import { tableOf } from "../support/profile.ts";
 import { rest } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
 import { userJwt } from "../support/tokens.ts";
@@ -122,7 +123,7 @@ describe(`a user with ${CROWD} tasks whom the app deletes`, () => {
 
 async function count(table: string): Promise<number> {
   const [row] = await admin()<{ count: number }[]>`
-    select count(*)::integer from ${admin()(`public.${table}`)}
+    select count(*)::integer from ${admin()(tableOf(table))}
   `;
   return row!.count;
 }

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { closeConnections } from "../support/db.ts";
-import { isRouter } from "../support/entry.ts";
+import { isGuest } from "../support/profile.ts";
 import { holdOwner, isOpen, leaveOpen } from "../support/holding.ts";
 import { callFunction, callRpc, type Reply } from "../support/http.ts";
 import { stack } from "../support/stack.ts";
@@ -61,7 +61,7 @@ describe("while the app's transaction holds the only owner with work", () => {
   });
 
   // Over the router they wait for their turn: one connection an isolate.
-  it.skipIf(isRouter)("forty pollers all get that answer", async () => {
+  it.skipIf(isGuest)("forty pollers all get that answer", async () => {
     await createTask(owner);
     const holder = await holdOwner(owner);
 

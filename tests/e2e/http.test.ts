@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { pathOf } from "../support/entry.ts";
+import { isServed, pathOf } from "../support/profile.ts";
 import { expectError } from "../support/replies.ts";
 import { send } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
@@ -29,7 +29,7 @@ const NAMES = [
 
 beforeAll(reset);
 
-describe.each(NAMES)("%s over HTTP", (name) => {
+describe.each(NAMES.filter(isServed))("%s over HTTP", (name) => {
   const path = `/functions/v1${pathOf(name)}`;
   const headers = () => ({
     authorization: `Bearer ${stack().serviceRoleKey}`,

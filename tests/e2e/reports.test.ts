@@ -5,7 +5,7 @@ import {
   SAID,
 } from "../../supabase/functions/_fairlane/_test/reports.ts";
 import { admin } from "../support/db.ts";
-import { pathOf } from "../support/entry.ts";
+import { pathOf } from "../support/profile.ts";
 import { callFunction } from "../support/http.ts";
 import { stack } from "../support/stack.ts";
 import {

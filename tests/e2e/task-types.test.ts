@@ -1,6 +1,5 @@
 /** What operators say of types, and what the queue asks them about. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Pool } from "../../shared/claim.ts";
 import { HealthReply } from "../../shared/health.ts";
 import { resetClock, stepClock } from "../support/clock.ts";
 import { admin } from "../support/db.ts";
@@ -103,11 +102,6 @@ describe("set_task_type over the Data API", () => {
       expect([401, 403]).toContain(listed.status);
     }
   });
-});
-
-it("the functions know the pools that the database has", async () => {
-  const [row] = await admin()`select fairlane_core.pools() as pools`;
-  expect(Pool.options).toEqual(row?.["pools"]);
 });
 
 describe("a type without a row", () => {

@@ -1,11 +1,10 @@
 import { beforeEach, expect, it } from "vitest";
-import { ERROR_CODES } from "../../shared/error-codes.ts";
 import { WorkerModelReply } from "../../shared/worker-model.ts";
 import { admin } from "../support/db.ts";
 import { callFunction } from "../support/http.ts";
 import { expectError, expectOk } from "../support/replies.ts";
 import { stack } from "../support/stack.ts";
-import { createOwner, createToken, reset } from "../support/world.ts";
+import { reset } from "../support/world.ts";
 
 beforeEach(async () => {
   await reset();
@@ -33,17 +32,4 @@ it("update-worker-model creates no worker", async () => {
   const reply = await callFunction("update-worker-model", body, { key });
   expectError(reply, "WORKER_NOT_FOUND");
   expect(await admin()`select from public.workers`).toHaveLength(1);
-});
-
-it("update-shot-pair-prompts says that it is not served", async () => {
-  const body = {
-    shot_id: crypto.randomUUID(),
-    task_id: "a task",
-    enhanced_prompts: ["a", ""],
-  };
-  const key = await createToken(await createOwner());
-  const reply = await callFunction("update-shot-pair-prompts", body, { key });
-  expectError(reply, "NOT_SUPPORTED");
-  // Deployed workers repeat 502, 503 and 504 only.
-  expect(ERROR_CODES.NOT_SUPPORTED.status).toBe(501);
 });

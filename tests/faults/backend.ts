@@ -1,12 +1,11 @@
 import { vi } from "vitest";
-import { functionEnvironment } from "../../stack/function-env.ts";
 import { ENDPOINTS } from "../../supabase/functions/_fairlane/endpoints.ts";
 import { createPostgrestRpc } from "../../supabase/functions/_fairlane/database/postgrest.ts";
 import {
   createDeps,
   type ReachDatabase,
 } from "../../supabase/functions/_fairlane/frame/deps.ts";
-import { stack } from "../support/stack.ts";
+import { functionEnv, stack } from "../support/stack.ts";
 import { type Fault, strike } from "./faults.ts";
 
 /** The functions that the deployed clients call. */
@@ -78,7 +77,7 @@ export function createBackend(): Backend {
 }
 
 function createHandlers(network: typeof fetch) {
-  const env = functionEnvironment(stack());
+  const env = functionEnv();
   const read = (name: string) => env[name];
   const silently = { log: () => {} };
   const reach: ReachDatabase = (env, timeoutMs) =>

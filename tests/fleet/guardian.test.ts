@@ -1,6 +1,6 @@
 /**
  * The guardian beside each worker: contract 5, one call every 20 seconds. What
- * a beat answers and stores line by line is in tests/e2e/heartbeat*.test.ts.
+ * a beat answers and stores line by line is in heartbeat*.test.ts.
  */
 import { beforeEach, describe, expect, it } from "vitest";
 import { beatBody, curl } from "../support/beats.ts";

@@ -1,7 +1,8 @@
 import { expect } from "vitest";
 import { z } from "zod";
 import type { Connection } from "./db.ts";
-import type { Reply } from "./http.ts";
+import { callFunction, callRpc, type Reply } from "./http.ts";
+import { isGuest } from "./profile.ts";
 import { send } from "./rest.ts";
 import { stack } from "./stack.ts";
 
@@ -64,6 +65,21 @@ export async function sayLast(body: object): Promise<Reply> {
   const reply = await curl("func_worker_heartbeat_with_logs", body);
   expect(reply.json, reply.text).toMatchObject({ success: true });
   return reply;
+}
+
+/** A beat with these lines, in the way in which workers of the service send it. */
+export function signOfLife(
+  worker_id: string,
+  lines: readonly LogLine[] = [],
+): Promise<Reply> {
+  const key = stack().serviceRoleKey;
+  const { logs_param: logs } = beatBody(worker_id, lines);
+  return isGuest
+    ? callFunction("beat", { worker_id, logs }, { key })
+    : callRpc("func_worker_heartbeat_with_logs", {
+      worker_id_param: worker_id,
+      logs_param: logs,
+    }, { key });
 }
 
 /** Calls a database function as the guardian's curl does: `apikey` alone. */

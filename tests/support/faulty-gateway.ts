@@ -1,11 +1,10 @@
 import { createServer } from "node:http";
-import { functionEnvironment } from "../../stack/function-env.ts";
 import { startFunction } from "../../stack/function-process.ts";
 import { supabaseDir } from "../../stack/paths.ts";
 import { readSupabaseConfig } from "../../stack/supabase-config.ts";
-import { functionOf, pathOf } from "./entry.ts";
+import { functionOf, pathOf } from "./profile.ts";
 import { type Fault, relay } from "./relay.ts";
-import { stack } from "./stack.ts";
+import { functionEnv, stack } from "./stack.ts";
 
 export type { Fault };
 
@@ -36,7 +35,7 @@ export async function startBehindFaults(name: string): Promise<FaultyFunction> {
   );
   if (config === undefined) throw new Error(`There is no function ${name}`);
   const process = startFunction(config, {
-    ...functionEnvironment(stack()),
+    ...functionEnv(),
     SUPABASE_URL: `http://127.0.0.1:${port}`,
     PUBLIC_URL: stack().apiUrl,
   }, () => {});

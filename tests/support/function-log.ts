@@ -1,10 +1,9 @@
-import { functionEnvironment } from "../../stack/function-env.ts";
 import { startFunction } from "../../stack/function-process.ts";
 import { supabaseDir } from "../../stack/paths.ts";
 import { readSupabaseConfig } from "../../stack/supabase-config.ts";
-import { functionOf, pathOf } from "./entry.ts";
+import { functionOf, pathOf } from "./profile.ts";
 import { until } from "./sessions.ts";
-import { stack } from "./stack.ts";
+import { functionEnv } from "./stack.ts";
 
 /** A function of the stack in a process of its own, whose log can be read. */
 export interface LoggedFunction {
@@ -28,7 +27,7 @@ export async function startLoggedFunction(
   const logged: string[] = [];
   const process = startFunction(
     config,
-    functionEnvironment(stack()),
+    functionEnv(),
     (line) => logged.push(line),
   );
   const port = await process.port;

@@ -1,4 +1,4 @@
-import { pathOf } from "./entry.ts";
+import { pathOf, profileHeaders } from "./profile.ts";
 import { stack } from "./stack.ts";
 
 /** A reply, read to its end. */
@@ -44,7 +44,12 @@ export function callRpc(
   const apikey: Record<string, string> = { apikey: stack().publishableKey };
   return call(`${stack().apiUrl}/rest/v1/rpc/${name}`, body, {
     ...options,
-    headers: { ...apikey, ...(key ? bearer(key) : {}), ...headers },
+    headers: {
+      ...profileHeaders,
+      ...apikey,
+      ...(key ? bearer(key) : {}),
+      ...headers,
+    },
   });
 }
 

@@ -1,16 +1,15 @@
-import { functionEnvironment } from "../../stack/function-env.ts";
 import { type Functions, hostFunctions } from "../../stack/functions.ts";
 import { supabaseDir } from "../../stack/paths.ts";
-import { functionOf } from "./entry.ts";
+import { functionOf } from "./profile.ts";
 import { callFunction, type CallOptions, type Reply } from "./http.ts";
-import { stack } from "./stack.ts";
+import { functionEnv } from "./stack.ts";
 
 /** Instances of the stack's functions that nobody has called before. */
 export class NewInstances {
   readonly #said: string[] = [];
   readonly #functions: Functions = hostFunctions({
     supabaseDir,
-    env: functionEnvironment(stack()),
+    env: functionEnv(),
     watchDirs: [],
     log: (line) => this.#said.push(line),
   });

@@ -1,4 +1,5 @@
 import type { Reply } from "./http.ts";
+import { API_SCHEMA, isGuest, profileHeaders } from "./profile.ts";
 import { stack } from "./stack.ts";
 
 /** One request to the stack's gateway, sent as it is. */
@@ -13,9 +14,9 @@ export async function send(
   path: string,
   { method = "GET", headers = {}, body }: Sent = {},
 ): Promise<Reply> {
-  const response = await fetch(`${stack().apiUrl}${path}`, {
+  const response = await fetch(`${stack().apiUrl}${dataPath(path)}`, {
     method,
-    headers,
+    headers: { ...profileHeaders, ...headers },
     ...(body === undefined ? {} : { body }),
     signal: AbortSignal.timeout(120_000),
   });
@@ -28,13 +29,20 @@ export async function send(
   };
 }
 
+/** Guests have owners and no users. */
+function dataPath(path: string): string {
+  return isGuest
+    ? path.replace(/^\/rest\/v1\/users\b/, "/rest/v1/owners")
+    : path;
+}
+
 /** The headers that supabase-py sends with everything, for one key. */
 export function supabasePy(key: string): Record<string, string> {
   return {
     apiKey: key,
     authorization: `Bearer ${key}`,
-    "accept-profile": "public",
-    "content-profile": "public",
+    "accept-profile": API_SCHEMA,
+    "content-profile": API_SCHEMA,
     "x-client-info": "supabase-py/2.27.0",
   };
 }

@@ -1,9 +1,8 @@
-import { functionEnvironment } from "../../stack/function-env.ts";
 import { startFunction } from "../../stack/function-process.ts";
 import { supabaseDir } from "../../stack/paths.ts";
 import { readSupabaseConfig } from "../../stack/supabase-config.ts";
 import type { Reply } from "./http.ts";
-import { stack } from "./stack.ts";
+import { functionEnv, stack } from "./stack.ts";
 
 /** An isolate of the router, in a process of its own. */
 export interface Router {
@@ -21,7 +20,7 @@ export async function startRouter(
 ): Promise<Router> {
   const config = readSupabaseConfig(supabaseDir).functions.get("fairlane");
   if (config === undefined) throw new Error("There is no function fairlane");
-  const environment = { ...functionEnvironment(stack()), ...env };
+  const environment = { ...functionEnv(), ...env };
   const process = startFunction(config, environment, () => {});
   const address = `http://127.0.0.1:${await process.port}/fairlane`;
   return {

@@ -1,6 +1,8 @@
 import process from "node:process";
 import { z } from "zod";
+import { functionEnvironment } from "../../stack/function-env.ts";
 import type { StackAddresses } from "../../stack/stack-addresses.ts";
+import { isGuest } from "./profile.ts";
 
 /** Where the runner of a suite leaves the addresses for the suite. */
 export const STACK_VARIABLE = "TEST_STACK";
@@ -31,4 +33,9 @@ export function stack(): StackAddresses {
     throw new Error("No stack: run this file through a vitest project");
   }
   return Addresses.parse(JSON.parse(json));
+}
+
+/** The environment that the stack gives to its functions. */
+export function functionEnv(): Record<string, string> {
+  return functionEnvironment(stack(), isGuest ? { FAIRLANE_SCHEMA: "" } : {});
 }

@@ -25,3 +25,15 @@ export const ENDPOINTS = {
   "task-counts": taskCounts,
   "update-task-status": updateTaskStatus,
 } as const satisfies Readonly<Record<string, CreateHandler>>;
+
+/** What only the fleet's clients ask for and its database answers. */
+const OF_THE_FLEET: readonly string[] = [
+  "get-completed-segments",
+  "update-shot-pair-prompts",
+];
+
+/** Every endpoint that a guest's database answers. */
+export const ENDPOINTS_OF_GUESTS: Readonly<Record<string, CreateHandler>> =
+  Object.fromEntries(
+    Object.entries(ENDPOINTS).filter(([name]) => !OF_THE_FLEET.includes(name)),
+  );

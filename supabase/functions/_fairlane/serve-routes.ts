@@ -1,5 +1,5 @@
 import { createDirectRpc } from "./database/direct.ts";
-import { ENDPOINTS } from "./endpoints.ts";
+import { ENDPOINTS, ENDPOINTS_OF_GUESTS } from "./endpoints.ts";
 import { createDeps } from "./frame/deps.ts";
 import { createRouter } from "./router.ts";
 
@@ -18,5 +18,6 @@ export function serveRoutes(): void {
     read,
     (_env, timeoutMs) => createDirectRpc({ databaseUrl, schema, timeoutMs }),
   );
-  Deno.serve(createRouter(ENDPOINTS, deps));
+  const endpoints = schema === "public" ? ENDPOINTS : ENDPOINTS_OF_GUESTS;
+  Deno.serve(createRouter(endpoints, deps));
 }
