@@ -1,6 +1,7 @@
 /** One answer for all who ask the same, where the fleet asks most. */
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { CountsReply } from "../../shared/counts.ts";
+import { pathOf } from "../support/profile.ts";
 import { type Router, startRouter } from "../support/router.ts";
 import { send } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
@@ -65,7 +66,8 @@ it("forgets the answer with each write of its own", async () => {
 
 it("is asked by GET through the gateway as well", async () => {
   await createTask(owner);
-  const reply = await send("/functions/v1/task-counts?run_type=gpu", {
+  const path = `/functions/v1${pathOf("task-counts")}`;
+  const reply = await send(`${path}?run_type=gpu`, {
     headers: { authorization: `Bearer ${stack().secretKey}` },
   });
   expect(CountsReply.parse(reply.json).totals.queued_only).toBe(1);
