@@ -46,12 +46,12 @@ begin
   into v_next, v_listed, v_oldest
   from fairlane_core.next_tasks(v_caller, p_run_type, v_list_limit, v_turns) as t;
   -- Without a list, the oldest of those that were never started has to do.
-  v_oldest := nullif(
-    fairlane_core.oldest_claimable(
-      v_caller, p_run_type, case when v_list_limit = 0 then v_now else v_oldest end, v_listed < v_load.claimable
-    ),
-    v_now
+  v_oldest := fairlane_core.oldest_claimable(
+    v_caller, p_run_type, case when v_list_limit = 0 then v_now else v_oldest end, v_listed < v_load.claimable
   );
+  if v_list_limit = 0 then
+    v_oldest := nullif(v_oldest, v_now);
+  end if;
 
   with running as materialized (
     select
