@@ -151,6 +151,10 @@ function calls(running: readonly Running[], owner: string): Call[] {
       () => `select public.task_counts(${service}, 'gpu')`,
     ),
     ...many(
+      "task-counts, one pool, without lists",
+      () => `select public.task_counts(${service}, 'gpu', true, null, false)`,
+    ),
+    ...many(
       "task-counts, all pools",
       () => `select public.task_counts(${service})`,
     ),
