@@ -31,9 +31,6 @@ function onTheStack(name: string, order: number) {
       globalSetup: ["tests/support/global-setup.ts"],
       setupFiles: ["tests/support/close-connections.ts"],
       fileParallelism: false,
-      // Only what has stopped for good takes as long: other work may run beside.
-      testTimeout: 300_000,
-      hookTimeout: 600_000,
       sequence: { groupOrder: order },
     },
   };
@@ -47,6 +44,9 @@ export default defineConfig({
       : [],
   },
   test: {
+    // Only what has stopped for good takes as long: other work may run beside.
+    testTimeout: 300_000,
+    hookTimeout: 600_000,
     // One process for the files of a project, which loads what they share once:
     // loading it anew for each takes longer than the tests.
     isolate: false,
@@ -61,7 +61,6 @@ export default defineConfig({
         extends: true,
         test: {
           name: "unit",
-          testTimeout: 120_000,
           include: [
             "bench/**/*.test.ts",
             "demo/**/*.test.ts",
@@ -89,8 +88,6 @@ export default defineConfig({
           name: "starts",
           include: ["tests/starts/**/*.test.ts"],
           fileParallelism: false,
-          testTimeout: 300_000,
-          hookTimeout: 600_000,
           sequence: { groupOrder: 10 },
         },
       },
@@ -99,7 +96,6 @@ export default defineConfig({
         test: {
           name: "deploy",
           include: ["tests/deploy/**/*.test.ts"],
-          testTimeout: 300_000,
           sequence: { groupOrder: 11 },
         },
       },

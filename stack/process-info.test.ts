@@ -24,7 +24,7 @@ describe.each([
   it.runIf(isHere)("knows parent and command of a process", async () => {
     expect(info.parentOf(pid)).toBe(process.pid);
     // On a busy machine it may not be the program yet that it becomes.
-    await expect.poll(() => info.commandLine(pid), { timeout: 10_000 })
+    await expect.poll(() => info.commandLine(pid), { timeout: 60_000 })
       .toBe("sleep 77");
   });
 
