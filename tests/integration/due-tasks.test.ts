@@ -12,6 +12,7 @@ import { CountsReply } from "../../shared/counts.ts";
 import { resetClock, stepClock } from "../support/clock.ts";
 import { admin, type Connection } from "../support/db.ts";
 import { claim, rpc } from "../support/operations.ts";
+import { size } from "../support/size.ts";
 import { createOwner, createTasks, type Owner } from "../support/world.ts";
 import { type Explained, ExplainedSession } from "./explained-session.ts";
 import { emptyAfter, letAutovacuum, SOME_LYING, warmUp } from "./plan-world.ts";
@@ -28,7 +29,10 @@ let honest: Owner;
 beforeAll(() => letAutovacuum(false));
 afterAll(() => letAutovacuum(true));
 
-describe.each(SOME_LYING)("with the statistics of %s", (statistics) => {
+/** In `npm test` those that have found something here. */
+const STATISTICS = size(0, 1) === 1 ? SOME_LYING : SOME_LYING.slice(1);
+
+describe.each(STATISTICS)("with the statistics of %s", (statistics) => {
   beforeEach(async () => {
     await emptyAfter(statistics);
     session = new ExplainedSession();

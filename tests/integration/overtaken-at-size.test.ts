@@ -86,7 +86,10 @@ async function explain(end: "first" | "last"): Promise<
   return { ahead: tasks_ahead, explained };
 }
 
-describe.each(SOME_LYING)("with the statistics of %s", (statistics) => {
+/** In `npm test` those that have found something here. */
+const STATISTICS = size(0, 1) === 1 ? SOME_LYING : SOME_LYING.slice(0, 1);
+
+describe.each(STATISTICS)("with the statistics of %s", (statistics) => {
   beforeEach(() => emptyAfter(statistics));
 
   describe(`with ${MANY} tasks of one owner that grow stale at once`, () => {

@@ -1,6 +1,7 @@
 import { admin, type Connection } from "../support/db.ts";
 import { seemDrained } from "../support/drained-tables.ts";
 import { claim, complete } from "../support/operations.ts";
+import { size } from "../support/size.ts";
 import {
   createOwner,
   createTasks,
@@ -43,20 +44,21 @@ export type Statistics =
   | "a queue whose tasks all waited"
   | "the full queue";
 
-/** Those that have nothing to do with what is in the tables. */
-export const LYING: readonly Statistics[] = [
+/** Those that have nothing to do with what is in the tables; in `npm test` those that have found most. */
+export const LYING: readonly Statistics[] = ([
   "a queue whose tasks had ended",
   "a queue that one user had filled",
   "a queue in which each user had one task",
   "a queue that was drained",
-  "a queue whose tasks all ran",
   "a queue whose tasks all waited",
-];
+  "a queue whose tasks all ran",
+] as const).slice(0, size(4, 6));
+
 /** For what takes long: those that have found something. */
-export const SOME_LYING = [
+export const SOME_LYING: readonly Statistics[] = [
   "a queue whose tasks had ended",
   "a queue whose tasks all waited",
-] as const satisfies readonly Statistics[];
+];
 
 /** Tests say themselves when the statistics are renewed. */
 export async function letAutovacuum(isOn: boolean): Promise<void> {
