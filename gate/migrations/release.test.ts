@@ -35,6 +35,15 @@ it("the first release gives the first set its version, and closes it", () => {
   expect(read("CHANGELOG.md")).toContain("\n## [1.0.0] - 2031-02-03\n");
 });
 
+it("a release before 1.0.0 writes the first set anew as well", () => {
+  const before = migrations();
+  release(root, "0.2.0", DAY);
+  expect(migrations()).toEqual(before);
+  expect(staleMigrations(root)).toEqual([]);
+  expect(read("supabase", "migrations", "20261130001000_functions.sql"))
+    .toContain("select '0.2.0';");
+});
+
 it("what changes later is one more migration, which the release names", () => {
   release(root, "1.0.0", DAY);
   const closed = migrations().map((name) =>

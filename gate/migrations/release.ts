@@ -39,11 +39,10 @@ export function release(root: string, version: string, now: Date): string[] {
     write(path, replaced(text, own, `"version": "${version}"`, places));
   }
   for (const { path, text } of versionFiles(root)) write(path, text);
-  // The first set is written once more, with the version; then it is closed.
-  const isFirst = !isAppended(before) && isAppended(version);
-  for (const { path, text } of generatedMigrations(root, isFirst)) {
-    write(path, text);
-  }
+  // Until 1.0.0 is out, the first set is written once more, with the version; then it is closed.
+  for (
+    const { path, text } of generatedMigrations(root, !isAppended(before))
+  ) write(path, text);
   if (isAppended(before)) {
     const path = pathOfUnreleased(root);
     const named = nextPath(root, `v${version.replaceAll(".", "_")}`, now);

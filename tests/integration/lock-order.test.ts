@@ -120,6 +120,54 @@ describe("locks are taken in one order, so that", () => {
   });
 });
 
+describe("a plain reset that ends a task, and its completion", () => {
+  // The one has the task and wants what waits for it, the other the reverse.
+  const id = (digit: string) => `00000000-0000-4000-8000-00000000000${digit}`;
+  const [waiting, task, last] = [id("a"), id("b"), id("c")] as const;
+  beforeEach(() => setMaxAttempts(1));
+  afterEach(() => setMaxAttempts(null));
+
+  it("meet head on: one of them is ended, and nothing is half done", async () => {
+    const { projectId } = await createOwner({ maxInProgress: 2 });
+    await admin()`
+      insert into public.tasks (id, task_type, project_id, dependant_on)
+      select *
+      from (values
+        (${task}::uuid, 'clip', ${projectId}::uuid, null::uuid),
+        (${last}, 'clip', ${projectId}, null),
+        (${waiting}, 'film', ${projectId}, ${task})
+      ) as t
+    `;
+    const [operator, worker] = [as("service_role"), as("service_role")];
+    for (const name of ["w-1", "w-2"]) await claim(worker, name);
+    const pids = [await pidOf(operator), await pidOf(worker)] as const;
+    const holder = adminConnection();
+    await holder`begin`;
+    await holder`select from public.tasks where id = ${last} for update`;
+
+    const ends = Promise.allSettled([
+      patchReset(operator, [task, last]),
+      untilBlocked(pids[0]).then(() => complete(worker, task)),
+    ]);
+    await untilBlocked(pids[1]);
+    await holder`rollback`;
+
+    const refused = (await ends).filter(({ status }) => status === "rejected");
+    expect(refused).toMatchObject([{ reason: { code: "40P01" } }]);
+    expect(await counterDrift()).toEqual([]);
+    const rows = await admin()<{ ended: boolean }[]>`
+      select status in ('Complete', 'Failed') as ended from public.tasks where id = ${task}
+    `;
+    expect([...rows]).toEqual([{ ended: true }]);
+  });
+});
+
+async function setMaxAttempts(attempts: number | null): Promise<void> {
+  await (attempts === null
+    ? admin()`update fairlane_core.settings set max_attempts = default`
+    : admin()`update fairlane_core.settings set max_attempts = ${attempts}`);
+}
+
 /** One statement over tasks of every user, or ends of single ones. */
 async function act(
   sql: Connection,
