@@ -3995,22 +3995,6 @@ begin
 end;
 $$;
 
-create function fairlane_core.say_passed_over(p_count integer)
-returns void language plpgsql volatile security invoker set search_path = '' as $$
-begin
-  if p_count > 0 then
-    perform set_config(
-      'response.headers',
-      (
-        coalesce(nullif(current_setting('response.headers', true), '')::jsonb, '[]')
-          || jsonb_build_array(jsonb_build_object('x-fairlane-passed-over', p_count::text))
-      )::text,
-      true
-    );
-  end if;
-end;
-$$;
-
 create function fairlane_core.work_while_idle()
 returns integer language plpgsql volatile security invoker set search_path = '' as $$
 declare
@@ -4209,7 +4193,11 @@ returns public.tasks language plpgsql volatile security invoker set search_path 
 declare
   v_task_id uuid;
   v_is_held boolean := true;
+  v_is_locked boolean;
+  v_holder text;
+  v_wait_since timestamptz;
   v_unfit_id uuid;
+  v_unfit_count integer := 0;
   v_task public.tasks;
 begin
   -- Checked without a lock first: an idle poll writes nothing, not even a lock. Counting is skipped if one index probe
@@ -4227,19 +4215,33 @@ begin
 
   perform fairlane_core.release_due_tasks(p_pool, p_caller);
 
-  -- A few heads that cannot be handed out are ended on the way, each after releasing the user's lock.
-  for v_look in 1..5 loop
+  loop
     begin
-      if fairlane_core.wait_for_owner(p_caller.user_id) then
+      v_holder := fairlane_core.holder_of_slots(p_caller.user_id);
+      v_wait_since := coalesce(v_wait_since, clock_timestamp());
+      v_is_locked := false;
+      v_is_locked := fairlane_core.wait_for_owner(p_caller.user_id);
+      if v_is_locked then
         select h.task_id, h.is_held
         into v_task_id, v_is_held
         from fairlane_core.lock_queue_head(p_caller.user_id, p_pool, p_caller, p_affinity) as h;
       end if;
       exit;
-    exception when sqlstate 'QU002' then
-      v_unfit_id := sqlerrm::uuid;
+    exception
+      when sqlstate 'QU002' then
+        v_unfit_id := sqlerrm::uuid;
+      when lock_not_available then
+        if v_is_locked then
+          raise;
+        end if;
+        exit when not fairlane_core.may_wait_again(p_caller.user_id, v_holder, v_wait_since);
+        continue;
     end;
-    exit when not fairlane_core.end_unfit_task(v_unfit_id);
+
+    -- A few heads that cannot be handed out are ended on the way, each after releasing the user's lock.
+    v_unfit_count := v_unfit_count + 1;
+    exit when not fairlane_core.end_unfit_task(v_unfit_id) or v_unfit_count >= 5;
+    v_wait_since := null;
   end loop;
 
   if v_task_id is not null then
@@ -4327,6 +4329,94 @@ begin
       perform fairlane_core.hand_over(v_task);
     end if;
   end loop;
+end;
+$$;
+
+create function fairlane_core.first_open_user(p_pool text, p_passed_over uuid[])
+returns uuid language plpgsql stable security invoker set search_path = '' as $$
+begin
+  -- A sort would read all user queues; the first of the index is enough, as in the look before.
+  return (
+    select l.user_id
+    from fairlane_core.user_queues as l
+    where l.pool = p_pool
+      and l.is_open
+      and l.user_id <> all (p_passed_over)
+    order by l.turn_load, l.last_served_at
+    limit 1
+  );
+end;
+$$;
+
+create function fairlane_core.wait_for_owner(p_user_id uuid)
+returns boolean language plpgsql volatile security invoker set search_path = '' set lock_timeout = '120ms' as $$
+begin
+  -- To get a row one may wait twice: behind other waiters, then for the holder.
+  perform fairlane_core.limit_lock_waits(0.5);
+  perform from fairlane_core.user_slots as s where s.user_id = p_user_id for no key update;
+  return found;
+end;
+$$;
+
+create function fairlane_core.holder_of_slots(p_user_id uuid)
+returns text language plpgsql volatile security invoker set search_path = '' as $$
+begin
+  return (select s.xmin::text || ' ' || s.xmax::text from fairlane_core.user_slots as s where s.user_id = p_user_id);
+end;
+$$;
+
+create function fairlane_core.may_wait_again(p_user_id uuid, p_holder text, p_since timestamptz)
+returns boolean language plpgsql volatile security invoker set search_path = '' as $$
+declare
+  v_max_wait interval := (select s.max_lock_wait from fairlane_core.settings as s);
+begin
+  return case
+    -- Half of the time is left if there were no other waiters.
+    when fairlane_core.holder_of_slots(p_user_id) is not distinct from p_holder then clock_timestamp() <= p_since + 0.6 * v_max_wait
+    -- Somebody else got it. Again, so that nobody always comes last, but not for ever.
+    else clock_timestamp() <= p_since + 20 * v_max_wait
+  end;
+end;
+$$;
+
+create function fairlane_core.owners_held(p_pool text, p_passed_over uuid[])
+returns integer language plpgsql stable security invoker set search_path = '' as $$
+begin
+  return (
+    select count(*)
+    from (
+      select l.user_id
+      from fairlane_core.user_queues as l
+      where l.pool = p_pool
+        and l.is_open
+        and l.user_id <> all (p_passed_over)
+      union
+      select t.user_id
+      from public.tasks as t
+        join fairlane_core.user_slots as s on s.user_id = t.user_id
+      where t.readiness = 'not_yet'
+        and t.available_at <= fairlane_core.now()
+        and t.pool = p_pool
+        and t.run_type = 'cloud'
+        and s.cloud_reason is null
+    ) as o
+  );
+end;
+$$;
+
+create function fairlane_core.say_passed_over(p_count integer)
+returns void language plpgsql volatile security invoker set search_path = '' as $$
+begin
+  if p_count > 0 then
+    perform set_config(
+      'response.headers',
+      (
+        coalesce(nullif(current_setting('response.headers', true), '')::jsonb, '[]')
+          || jsonb_build_array(jsonb_build_object('x-fairlane-passed-over', p_count::text))
+      )::text,
+      true
+    );
+  end if;
 end;
 $$;
 
@@ -4994,6 +5084,8 @@ declare
   v_user_id uuid;
   v_task_id uuid;
   v_wait boolean := false;
+  v_wait_since timestamptz;
+  v_holder text;
   v_has_written boolean;
   v_is_held boolean;
   v_is_locked boolean;
@@ -5016,11 +5108,13 @@ begin
       v_task_id := null;
       v_has_written := false;
       v_is_held := false;
-      v_is_locked := true;
+      v_is_locked := not v_wait;
       if v_wait then
-        select w.user_id, w.is_locked
-        into v_user_id, v_is_locked
-        from fairlane_core.wait_for_open_user(p_pool, v_passed_over) as w;
+        v_user_id := fairlane_core.first_open_user(p_pool, v_passed_over);
+        v_holder := fairlane_core.holder_of_slots(v_user_id);
+        v_wait_since := coalesce(v_wait_since, clock_timestamp());
+        v_is_locked := fairlane_core.wait_for_owner(v_user_id);
+        v_wait_since := null;
       elsif p_affinity.model is not null then
         v_user_id := fairlane_core.lock_user_with_affinity(p_pool, v_passed_over, p_affinity);
       else
@@ -5094,6 +5188,7 @@ begin
       elsif v_user_id is not null and v_has_written then
         v_passed_over := v_passed_over || v_user_id;
         v_held_count := v_held_count + v_is_held::integer;
+        v_wait := false;
         v_may_wait := false;
       elsif v_user_id is not null and v_is_locked then
         raise sqlstate 'QU001' using message = 'This user has nothing for the caller now';
@@ -5104,6 +5199,11 @@ begin
         v_held_count := v_held_count + v_is_held::integer;
       when sqlstate 'QU002' then
         v_unfit_id := sqlerrm::uuid;
+      when lock_not_available then
+        if v_is_locked then
+          raise;
+        end if;
+        continue when fairlane_core.may_wait_again(v_user_id, v_holder, v_wait_since);
     end;
 
     -- Ends a few of them, and the look goes on with this user; more than that are left for the next claims.
@@ -5115,6 +5215,7 @@ begin
         v_held_count := v_held_count + v_is_held::integer;
       end if;
       v_unfit_id := null;
+      v_wait := false;
       v_may_wait := false;
     end if;
 
@@ -5213,82 +5314,6 @@ begin
     order by t.priority desc, t.created_at, t.id
     limit 1
   ) is true;
-end;
-$$;
-
-create function fairlane_core.wait_for_open_user(
-  p_pool text,
-  p_passed_over uuid[],
-  out user_id uuid,
-  out is_locked boolean
-) language plpgsql volatile security invoker set search_path = '' as $$
-begin
-  -- A sort would read all user queues; the first of the index is enough, as in the look before.
-  select l.user_id
-  into wait_for_open_user.user_id
-  from fairlane_core.user_queues as l
-  where l.pool = p_pool
-    and l.is_open
-    and l.user_id <> all (p_passed_over)
-  order by l.turn_load, l.last_served_at
-  limit 1;
-
-  is_locked := wait_for_open_user.user_id is not null and fairlane_core.wait_for_owner(wait_for_open_user.user_id);
-end;
-$$;
-
-create function fairlane_core.wait_for_owner(p_user_id uuid)
-returns boolean language plpgsql volatile security invoker set search_path = '' set lock_timeout = '120ms' as $$
-declare
-  v_started_at timestamptz := clock_timestamp();
-  v_max_wait interval := (select s.max_lock_wait from fairlane_core.settings as s);
-  v_holder text;
-  v_next_holder text;
-begin
-  -- To get a row one may wait twice: behind other waiters, then for the holder.
-  perform set_config('lock_timeout', ceil(500 * extract(epoch from v_max_wait)) || 'ms', true);
-  loop
-    select s.xmin::text || ' ' || s.xmax::text into v_holder from fairlane_core.user_slots as s where s.user_id = p_user_id;
-    begin
-      perform from fairlane_core.user_slots as s where s.user_id = p_user_id for no key update;
-      return found;
-    exception when lock_not_available then
-      select s.xmin::text || ' ' || s.xmax::text into v_next_holder from fairlane_core.user_slots as s where s.user_id = p_user_id;
-    end;
-    if v_next_holder is distinct from v_holder then
-      -- Somebody else got it. Retry, so that nobody always comes last, but not for ever.
-      exit when clock_timestamp() > v_started_at + 20 * v_max_wait;
-    else
-      -- Half of the time is left if there were no other waiters.
-      exit when clock_timestamp() > v_started_at + 0.6 * v_max_wait;
-    end if;
-  end loop;
-  return false;
-end;
-$$;
-
-create function fairlane_core.owners_held(p_pool text, p_passed_over uuid[])
-returns integer language plpgsql stable security invoker set search_path = '' as $$
-begin
-  return (
-    select count(*)
-    from (
-      select l.user_id
-      from fairlane_core.user_queues as l
-      where l.pool = p_pool
-        and l.is_open
-        and l.user_id <> all (p_passed_over)
-      union
-      select t.user_id
-      from public.tasks as t
-        join fairlane_core.user_slots as s on s.user_id = t.user_id
-      where t.readiness = 'not_yet'
-        and t.available_at <= fairlane_core.now()
-        and t.pool = p_pool
-        and t.run_type = 'cloud'
-        and s.cloud_reason is null
-    ) as o
-  );
 end;
 $$;
 

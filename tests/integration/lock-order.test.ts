@@ -100,6 +100,29 @@ describe("locks are taken in one order, so that", () => {
     expect(await deadlocks([one, two])).toBe(deadlocksBefore);
   });
 
+  it("a claim lets go of a user who has nothing for it, though it goes on to wait for another", async () => {
+    const [first, second] = [await createOwner(), await createOwner()];
+    const withdrawn = await createTask(first);
+    await startTask(await createTask(second), "worker-of-another");
+    const wanted = await createTask(second);
+    const [ofFirst, ofSecond] = [await holdUser(first), await holdUser(second)];
+    const [claimer, next] = [as("service_role"), adminConnection()];
+    const [claiming, waiting] = [await pidOf(claimer), await pidOf(next)];
+
+    const pending = claim(claimer, "worker");
+    await untilBlocked(claiming);
+    const served = serve(next, first);
+    await untilBlocked(waiting);
+    await ofFirst`update public.tasks set status = 'Cancelled' where id = ${withdrawn}`;
+    await ofFirst`commit`;
+
+    // Whoever comes after the claim has the user while the claim still waits.
+    await served;
+    await untilBlocked(claiming);
+    await ofSecond`rollback`;
+    expect((await pending)?.task_id).toBe(wanted);
+  });
+
   it("statements over many users' tasks do not either", async () => {
     const sessions = Array.from({ length: 6 }, () => as("service_role"));
     const deadlocksBefore = await deadlocks();
@@ -230,6 +253,13 @@ async function holdUser(owner: Owner): Promise<Connection> {
     select from fairlane_core.user_slots where user_id = ${owner.id} for no key update
   `;
   return sql;
+}
+
+/** Serves this user at once, or when the one before lets go. */
+async function serve(sql: Connection, owner: Owner): Promise<void> {
+  await sql`
+    update fairlane_core.user_slots set orchestration_limit = orchestration_limit where user_id = ${owner.id}
+  `;
 }
 
 async function createOwners(count: number): Promise<Owner[]> {

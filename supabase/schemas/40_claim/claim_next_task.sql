@@ -1,5 +1,6 @@
 -- The claim. Most are plain: one statement, in this file. All others go step by step, each checked under its lock: the
--- same task again (start.sql), whose turn (whose_turn.sql), which of that owner's tasks (which_task.sql).
+-- same task again (start.sql), whose turn (whose_turn.sql; owners_held_by_others.sql), which of that owner's tasks
+-- (which_task.sql).
 
 -- The claim (docs/architecture.md): one task to one caller, the owner's limit exact, users in turn.
 --
@@ -340,30 +341,6 @@ begin
     -- Failures so far: deployed workers decide by this number when to give up.
     'attempts', greatest(p_task.attempts - (p_task.status = 'In Progress')::integer, 0)
   );
-end;
-$$;
-
--- An empty reply is incomplete while another transaction holds owners with work: the header x-fairlane-passed-over says
--- how many were passed over; no header for 0. PostgREST sends the contents of response.headers, and the functions pass
--- them on.
-create function fairlane_core.say_passed_over(p_count integer)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  if p_count > 0 then
-    perform set_config(
-      'response.headers',
-      (
-        coalesce(nullif(current_setting('response.headers', true), '')::jsonb, '[]')
-          || jsonb_build_array(jsonb_build_object('x-fairlane-passed-over', p_count::text))
-      )::text,
-      true
-    );
-  end if;
 end;
 $$;
 

@@ -219,7 +219,11 @@ as $$
 declare
   v_task_id uuid;
   v_is_held boolean := true;
+  v_is_locked boolean;
+  v_holder text;
+  v_wait_since timestamptz;
   v_unfit_id uuid;
+  v_unfit_count integer := 0;
   v_task fairlane.tasks;
 begin
   -- Checked without a lock first: an idle poll writes nothing, not even a lock. Counting is skipped if one index probe
@@ -237,19 +241,33 @@ begin
 
   perform fairlane_core.release_due_tasks(p_pool, p_caller);
 
-  -- A few heads that cannot be handed out are ended on the way, each after releasing the user's lock.
-  for v_look in 1..5 loop
+  loop
     begin
-      if fairlane_core.wait_for_owner(p_caller.user_id) then
+      v_holder := fairlane_core.holder_of_slots(p_caller.user_id);
+      v_wait_since := coalesce(v_wait_since, clock_timestamp());
+      v_is_locked := false;
+      v_is_locked := fairlane_core.wait_for_owner(p_caller.user_id);
+      if v_is_locked then
         select h.task_id, h.is_held
         into v_task_id, v_is_held
         from fairlane_core.lock_queue_head(p_caller.user_id, p_pool, p_caller, p_affinity) as h;
       end if;
       exit;
-    exception when sqlstate 'QU002' then
-      v_unfit_id := sqlerrm::uuid;
+    exception
+      when sqlstate 'QU002' then
+        v_unfit_id := sqlerrm::uuid;
+      when lock_not_available then
+        if v_is_locked then
+          raise;
+        end if;
+        exit when not fairlane_core.may_wait_again(p_caller.user_id, v_holder, v_wait_since);
+        continue;
     end;
-    exit when not fairlane_core.end_unfit_task(v_unfit_id);
+
+    -- A few heads that cannot be handed out are ended on the way, each after releasing the user's lock.
+    v_unfit_count := v_unfit_count + 1;
+    exit when not fairlane_core.end_unfit_task(v_unfit_id) or v_unfit_count >= 5;
+    v_wait_since := null;
   end loop;
 
   if v_task_id is not null then

@@ -1,5 +1,5 @@
--- Which owner a claim serves: the first in turn who is free and has something for this worker; whom it waits for when
--- all are held; and what happens to a task that cannot be handed out.
+-- Which owner a claim serves: the first in turn who is free and has something for this worker; and what happens to a
+-- task that cannot be handed out.
 
 -- Looks for work until it has a task or knows that every remaining one is held. The first looks pass over users whom
 -- somebody else is serving; then it waits briefly for one such user; the last looks pass over again, and the reply says
@@ -20,6 +20,8 @@ declare
   v_user_id uuid;
   v_task_id uuid;
   v_wait boolean := false;
+  v_wait_since timestamptz;
+  v_holder text;
   v_has_written boolean;
   v_is_held boolean;
   v_is_locked boolean;
@@ -42,11 +44,13 @@ begin
       v_task_id := null;
       v_has_written := false;
       v_is_held := false;
-      v_is_locked := true;
+      v_is_locked := not v_wait;
       if v_wait then
-        select w.user_id, w.is_locked
-        into v_user_id, v_is_locked
-        from fairlane_core.wait_for_open_user(p_pool, v_passed_over) as w;
+        v_user_id := fairlane_core.first_open_user(p_pool, v_passed_over);
+        v_holder := fairlane_core.holder_of_slots(v_user_id);
+        v_wait_since := coalesce(v_wait_since, clock_timestamp());
+        v_is_locked := fairlane_core.wait_for_owner(v_user_id);
+        v_wait_since := null;
       elsif p_affinity.model is not null then
         v_user_id := fairlane_core.lock_user_with_affinity(p_pool, v_passed_over, p_affinity);
       else
@@ -120,6 +124,7 @@ begin
       elsif v_user_id is not null and v_has_written then
         v_passed_over := v_passed_over || v_user_id;
         v_held_count := v_held_count + v_is_held::integer;
+        v_wait := false;
         v_may_wait := false;
       elsif v_user_id is not null and v_is_locked then
         raise sqlstate 'QU001' using message = 'This user has nothing for the caller now';
@@ -130,6 +135,11 @@ begin
         v_held_count := v_held_count + v_is_held::integer;
       when sqlstate 'QU002' then
         v_unfit_id := sqlerrm::uuid;
+      when lock_not_available then
+        if v_is_locked then
+          raise;
+        end if;
+        continue when fairlane_core.may_wait_again(v_user_id, v_holder, v_wait_since);
     end;
 
     -- Ends a few of them, and the look goes on with this user; more than that are left for the next claims.
@@ -141,6 +151,7 @@ begin
         v_held_count := v_held_count + v_is_held::integer;
       end if;
       v_unfit_id := null;
+      v_wait := false;
       v_may_wait := false;
     end if;
 
@@ -256,106 +267,6 @@ begin
     order by t.priority desc, t.created_at, t.id
     limit 1
   ) is true;
-end;
-$$;
-
--- The second look of a claim: somebody else is serving every user with work, so wait for the one whose turn it is in
--- the pool. Returns that user (null when there is none), and whether the lock was obtained
--- (fairlane_core.wait_for_owner).
-create function fairlane_core.wait_for_open_user(
-  p_pool text,
-  p_passed_over uuid[],
-  out user_id uuid,
-  out is_locked boolean
-)
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  -- A sort would read all user queues; the first of the index is enough, as in the look before.
-  select l.user_id
-  into wait_for_open_user.user_id
-  from fairlane_core.user_queues as l
-  where l.pool = p_pool
-    and l.is_open
-    and l.user_id <> all (p_passed_over)
-  order by l.turn_load, l.last_served_at
-  limit 1;
-
-  is_locked := wait_for_open_user.user_id is not null and fairlane_core.wait_for_owner(wait_for_open_user.user_id);
-end;
-$$;
-
--- Locks an owner's slots; false when it did not get them. It does not wait for a transaction that is left open, which
--- would mean waiting for that client. So the wait for one holder is short (fairlane_core.settings.max_lock_wait), and
--- starts again only while the holders change, as with successive claims.
-create function fairlane_core.wait_for_owner(p_user_id uuid)
-returns boolean
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '120ms' -- restored when the function ends; the effective value is set below
-as $$
-declare
-  v_started_at timestamptz := clock_timestamp();
-  v_max_wait interval := (select s.max_lock_wait from fairlane_core.settings as s);
-  v_holder text;
-  v_next_holder text;
-begin
-  -- To get a row one may wait twice: behind other waiters, then for the holder.
-  perform set_config('lock_timeout', ceil(500 * extract(epoch from v_max_wait)) || 'ms', true);
-  loop
-    select s.xmin::text || ' ' || s.xmax::text into v_holder from fairlane_core.user_slots as s where s.user_id = p_user_id;
-    begin
-      perform from fairlane_core.user_slots as s where s.user_id = p_user_id for no key update;
-      return found;
-    exception when lock_not_available then
-      select s.xmin::text || ' ' || s.xmax::text into v_next_holder from fairlane_core.user_slots as s where s.user_id = p_user_id;
-    end;
-    if v_next_holder is distinct from v_holder then
-      -- Somebody else got it. Retry, so that nobody always comes last, but not for ever.
-      exit when clock_timestamp() > v_started_at + 20 * v_max_wait;
-    else
-      -- Half of the time is left if there were no other waiters.
-      exit when clock_timestamp() > v_started_at + 0.6 * v_max_wait;
-    end if;
-  end loop;
-  return false;
-end;
-$$;
-
--- How many owners have something for a claim that found nothing but could not be checked, because another transaction
--- holds them: open queues, and due work. p_passed_over: those in whose queues it found nothing.
-create function fairlane_core.owners_held(p_pool text, p_passed_over uuid[])
-returns integer
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return (
-    select count(*)
-    from (
-      select l.user_id
-      from fairlane_core.user_queues as l
-      where l.pool = p_pool
-        and l.is_open
-        and l.user_id <> all (p_passed_over)
-      union
-      select t.user_id
-      from fairlane.tasks as t
-        join fairlane_core.user_slots as s on s.user_id = t.user_id
-      where t.readiness = 'not_yet'
-        and t.available_at <= fairlane_core.now()
-        and t.pool = p_pool
-        and t.run_type = 'cloud'
-        and s.cloud_reason is null
-    ) as o
-  );
 end;
 $$;
 
