@@ -39,15 +39,17 @@ describe("the plain case of a hot call", () => {
       .toMatchObject({ delivered_at: expect.any(Date) });
   });
 
-  it("keeps no slot and reads no description for a completion", async () => {
+  it("is one statement for a completion, and reads no description", async () => {
     const task = await createTask(await createOwner());
     await ranBy(CLAIM, [null]);
     expect(await readTask(task)).toMatchObject({ status: "In Progress" });
     const ran = await ranBy(COMPLETE, [task]);
-    expect(ran).toContain("record_generations");
-    expect(ran).not.toContain("held_after");
-    expect(ran).not.toContain("own_file");
+    expect(ran).toContain("complete_task");
+    expect(ran).not.toContain("complete_general");
+    expect(ran).not.toContain("tasks_before_update");
+    expect(ran).not.toContain("tasks_after_update");
     const again = await ranBy(COMPLETE, [task]);
+    expect(again).toContain("complete_general");
     expect(again).toContain("record_report");
     expect(again).not.toContain("own_file");
   });

@@ -249,9 +249,9 @@ begin
 end;
 $$;
 
--- A claim sets everything derived itself, including readiness (fairlane_core.start_task), and a heartbeat changes
--- nothing derived (fairlane_core.show_signs_of_life): the trigger skips both. The condition is short because every
--- statement that updates tasks parses it again.
+-- A claim and a plain completion set everything derived themselves, including readiness (fairlane_core.start_task,
+-- fairlane_core.complete_task), and a heartbeat changes nothing derived (fairlane_core.show_signs_of_life): the trigger
+-- skips them. The condition is short because every statement that updates tasks parses it again.
 create trigger tasks_before_update
   before update on fairlane.tasks
   for each row

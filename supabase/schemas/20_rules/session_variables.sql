@@ -10,9 +10,9 @@
 --              fairlane.task_events; these two and is_plain_write also read from it whether a change is direct
 --
 -- fairlane_core.mode: what a function does or intends, so that a trigger skips or allows it: words separated by blanks.
---     counts_itself    claim_next_task, start_task: the start itself sets readiness, counters and history. Heartbeats
---                      (show_signs_of_life, beat_of_token): nothing follows. Always the only word, so that the conditions
---                      of tasks_before_update and tasks_after_update, which every update evaluates, just compare
+--     counts_itself    claim_next_task, start_task, complete_task: they set readiness, counters and history themselves.
+--                      Heartbeats (show_signs_of_life, beat_of_token): nothing follows. Always the only word, so that the
+--                      conditions of tasks_before_update and tasks_after_update, which every update evaluates, just compare
 --     forgives_starts  requeue_lost, free_work, update_task_status: a task that is requeued with one attempt less gets
 --                      that attempt back (tasks_before_update)
 --     let_go:<task>    requeue_lost, and functions that end their caller's own attempt (complete_task, fail_task,

@@ -246,7 +246,7 @@ create trigger tasks_after_update
   after update on fairlane.tasks
   referencing old table as old_rows new table as new_rows
   for each statement
-  -- A claim updates counters and history itself (fairlane_core.claim_next_task, fairlane_core.start_task); a heartbeat
-  -- changes none.
+  -- A claim and a plain completion update counters and history themselves (fairlane_core.claim_next_task,
+  -- fairlane_core.start_task, fairlane_core.complete_task); a heartbeat changes none.
   when (current_setting('fairlane_core.mode', true) is distinct from 'counts_itself')
   execute function fairlane_core.tasks_after_update();

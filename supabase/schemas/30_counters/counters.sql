@@ -4,7 +4,6 @@
 -- done under the lock on the owner's slots, and the order keeps two statements that touch several owners from
 -- deadlocking. Besides the readiness of tasks there are two pseudo-states: enqueued, an active orchestrator that needs
 -- no worker, and held, an attempt that has ended while its holder has not let go.
--- that is active and needs no worker, and held, an attempt that has ended while its holder has not let go.
 create function fairlane_core.apply_counter_deltas(p_changes fairlane_core.counter_delta[], p_now timestamptz)
 returns void
 language plpgsql

@@ -100,6 +100,73 @@ begin
 end;
 $$;
 
+-- The URL of the task's own file in a JSON result, under the keys and in the order in which deployed workers look for
+-- it; null when there is none.
+create function fairlane_core.described_file(p_description json, p_user_id uuid, p_task_id uuid)
+returns text
+language plpgsql
+immutable
+strict
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select p_description ->> k.key
+    from unnest(array['transition_url', 'url', 'output_url', 'video_url']) with ordinality as k (key, place)
+    where fairlane_core.own_file(p_description ->> k.key, p_user_id, p_task_id) is not null
+    order by k.place
+    limit 1
+  );
+exception when others then
+  return null; -- JSON may hold characters that Postgres cannot store as text
+end;
+$$;
+
+-- The path in the bucket of a public URL, if the file is in the task's own folder; null otherwise.
+create function fairlane_core.own_file(p_url text, p_user_id uuid, p_task_id uuid)
+returns text
+language plpgsql
+immutable
+strict
+security invoker
+set search_path = ''
+as $$
+declare
+  -- Always the same pattern: with the ids in it, it would be compiled again for each task, which costs more than a
+  -- completion.
+  v_path text := substring(p_url from '^https?://[^/?#]+/+storage/v1/object/public/image_uploads/([^?#]+)');
+  v_folder text := p_user_id || '/tasks/' || p_task_id || '/';
+begin
+  return case when starts_with(v_path, v_folder) and v_path <> v_folder then v_path end;
+end;
+$$;
+
+-- A text that is a JSON object, as Python writes it (including NaN and Infinity, which become 0 here), and short enough
+-- to be kept whole (65,536 characters); else null. Most texts are URLs: the first character rules them out.
+create function fairlane_core.json_object_of(p_text text)
+returns json
+language plpgsql
+immutable
+strict
+security invoker
+set search_path = ''
+as $$
+declare
+  v_json json;
+begin
+  if ltrim(pg_catalog.left(p_text, 100), E' \t\r\n') not like '{%' or length(p_text) > 65536 then
+    return null;
+  end if;
+  begin
+    v_json := regexp_replace(p_text, '-?\m(?:NaN|Infinity)\M', '0', 'g')::json;
+    return case when json_typeof(v_json) = 'object' then v_json end;
+  exception when others then
+    return null; -- no JSON, or none that Postgres can read
+  end;
+end;
+$$;
+
 -- Whose folder the files of a task go to, and whether it still accepts any. Checked before anything is stored, so that
 -- neither a stranger nor a finished task leaves an object behind.
 -- See fairlane.upload_target.
