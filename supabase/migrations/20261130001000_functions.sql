@@ -3845,7 +3845,7 @@ begin
         greatest(s.orchestration_limit - s.orchestrating, 0) as room
     ),
     -- All of the owner's queues: the task leaves one, and the number of running tasks changes in each.
-    lines as (
+    queues as (
       update fairlane_core.user_queues as l
       set ready_cloud = l.ready_cloud - case when l.pool = v_pool then s.slot else 0 end,
         ready_cloud_orchestration = l.ready_cloud_orchestration - case when l.pool = v_pool then 1 - s.slot else 0 end,
@@ -5245,7 +5245,7 @@ begin
     select s.user_id
     into v_user_id
     from (
-      select l as line, l.user_id, l.turn_load, l.last_served_at
+      select l as queue, l.user_id, l.turn_load, l.last_served_at
       from fairlane_core.user_queues as l
       where l.pool = p_pool
         and l.is_open
@@ -5254,7 +5254,7 @@ begin
       limit v_look_at
     ) as n
       join fairlane_core.user_slots as s on s.user_id = n.user_id
-    where fairlane_core.suits(n.line, p_affinity)
+    where fairlane_core.suits(n.queue, p_affinity)
     order by n.turn_load, n.last_served_at
     limit 1
     for no key update of s skip locked;
@@ -5277,19 +5277,19 @@ begin
 end;
 $$;
 
-create function fairlane_core.suits(p_line fairlane_core.user_queues, p_affinity fairlane_core.affinity)
+create function fairlane_core.suits(p_queue fairlane_core.user_queues, p_affinity fairlane_core.affinity)
 returns boolean language plpgsql stable security invoker set search_path = '' as $$
 begin
   -- Orchestration loads no model.
-  if p_line.ready_cloud_orchestration > 0 and p_line.orchestration_room > 0 then
+  if p_queue.ready_cloud_orchestration > 0 and p_queue.orchestration_room > 0 then
     return true;
   end if;
 
   return exists (
     select
     from public.tasks as t
-    where t.user_id = p_line.user_id
-      and t.pool = p_line.pool
+    where t.user_id = p_queue.user_id
+      and t.pool = p_queue.pool
       and t.run_type = 'cloud'
       and t.model = p_affinity.model
       and t.takes_slot
@@ -5297,8 +5297,8 @@ begin
   ) or exists (
     select
     from public.tasks as t
-    where t.user_id = p_line.user_id
-      and t.pool = p_line.pool
+    where t.user_id = p_queue.user_id
+      and t.pool = p_queue.pool
       and t.run_type = 'cloud'
       and t.model is null
       and t.takes_slot
@@ -5306,8 +5306,8 @@ begin
   ) or (
     select t.created_at < p_affinity.waited_since
     from public.tasks as t
-    where t.user_id = p_line.user_id
-      and t.pool = p_line.pool
+    where t.user_id = p_queue.user_id
+      and t.pool = p_queue.pool
       and t.run_type = 'cloud'
       and t.takes_slot
       and t.readiness = 'ready'
@@ -11535,7 +11535,7 @@ declare
   v_readiness text;
   v_is_unsettled boolean;
   v_slots fairlane_core.user_slots;
-  v_line fairlane_core.user_queues;
+  v_queue fairlane_core.user_queues;
   v_pool text;
   v_reason text;
   v_ahead integer;
@@ -11570,7 +11570,7 @@ begin
     v_readiness := case v_task.readiness when 'type_inactive' then 'type_inactive' else 'dependency_pending' end;
   end if;
   select s.* into v_slots from fairlane_core.user_slots as s where s.user_id = v_task.user_id;
-  select l.* into v_line from fairlane_core.user_queues as l where l.user_id = v_task.user_id and l.pool = v_task.pool;
+  select l.* into v_queue from fairlane_core.user_queues as l where l.user_id = v_task.user_id and l.pool = v_task.pool;
 
   v_reason := case
     when v_task.status <> 'Queued' then null
@@ -11680,8 +11680,8 @@ begin
     end if;
 
     -- An empty queue begins to wait when its first task is released.
-    if v_line.user_id is null or v_line.ready_cloud + v_line.ready_cloud_orchestration = 0 then
-      v_line.last_served_at := v_now;
+    if v_queue.user_id is null or v_queue.ready_cloud + v_queue.ready_cloud_orchestration = 0 then
+      v_queue.last_served_at := v_now;
     end if;
 
     select count(*)
@@ -11692,7 +11692,7 @@ begin
       where l.pool = v_task.pool
         and l.is_open
         and v_task.run_type = 'cloud' and v_caller.kind <> 'token' -- the user's own machine serves no other user
-        and (l.turn_load, l.last_served_at) < (v_slots.running + v_slots.orchestrating + v_slots.remembered, v_line.last_served_at)
+        and (l.turn_load, l.last_served_at) < (v_slots.running + v_slots.orchestrating + v_slots.remembered, v_queue.last_served_at)
       limit v_limit
     ) as u;
   end if;
@@ -12700,7 +12700,7 @@ returns setof fairlane_core.counter_delta language plpgsql stable security invok
 declare
   v_many constant integer := 1000;
   v_most_stale constant integer := 5000;
-  v_most_lines constant integer := 1000;
+  v_most_queues constant integer := 1000;
   v_too_many_stale boolean;
   v_per_line integer;
   v_now timestamptz := fairlane_core.now();
@@ -12798,11 +12798,11 @@ begin
       and (fairlane_core.parent_task_id(t.params) is null or fairlane_core.is_stale(t.since, false, t.params))
   ),
   -- The queues that could promise something: closed ones cannot, and of the fleet's only the first in turn are read.
-  line as materialized (
+  queue as materialized (
     select
       l.user_id, l.pool, l.ready_cloud, l.ready_cloud_orchestration, l.ready_local, l.ready_local_orchestration,
-      row_number() over () <= v_most_lines as is_looked_into,
-      greatest(v_most_stale / least(greatest(count(*) over (), 3), v_most_lines), 10)::integer as most
+      row_number() over () <= v_most_queues as is_looked_into,
+      greatest(v_most_stale / least(greatest(count(*) over (), 3), v_most_queues), 10)::integer as most
     from (
       select c.*
       from unnest(fairlane_core.pools()) as p (pool)
@@ -12824,7 +12824,7 @@ begin
           l.user_id, l.pool, case when r.is_cloud then 'cloud' else 'local' end, r.takes_slot, l.most, least(l.most, r.task_count)
         )
       ) else 0 end as task_count
-    from line as l
+    from queue as l
       cross join lateral (
         values
           (true, true, l.ready_cloud), (true, false, l.ready_cloud_orchestration),

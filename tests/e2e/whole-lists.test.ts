@@ -23,7 +23,7 @@ beforeEach(async () => {
 });
 
 describe("requeue_tasks", () => {
-  it("puts back every task that is named", async () => {
+  it("requeues every task that is named", async () => {
     const ids = await deadTasks(1000);
     const { json } = await requeue({ p_task_ids: ids });
     expect(json).toMatchObject({ requeued: 1000, passed_over: [] });

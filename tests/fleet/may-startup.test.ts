@@ -158,7 +158,7 @@ describe("the API orchestrator of May", () => {
     }
   });
 
-  it("puts back what its former self ran, each once, and may start it anew", async () => {
+  it("requeues what its former self ran, each once, and may start it anew", async () => {
     const owner = await createOwner();
     await registerApiWorker();
     const task = await createTask(owner, { task_type: "qwen_image_edit" });

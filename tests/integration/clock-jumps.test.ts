@@ -96,7 +96,7 @@ describe.skipIf(noFakeClock !== undefined)(
       expect(await counterDrift(sql)).toEqual([]);
     });
 
-    /** A minute goes by, in which these beat; how much the rescue put back. */
+    /** A minute goes by, in which these beat; how much the rescue requeued. */
     async function minute(...beating: string[]): Promise<number> {
       for (let i = 0; i < 3; i++) {
         clock.step(20);

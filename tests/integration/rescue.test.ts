@@ -10,7 +10,7 @@ import {
   startTask,
 } from "../support/world.ts";
 
-/** As many as fairlane_core.run_batch has put back in one transaction. */
+/** As many as fairlane_core.run_batch has requeued in one transaction. */
 const BATCH = 100;
 const LOST = 2 * BATCH + 50;
 

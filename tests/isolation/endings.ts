@@ -1,6 +1,6 @@
 import { claim, complete, type Operation } from "./operations.ts";
 
-/** Dead letters are put back, the one that failed and its heir. */
+/** Dead letters are requeued, the one that failed and its heir. */
 export const requeue: Operation = {
   name: "requeue",
   sql: () => "select isolation.requeue('lost', 'heir')",

@@ -46,7 +46,7 @@ function isFresh(state: State, task: Task, along: Set<Task>): boolean {
     (parent !== undefined && isLive(parent) && !along.has(parent));
 }
 
-/** Enqueued, due, put back, and nothing left to wait for. */
+/** Enqueued, due, requeued, and nothing left to wait for. */
 function couldRunSince(state: State, task: Task): number {
   return Math.max(
     task.createdAt,

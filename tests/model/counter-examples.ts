@@ -148,7 +148,7 @@ export const counterExamples: Readonly<Record<string, readonly Command[]>> = {
     { do: "tick", seconds: 90 },
     { do: "sweep" },
   ],
-  // It ends because its last part was cancelled; earlier ones were put back by hand, and are at work.
+  // It ends because its last part was cancelled; earlier ones were requeued by hand, and are at work.
   "the parts that a report ends keep their slots until their workers let go": [
     { ...enqueue, kind: "orchestrator" },
     { ...enqueue, parent: 0 },
@@ -172,7 +172,7 @@ export const counterExamples: Readonly<Record<string, readonly Command[]>> = {
       { do: "beat", worker: 0, naming: 0, says: "active" },
       { do: "claim", by: "service", worker: 0, pool: "gpu", claimId: null },
     ]),
-  // With what waits for them; one that runs finishes, and fails when it is put back.
+  // With what waits for them; one that runs finishes, and fails when it is requeued.
   "the children in line fail with their family": [
     { ...enqueue, kind: "orchestrator" },
     { ...enqueue, parent: 0 },

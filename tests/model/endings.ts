@@ -10,7 +10,7 @@ import {
 import { isLive, type State, type Task } from "./state.ts";
 import type { Status } from "./worlds/world.ts";
 
-/** A task that has ended, or was put back after its end. */
+/** A task that has ended, or was requeued after its end. */
 export interface Moved {
   readonly task: Task;
   readonly to: Status | "deleted";
@@ -167,7 +167,7 @@ export function cancelChildren(state: State, orchestrator: number): void {
 
 /**
  * Nothing comes of the queued children of one that has failed; those that run
- * finish, and found late, what an operator has put back runs.
+ * finish, and found late, what an operator has requeued runs.
  */
 export function failChildren(
   state: State,

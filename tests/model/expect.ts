@@ -78,7 +78,7 @@ export function expectPromises(
   before: Seen | undefined,
   after: Seen,
 ): void {
-  // A replaced child is put back when the one that had replaced it is deleted.
+  // A replaced child is requeued when the one that had replaced it is deleted.
   const mayReturn = ["requeue", "delete"].includes(command.do);
   const earlier = new Map(before?.tasks.map((task) => [task[0], task]));
   for (const [id, status, attempts, , output, generations] of after.tasks) {

@@ -60,7 +60,7 @@ export function verdict(
     ? "Cancelled"
     : "Complete";
   if (to === null || !isEnqueued(state, orchestrator, quiet)) return null;
-  // One that was put back goes on, unless there is nothing left to do.
+  // One that was requeued goes on, unless there is nothing left to do.
   const waitsForWorker = orchestrator.status === "Queued" &&
     orchestrator.claimedAt !== null && to === "Complete";
   if (orchestrator.status !== "In Progress" && !waitsForWorker) return null;

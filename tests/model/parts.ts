@@ -69,7 +69,7 @@ function replace(state: State, old: Task, task: Task): void {
   if (isLive(old)) settle(state, [end(state, old, "Cancelled")]);
 }
 
-/** Also of those that were replaced: they may be put back. */
+/** Also of those that were replaced: they may be requeued. */
 function moveDependants(state: State, from: Task, to: number): void {
   for (const task of state.tasks.values()) {
     if (

@@ -120,7 +120,7 @@ async function outcomes(sql: Connection): Promise<Record<string, number>> {
     from public.tasks
     group by 1
     union all
-    select 'put back', count(*)::integer
+    select 'requeued', count(*)::integer
     from public.task_events
     where from_status = 'In Progress' and to_status = 'Queued'
     order by 1

@@ -3,7 +3,7 @@ import type { Connection } from "../support/db.ts";
 /** How soon a gpu worker's task is back after the last sign of its worker. */
 const PROMISED_SECONDS = 180;
 
-/** A task that was put back because nothing was heard of its worker. */
+/** A task that was requeued because nothing was heard of its worker. */
 export interface Rescue {
   readonly taskId: string;
   readonly workerId: string;
@@ -40,7 +40,7 @@ export function lateRescues(rescues: readonly Rescue[]): string[] {
   return rescues
     .filter(({ seconds }) => seconds > PROMISED_SECONDS)
     .map(({ taskId, workerId, seconds }) =>
-      `${taskId} was put back ${seconds.toFixed(0)} s after ${workerId} was ` +
+      `${taskId} was requeued ${seconds.toFixed(0)} s after ${workerId} was ` +
       `last heard of, not within ${PROMISED_SECONDS} s`
     );
 }

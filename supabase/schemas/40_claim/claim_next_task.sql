@@ -178,7 +178,7 @@ begin
         greatest(s.orchestration_limit - s.orchestrating, 0) as room
     ),
     -- All of the owner's queues: the task leaves one, and the number of running tasks changes in each.
-    lines as (
+    queues as (
       update fairlane_core.user_queues as l
       set ready_cloud = l.ready_cloud - case when l.pool = v_pool then s.slot else 0 end,
         ready_cloud_orchestration = l.ready_cloud_orchestration - case when l.pool = v_pool then 1 - s.slot else 0 end,

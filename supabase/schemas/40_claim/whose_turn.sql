@@ -189,7 +189,7 @@ begin
     select s.user_id
     into v_user_id
     from (
-      select l as line, l.user_id, l.turn_load, l.last_served_at
+      select l as queue, l.user_id, l.turn_load, l.last_served_at
       from fairlane_core.user_queues as l
       where l.pool = p_pool
         and l.is_open
@@ -198,7 +198,7 @@ begin
       limit v_look_at
     ) as n
       join fairlane_core.user_slots as s on s.user_id = n.user_id
-    where fairlane_core.suits(n.line, p_affinity)
+    where fairlane_core.suits(n.queue, p_affinity)
     order by n.turn_load, n.last_served_at
     limit 1
     for no key update of s skip locked;
@@ -225,7 +225,7 @@ $$;
 -- queue after queue, so it uses single index probes only.
 -- True if an open queue has orchestration and a slot for it, a task of the affinity's model or of no model, or a head
 -- that has waited too long.
-create function fairlane_core.suits(p_line fairlane_core.user_queues, p_affinity fairlane_core.affinity)
+create function fairlane_core.suits(p_queue fairlane_core.user_queues, p_affinity fairlane_core.affinity)
 returns boolean
 language plpgsql
 stable
@@ -234,15 +234,15 @@ set search_path = ''
 as $$
 begin
   -- Orchestration loads no model.
-  if p_line.ready_cloud_orchestration > 0 and p_line.orchestration_room > 0 then
+  if p_queue.ready_cloud_orchestration > 0 and p_queue.orchestration_room > 0 then
     return true;
   end if;
 
   return exists (
     select
     from fairlane.tasks as t
-    where t.user_id = p_line.user_id
-      and t.pool = p_line.pool
+    where t.user_id = p_queue.user_id
+      and t.pool = p_queue.pool
       and t.run_type = 'cloud'
       and t.model = p_affinity.model
       and t.takes_slot
@@ -250,8 +250,8 @@ begin
   ) or exists (
     select
     from fairlane.tasks as t
-    where t.user_id = p_line.user_id
-      and t.pool = p_line.pool
+    where t.user_id = p_queue.user_id
+      and t.pool = p_queue.pool
       and t.run_type = 'cloud'
       and t.model is null
       and t.takes_slot
@@ -259,8 +259,8 @@ begin
   ) or (
     select t.created_at < p_affinity.waited_since
     from fairlane.tasks as t
-    where t.user_id = p_line.user_id
-      and t.pool = p_line.pool
+    where t.user_id = p_queue.user_id
+      and t.pool = p_queue.pool
       and t.run_type = 'cloud'
       and t.takes_slot
       and t.readiness = 'ready'

@@ -19,7 +19,7 @@ declare
   v_readiness text;
   v_is_unsettled boolean;
   v_slots fairlane_core.user_slots;
-  v_line fairlane_core.user_queues;
+  v_queue fairlane_core.user_queues;
   v_pool text;
   v_reason text;
   v_ahead integer;
@@ -54,7 +54,7 @@ begin
     v_readiness := case v_task.readiness when 'type_inactive' then 'type_inactive' else 'dependency_pending' end;
   end if;
   select s.* into v_slots from fairlane_core.user_slots as s where s.user_id = v_task.user_id;
-  select l.* into v_line from fairlane_core.user_queues as l where l.user_id = v_task.user_id and l.pool = v_task.pool;
+  select l.* into v_queue from fairlane_core.user_queues as l where l.user_id = v_task.user_id and l.pool = v_task.pool;
 
   v_reason := case
     when v_task.status <> 'Queued' then null
@@ -164,8 +164,8 @@ begin
     end if;
 
     -- An empty queue begins to wait when its first task is released.
-    if v_line.user_id is null or v_line.ready_cloud + v_line.ready_cloud_orchestration = 0 then
-      v_line.last_served_at := v_now;
+    if v_queue.user_id is null or v_queue.ready_cloud + v_queue.ready_cloud_orchestration = 0 then
+      v_queue.last_served_at := v_now;
     end if;
 
     select count(*)
@@ -176,7 +176,7 @@ begin
       where l.pool = v_task.pool
         and l.is_open
         and v_task.run_type = 'cloud' and v_caller.kind <> 'token' -- the user's own machine serves no other user
-        and (l.turn_load, l.last_served_at) < (v_slots.running + v_slots.orchestrating + v_slots.remembered, v_line.last_served_at)
+        and (l.turn_load, l.last_served_at) < (v_slots.running + v_slots.orchestrating + v_slots.remembered, v_queue.last_served_at)
       limit v_limit
     ) as u;
   end if;

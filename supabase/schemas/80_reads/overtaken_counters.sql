@@ -17,7 +17,7 @@ as $$
 declare
   v_many constant integer := 1000;
   v_most_stale constant integer := 5000;
-  v_most_lines constant integer := 1000;
+  v_most_queues constant integer := 1000;
   v_too_many_stale boolean;
   v_per_line integer;
   v_now timestamptz := fairlane_core.now();
@@ -115,11 +115,11 @@ begin
       and (fairlane_core.parent_task_id(t.params) is null or fairlane_core.is_stale(t.since, false, t.params))
   ),
   -- The queues that could promise something: closed ones cannot, and of the fleet's only the first in turn are read.
-  line as materialized (
+  queue as materialized (
     select
       l.user_id, l.pool, l.ready_cloud, l.ready_cloud_orchestration, l.ready_local, l.ready_local_orchestration,
-      row_number() over () <= v_most_lines as is_looked_into,
-      greatest(v_most_stale / least(greatest(count(*) over (), 3), v_most_lines), 10)::integer as most
+      row_number() over () <= v_most_queues as is_looked_into,
+      greatest(v_most_stale / least(greatest(count(*) over (), 3), v_most_queues), 10)::integer as most
     from (
       select c.*
       from unnest(fairlane_core.pools()) as p (pool)
@@ -141,7 +141,7 @@ begin
           l.user_id, l.pool, case when r.is_cloud then 'cloud' else 'local' end, r.takes_slot, l.most, least(l.most, r.task_count)
         )
       ) else 0 end as task_count
-    from line as l
+    from queue as l
       cross join lateral (
         values
           (true, true, l.ready_cloud), (true, false, l.ready_cloud_orchestration),

@@ -20,7 +20,7 @@ create function pg_temp.left_behind(p_user_id uuid) returns jsonb language sql a
       from public.tasks as t where t.user_id = p_user_id
     ),
     'slots', (select to_jsonb(s) - 'user_id' from fairlane_core.user_slots as s where s.user_id = p_user_id),
-    'lines', (
+    'queues', (
       select jsonb_agg(to_jsonb(l) - array['user_id', 'last_served_at'] || jsonb_build_object('was_served', l.last_served_at = fairlane_core.now()) order by l.pool)
       from fairlane_core.user_queues as l where l.user_id = p_user_id
     ),

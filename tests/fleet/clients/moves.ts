@@ -17,7 +17,7 @@ export interface Scene {
 
 /**
  * What a program does: it looks, and then it writes by what it saw. Writing, it
- * says which tasks it put back.
+ * says which tasks it requeued.
  */
 export type Move = (scene: Scene) => Promise<() => Promise<string[]>>;
 

@@ -13,7 +13,7 @@ const NEVER = [0, 0, 0] as const;
 const ALWAYS = [1, 1, 1] as const;
 /** Who hands its work back, or beats, before the orchestrator writes has not failed. */
 const UNLESS_BEFORE = [1, 0, 0] as const;
-/** Only while there is a task that nobody has put back yet. */
+/** Only while there is a task that nobody has requeued yet. */
 const IF_BEFORE = [0, 1, 1] as const;
 
 /** A reset frees the task and says nothing of the worker. */
@@ -114,7 +114,7 @@ export function taskAfter(one: Theirs, order: Order, other: Other) {
   };
 }
 
-/** What the task was when its start had ended: put back, or over. */
+/** What the task was when its start had ended: requeued, or over. */
 export function startEndsAs(one: Theirs, order: Order, other: Other): string {
   const isPutBack = order === "first" && ATTEMPTS[one] !== LEAVES_IT;
   return isPutBack ? "Queued" : TASK_AFTER[other];

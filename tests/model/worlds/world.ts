@@ -67,7 +67,7 @@ export interface Task {
   readonly startedAs?: Started;
   /** An orchestration task that has enqueued everything. */
   readonly isHandedOver?: boolean;
-  /** A queued task that was started once and put back. */
+  /** A queued task that was started once and requeued. */
   readonly wasStarted: boolean;
   readonly priority: number;
   readonly ageMinutes: number;
