@@ -50,18 +50,22 @@ export class FleetWorker {
     this.#sendsLease = chance.next() < 0.5;
   }
 
-  /** Works until it is told that all is over. */
-  async work(isOver: () => boolean): Promise<void> {
-    while (!isOver()) await this.#turn();
+  /** Works until it is told that all is over; claims only while it may. */
+  async work(
+    isOver: () => boolean,
+    mayClaim: () => boolean,
+  ): Promise<void> {
+    while (!isOver()) await this.#turn(mayClaim());
   }
 
   get #id(): string {
     return `${this.#name}-${this.#lives}`;
   }
 
-  async #turn(): Promise<void> {
+  async #turn(mayClaim: boolean): Promise<void> {
     await this.#sendBelated();
     await this.#beat();
+    if (!mayClaim) return void await delay(IDLE_MS);
     const claim = await this.#call("claim-next-task", {
       worker_id: this.#id,
       run_type: "gpu",
@@ -123,8 +127,10 @@ export class FleetWorker {
     const status = String(answer?.body["status"]);
     if (answer?.status === 200 && /Complete|Failed|Cancelled/.test(status)) {
       const output = answer.body["output_location"];
+      const taskId = String(body["task_id"]);
+      this.#ledger.ended.add(taskId);
       this.#ledger.told.push({
-        taskId: String(body["task_id"]),
+        taskId,
         status,
         outputLocation: typeof output === "string" ? output : null,
       });

@@ -33,6 +33,8 @@ class Silence {
 export class Ledger {
   /** Every reply that called a task ended. */
   readonly told: Told[] = [];
+  /** The tasks that some reply called ended. */
+  readonly ended = new Set<string>();
   /** Replies that no correct worker should get. */
   readonly unexpected: string[] = [];
   /** Between two claims that were answered. */
