@@ -252,7 +252,8 @@ create table fairlane_core.subtasks (
 -- The final child first; children of the same part next to each other, in the order of their arrival.
 create index subtasks_by_part on fairlane_core.subtasks (orchestrator_id, user_id, final_rank desc, part_index desc nulls last, seq desc)
   where replaced_by is null;
-create index subtasks_by_orchestrator on fairlane_core.subtasks (orchestrator_id, task_id);
+-- Offered to the planner only where somebody asks for an orchestrator: it would read it whole for a task's own row.
+create index subtasks_by_orchestrator on fairlane_core.subtasks (orchestrator_id, task_id) where orchestrator_id is not null;
 alter table fairlane_core.subtasks alter column orchestrator_id set (n_distinct = -1); -- as above
 create index subtasks_replaced on fairlane_core.subtasks (replaced_by) where replaced_by is not null;
 

@@ -17,7 +17,13 @@ import {
 import { counterDrift } from "../support/drift.ts";
 import { claim, complete, patchReset } from "../support/operations.ts";
 import { resetLockWait, setLockWait } from "../support/lock-wait.ts";
-import { deadlocks, pidOf, untilBlocked } from "../support/sessions.ts";
+import {
+  blockersOf,
+  deadlocks,
+  pidOf,
+  until,
+  untilBlocked,
+} from "../support/sessions.ts";
 import {
   createOwner,
   createTask,
@@ -121,6 +127,39 @@ describe("locks are taken in one order, so that", () => {
     await untilBlocked(claiming);
     await ofSecond`rollback`;
     expect((await pending)?.task_id).toBe(wanted);
+  });
+
+  it("a claim that has set a task aside after a wait waits for nobody else", async () => {
+    const [first, second] = [await createOwner(), await createOwner()];
+    const stale = await createTask(first);
+    await stepClock("8 days");
+    await startTask(await createTask(second), "worker-of-another");
+    await createTask(second);
+    const [ofFirst, ofSecond] = [await holdUser(first), await holdUser(second)];
+    const claimer = as("service_role");
+    const claiming = await pidOf(claimer);
+
+    const holdsSecond = await pidOf(ofSecond);
+    let isAnswered = false;
+    const pending = claim(claimer, "worker").finally(() => {
+      isAnswered = true;
+    });
+    await untilBlocked(claiming);
+    expect(await blockersOf(claiming)).toEqual([await pidOf(ofFirst)]);
+    await ofFirst`rollback`;
+
+    await until(
+      "the claim is answered or waits for the second user",
+      async () =>
+        isAnswered || (await blockersOf(claiming)).includes(holdsSecond),
+    );
+    expect(isAnswered).toBe(true);
+    expect(await pending).toBeNull();
+    await ofSecond`rollback`;
+    const [row] = await admin()<{ readiness: string }[]>`
+      select readiness::text from public.tasks where id = ${stale}
+    `;
+    expect(row?.readiness).not.toBe("ready");
   });
 
   it("statements over many users' tasks do not either", async () => {

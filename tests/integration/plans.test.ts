@@ -24,6 +24,9 @@ const ONE_BY_ONE = 10;
 /** Each of them finds what a claim wants without passing over other rows. */
 const NARROW =
   /_pkey$|^tasks_(ready|ready_by_model|not_yet|running_by_worker)$/;
+/** Each begins with the column by which a completion asks of its task. */
+const OF_A_COMPLETION =
+  /^(tasks_pkey|subtasks_pkey|task_dependencies_by_dependency)$/;
 /** This one, too, but by worker and state: by worker alone it has all it ever did. */
 const BY_WORKER = "tasks_by_worker";
 
@@ -51,6 +54,19 @@ describe.each(LYING)("with the statistics of %s", (statistics) => {
       expect(reads.filter(({ rows }) => rows > ONE_BY_ONE)).toEqual([]);
       expect(many.claims.nodes.map(({ index }) => index))
         .toContain("user_queues_turns");
+    });
+
+    it("a completion finds its task and its family by their keys", () => {
+      const indexes = new Set(
+        many.completes.nodes
+          .map(({ index = "" }) => index)
+          .filter((index) =>
+            /^(tasks|subtasks|task_dependencies)_/.test(index)
+          ),
+      );
+      expect(indexes.size).toBeGreaterThan(2);
+      expect([...indexes].filter((index) => !OF_A_COMPLETION.test(index)))
+        .toEqual([]);
     });
 
     it.each(["claims", "completes"] as const)(

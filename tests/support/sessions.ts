@@ -29,11 +29,16 @@ export async function untilBlocked(pid: number): Promise<void> {
   await until(`session ${pid} waits for a lock`, () => isBlocked(pid));
 }
 
-async function isBlocked(pid: number): Promise<boolean> {
-  const [row] = await admin()<{ blocked: boolean }[]>`
-    select cardinality(pg_blocking_pids(${pid})) > 0 as blocked
+/** The sessions that hold the lock for which a session waits now. */
+export async function blockersOf(pid: number): Promise<readonly number[]> {
+  const [row] = await admin()<{ pids: number[] }[]>`
+    select pg_blocking_pids(${pid}) as pids
   `;
-  return row?.blocked ?? false;
+  return row?.pids ?? [];
+}
+
+async function isBlocked(pid: number): Promise<boolean> {
+  return (await blockersOf(pid)).length > 0;
 }
 
 /**

@@ -173,10 +173,14 @@ language plpgsql
 volatile -- sees what was committed while the caller waited
 security invoker
 set search_path = ''
+set enable_sort = off -- else the primary key of the dependencies, read whole and sorted, may look as cheap
 as $$
 begin
-  return exists (select from fairlane_core.task_dependencies as d where d.depends_on = p_task_id)
-    -- By its key: the other index holds the column too, and empty they look alike to the planner.
+  -- Each by the index that begins with the column. To the planner the others, which hold it too, may look alike: for
+  -- the dependencies an order and a range leave one, for subtasks the column that no other index has.
+  return exists (
+      select from fairlane_core.task_dependencies as d where d.depends_on between p_task_id and p_task_id order by d.depends_on limit 1
+    )
     or exists (select from fairlane_core.subtasks as s where s.task_id = p_task_id and s.seq > 0)
     or exists (select from fairlane_core.orchestrations as o where o.orchestrator_id = p_task_id);
 end;
