@@ -13,11 +13,13 @@ import {
   applyUpTo,
   migrationFiles,
 } from "../support/old-database.ts";
+import { pauseJobs } from "../support/pause-jobs.ts";
 import { stack as freshStack } from "../support/stack.ts";
 import {
   AUGUST,
   EMPTY,
   FIRST,
+  HAS_JOBS,
   MADE_IN_PUBLIC,
   MADE_ON_TABLES,
   REFUSED,
@@ -36,7 +38,12 @@ describe("a push onto a project", () => {
     const workDir = join(checkoutDir, ".stack", "test-upgrade");
     database = await makeThrowAwayDatabase(workDir, "not-ours", true);
   }, 300_000);
-  afterEach(() => run(EMPTY));
+  afterEach(async () => {
+    const [row] = await query<{ has_jobs: boolean }>(database.url, HAS_JOBS);
+    // A job in the middle of its work and the drops would want each other's tables.
+    if (row?.has_jobs) await pauseJobs(database.adminUrl);
+    await run(EMPTY);
+  });
   afterAll(() => database?.discard());
 
   it.each(Object.entries(REFUSED))(

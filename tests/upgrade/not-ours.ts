@@ -137,6 +137,11 @@ export const MADE_ON_TABLES = `
   where not exists (select from pg_constraint as n where n.conindid = i.indexrelid)
 `;
 
+/** Whether pg_cron may be at work for the queue. */
+export const HAS_JOBS = `
+  select to_regclass('cron.job') is not null and to_regclass('fairlane_core.job_runs') is not null as has_jobs
+`;
+
 /** Takes away all that a project has, and the history of its pushes. */
 export const EMPTY = `
   do $$
