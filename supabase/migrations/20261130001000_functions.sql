@@ -6563,11 +6563,14 @@ create function fairlane_core.fail_task(
 )
 returns json language plpgsql volatile security invoker set search_path = '' as $$
 declare
-  v_reason text := coalesce(nullif(p_reason, ''), nullif(p_details, ''), 'Failed without a reason');
+  v_told text := coalesce(nullif(p_reason, ''), nullif(p_details, ''), 'Failed without a reason');
+  -- Cut here and once: what follows handles a text several times, and it may have megabytes.
+  v_reason text := fairlane_core.cut_text(v_told);
+  v_details text := fairlane_core.cut_text(p_details);
   -- The history keeps more of a text than the task.
   v_full jsonb := nullif(jsonb_strip_nulls(jsonb_build_object(
-    'error_message', case when v_reason <> fairlane_core.cut_text(v_reason) then fairlane_core.cut_ends(v_reason) end,
-    'error_details', case when p_details <> fairlane_core.cut_text(p_details) then fairlane_core.cut_ends(p_details) end
+    'error_message', case when v_told <> v_reason then fairlane_core.cut_ends(v_told) end,
+    'error_details', case when p_details <> v_details then fairlane_core.cut_ends(p_details) end
   )), '{}');
   -- A task that is back in the queue is already being retried, and only its holder may requeue a running one. A token
   -- that has lost the task reports on the attempt it had.
@@ -6599,33 +6602,33 @@ begin
     end if;
     if p_may_retry and not p_waits and fairlane_core.is_retryable(p_task.task_type) then
       -- After its last attempt it ends there (fairlane_core.tasks_before_update).
-      perform fairlane_core.set_event_context(fairlane_core.caller_name(p_caller), fairlane_core.cut_text(v_reason), v_full);
+      perform fairlane_core.set_event_context(fairlane_core.caller_name(p_caller), v_reason, v_full);
       update public.tasks as t
       set status = 'Queued',
-        error_message = fairlane_core.cut_text(v_reason),
-        error_details = coalesce(fairlane_core.cut_text(p_details), t.error_details)
+        error_message = v_reason,
+        error_details = coalesce(v_details, t.error_details)
       where t.id = p_task.id
       returning t.* into v_task;
     elsif p_may_retry and p_task.attempts < fairlane_core.starts_allowed(p_task) and fairlane_core.is_retryable(p_task.task_type) then
       v_wait := fairlane_core.retry_wait(p_task.attempts);
       perform fairlane_core.set_event_context(
         fairlane_core.caller_name(p_caller),
-        pg_catalog.format('failed, to be tried again in %s s: %s', ceil(extract(epoch from v_wait)), fairlane_core.cut_text(v_reason)),
+        pg_catalog.format('failed, to be tried again in %s s: %s', ceil(extract(epoch from v_wait)), v_reason),
         v_full
       );
       update public.tasks as t
       set status = 'Queued',
         available_at = fairlane_core.now() + v_wait,
-        error_message = fairlane_core.cut_text(v_reason),
-        error_details = coalesce(fairlane_core.cut_text(p_details), t.error_details)
+        error_message = v_reason,
+        error_details = coalesce(v_details, t.error_details)
       where t.id = p_task.id
       returning t.* into v_task;
     else
-      perform fairlane_core.set_event_context(fairlane_core.caller_name(p_caller), fairlane_core.cut_text(v_reason), v_full);
+      perform fairlane_core.set_event_context(fairlane_core.caller_name(p_caller), v_reason, v_full);
       update public.tasks as t
       set status = 'Failed',
         error_message = v_reason,
-        error_details = coalesce(fairlane_core.cut_text(p_details), t.error_details),
+        error_details = coalesce(v_details, t.error_details),
         output_location = v_reason
       where t.id = p_task.id
       returning t.* into v_task;
@@ -6654,9 +6657,9 @@ begin
   end if;
   perform fairlane_core.record_report(
     p_task, p_caller,
-    'failure reported, not applied: ' || fairlane_core.cut_text(v_reason),
+    'failure reported, not applied: ' || v_reason,
     -- Used when the task ends, if no better reason arrives (fairlane_core.told_reason).
-    case when v_may_be_anothers then coalesce(v_full, '{}') || jsonb_build_object('held_back', fairlane_core.cut_text(v_reason)) else v_full end
+    case when v_may_be_anothers then coalesce(v_full, '{}') || jsonb_build_object('held_back', v_reason) else v_full end
   );
   return fairlane_core.report_reply(p_task, false);
 end;
@@ -8831,6 +8834,13 @@ $$;
 create function fairlane_core.record_run(p_job text, p_started_at timestamptz, p_result jsonb)
 returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
+  -- Without pg_cron nothing has scheduled it (fairlane_core.schedule_jobs): then its first run makes its row.
+  insert into fairlane_core.job_runs (job, period)
+  select j.job, j.period::interval
+  from fairlane_core.jobs() as j
+  where j.job = p_job
+  on conflict (job) do nothing;
+
   if p_result ? 'error' then
     raise warning 'queue job % failed: % (%)', p_job, p_result ->> 'error', p_result ->> 'sqlstate';
     update fairlane_core.job_runs as r
@@ -11881,7 +11891,7 @@ begin
     'checked_at', coalesce(v_now, pg_catalog.now()), -- the clock is in a row that may be gone
     'database_started_at', pg_postmaster_start_time(),
     'jobs', (
-      select json_agg(json_build_object(
+      select coalesce(json_agg(json_build_object(
         'job', r.job,
         'period_seconds', extract(epoch from r.period),
         'ran_at', r.ran_at,
@@ -11889,7 +11899,7 @@ begin
         'result', r.result,
         'failed_at', r.failed_at,
         'error', r.error
-      ) order by r.job)
+      ) order by r.job), '[]')
       from fairlane_core.job_runs as r
     )
   );

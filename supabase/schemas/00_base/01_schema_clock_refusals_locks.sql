@@ -33,8 +33,8 @@ end;
 $$;
 
 -- Error and progress texts may have any length, but rows that are read all day should stay small.
--- Returns the text, cut with a mark if it is longer than fairlane_core.settings.max_text_length characters; null stays
--- null.
+-- Returns the text, cut with a mark if it is longer than fairlane_core.settings.max_text_length characters; one that it has
+-- cut stays as it is, and so does null.
 create function fairlane_core.cut_text(p_text text)
 returns text
 language plpgsql
@@ -45,7 +45,10 @@ as $$
 declare
   v_max integer := (select s.max_text_length from fairlane_core.settings as s);
 begin
-  if pg_catalog.length(p_text) <= v_max then
+  -- Counting bytes takes constant time, counting characters does not.
+  if octet_length(p_text) <= v_max
+    or pg_catalog.length(p_text) <= v_max
+    or (pg_catalog.length(p_text) <= v_max + 60 and p_text ~ ' … \[cut: \d+ characters in all\]$') then
     return p_text;
   end if;
   return pg_catalog.left(p_text, v_max)

@@ -24,11 +24,14 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_reason text := coalesce(nullif(p_reason, ''), nullif(p_details, ''), 'Failed without a reason');
+  v_told text := coalesce(nullif(p_reason, ''), nullif(p_details, ''), 'Failed without a reason');
+  -- Cut here and once: what follows handles a text several times, and it may have megabytes.
+  v_reason text := fairlane_core.cut_text(v_told);
+  v_details text := fairlane_core.cut_text(p_details);
   -- The history keeps more of a text than the task.
   v_full jsonb := nullif(jsonb_strip_nulls(jsonb_build_object(
-    'error_message', case when v_reason <> fairlane_core.cut_text(v_reason) then fairlane_core.cut_ends(v_reason) end,
-    'error_details', case when p_details <> fairlane_core.cut_text(p_details) then fairlane_core.cut_ends(p_details) end
+    'error_message', case when v_told <> v_reason then fairlane_core.cut_ends(v_told) end,
+    'error_details', case when p_details <> v_details then fairlane_core.cut_ends(p_details) end
   )), '{}');
   -- A task that is back in the queue is already being retried, and only its holder may requeue a running one. A token
   -- that has lost the task reports on the attempt it had.
@@ -60,33 +63,33 @@ begin
     end if;
     if p_may_retry and not p_waits and fairlane_core.is_retryable(p_task.task_type) then
       -- After its last attempt it ends there (fairlane_core.tasks_before_update).
-      perform fairlane_core.set_event_context(fairlane_core.caller_name(p_caller), fairlane_core.cut_text(v_reason), v_full);
+      perform fairlane_core.set_event_context(fairlane_core.caller_name(p_caller), v_reason, v_full);
       update fairlane.tasks as t
       set status = 'Queued',
-        error_message = fairlane_core.cut_text(v_reason),
-        error_details = coalesce(fairlane_core.cut_text(p_details), t.error_details)
+        error_message = v_reason,
+        error_details = coalesce(v_details, t.error_details)
       where t.id = p_task.id
       returning t.* into v_task;
     elsif p_may_retry and p_task.attempts < fairlane_core.starts_allowed(p_task) and fairlane_core.is_retryable(p_task.task_type) then
       v_wait := fairlane_core.retry_wait(p_task.attempts);
       perform fairlane_core.set_event_context(
         fairlane_core.caller_name(p_caller),
-        pg_catalog.format('failed, to be tried again in %s s: %s', ceil(extract(epoch from v_wait)), fairlane_core.cut_text(v_reason)),
+        pg_catalog.format('failed, to be tried again in %s s: %s', ceil(extract(epoch from v_wait)), v_reason),
         v_full
       );
       update fairlane.tasks as t
       set status = 'Queued',
         available_at = fairlane_core.now() + v_wait,
-        error_message = fairlane_core.cut_text(v_reason),
-        error_details = coalesce(fairlane_core.cut_text(p_details), t.error_details)
+        error_message = v_reason,
+        error_details = coalesce(v_details, t.error_details)
       where t.id = p_task.id
       returning t.* into v_task;
     else
-      perform fairlane_core.set_event_context(fairlane_core.caller_name(p_caller), fairlane_core.cut_text(v_reason), v_full);
+      perform fairlane_core.set_event_context(fairlane_core.caller_name(p_caller), v_reason, v_full);
       update fairlane.tasks as t
       set status = 'Failed',
         error_message = v_reason,
-        error_details = coalesce(fairlane_core.cut_text(p_details), t.error_details),
+        error_details = coalesce(v_details, t.error_details),
         output_location = v_reason
       where t.id = p_task.id
       returning t.* into v_task;
@@ -115,9 +118,9 @@ begin
   end if;
   perform fairlane_core.record_report(
     p_task, p_caller,
-    'failure reported, not applied: ' || fairlane_core.cut_text(v_reason),
+    'failure reported, not applied: ' || v_reason,
     -- Used when the task ends, if no better reason arrives (fairlane_core.told_reason).
-    case when v_may_be_anothers then coalesce(v_full, '{}') || jsonb_build_object('held_back', fairlane_core.cut_text(v_reason)) else v_full end
+    case when v_may_be_anothers then coalesce(v_full, '{}') || jsonb_build_object('held_back', v_reason) else v_full end
   );
   return fairlane_core.report_reply(p_task, false);
 end;

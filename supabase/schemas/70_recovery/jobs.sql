@@ -264,6 +264,13 @@ security invoker
 set search_path = ''
 as $$
 begin
+  -- Without pg_cron nothing has scheduled it (fairlane_core.schedule_jobs): then its first run makes its row.
+  insert into fairlane_core.job_runs (job, period)
+  select j.job, j.period::interval
+  from fairlane_core.jobs() as j
+  where j.job = p_job
+  on conflict (job) do nothing;
+
   if p_result ? 'error' then
     raise warning 'queue job % failed: % (%)', p_job, p_result ->> 'error', p_result ->> 'sqlstate';
     update fairlane_core.job_runs as r

@@ -100,7 +100,7 @@ begin
     'checked_at', coalesce(v_now, pg_catalog.now()), -- the clock is in a row that may be gone
     'database_started_at', pg_postmaster_start_time(),
     'jobs', (
-      select json_agg(json_build_object(
+      select coalesce(json_agg(json_build_object(
         'job', r.job,
         'period_seconds', extract(epoch from r.period),
         'ran_at', r.ran_at,
@@ -108,7 +108,7 @@ begin
         'result', r.result,
         'failed_at', r.failed_at,
         'error', r.error
-      ) order by r.job)
+      ) order by r.job), '[]')
       from fairlane_core.job_runs as r
     )
   );

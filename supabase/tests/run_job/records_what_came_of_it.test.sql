@@ -1,5 +1,5 @@
 begin;
-select plan(11);
+select plan(12);
 
 -- SETUP
 select tests.empty_queue();
@@ -22,6 +22,15 @@ select is_empty('select * from fairlane_core.late_jobs()', 'Right after the depl
 select pg_temp.run(r.job) from fairlane_core.job_runs as r;
 select is((select count(*)::integer from fairlane_core.job_runs where ran_at = fairlane_core.now() and error is null and took is not null), 8, 'Every job runs and is recorded');
 select is((select r.result ->> 'requeue_lost' from fairlane_core.job_runs as r where r.job = 'rescue'), '0', 'With what it did');
+
+-- TEST: a run by a timer of somebody's own
+delete from fairlane_core.job_runs where job = 'settle';
+select pg_temp.run('settle');
+select is(
+  (select (r.period, r.ran_at)::text from fairlane_core.job_runs as r where r.job = 'settle'),
+  (interval '1 minute', fairlane_core.now())::text, 'A job that nothing has scheduled is recorded, too'
+);
+update fairlane_core.job_runs set period = interval '1 hour' where job = 'settle';
 
 -- TEST: late
 select tests.step_clock('2 minutes');

@@ -1,5 +1,5 @@
 begin;
-select plan(10);
+select plan(12);
 
 -- SETUP: texts up to a thousand characters are kept whole
 select tests.empty_queue();
@@ -25,6 +25,10 @@ select is(
 select is(
   (pg_temp.last_event(:'long')).details ->> 'error_message', :'too_long', 'The event keeps the whole text'
 );
+
+-- TEST: it is cut once, however often it is looked at
+select is((tests.task(:'long')).error_message, repeat('é', 999) || 'a … [cut: 1001 characters in all]', 'One mark, with the length of what was said');
+select is(fairlane_core.cut_text((tests.task(:'long')).error_message), (tests.task(:'long')).error_message, 'What is cut is not cut again');
 
 -- TEST: details are not lost either
 select tests.create_task_in('In Progress', :'owner') as detailed \gset
