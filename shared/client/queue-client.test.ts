@@ -144,6 +144,17 @@ describe("beat()", () => {
     expect(runtime.seen).toHaveLength(1);
   });
 
+  test("of a guest goes to the one function, whatever the key", async () => {
+    const runtime = fakeRuntime(BEATEN);
+    await createQueueClient({
+      url: "https://q.test/functions/v1/fairlane/",
+      key: "sb_secret_k",
+      runtime,
+    }).beat({ worker_id: "w" });
+    expect(runtime.seen[0]?.url)
+      .toBe("https://q.test/functions/v1/fairlane/beat");
+  });
+
   test("of a token goes to the function, with all that runs", async () => {
     const runtime = fakeRuntime(BEATEN);
     const reply = await client(runtime, "tq_token").beat({

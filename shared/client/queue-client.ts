@@ -16,7 +16,10 @@ import { type Answer, send } from "./send.ts";
 
 /** Where the queue is, and who asks. */
 export interface ClientOptions {
-  /** The project's URL, such as `https://<ref>.supabase.co`. */
+  /**
+   * The project's URL, such as `https://<ref>.supabase.co`; of a guest, the
+   * function's: `https://<ref>.supabase.co/functions/v1/fairlane`.
+   */
   readonly url: string;
   /** A service key, a personal access token or a user's JWT. */
   readonly key: string;
@@ -44,8 +47,10 @@ export interface QueueClient {
 export function createQueueClient(options: ClientOptions): QueueClient {
   const runtime = options.runtime ?? webRuntime;
   const base = options.url.replace(/\/+$/, "");
-
-  const isService = isServiceKey(options.key);
+  const isGuest = /\/functions\/v1\/[^/]+$/.test(base);
+  const functions = isGuest ? base : `${base}/functions/v1`;
+  // Guests expose nothing over the Data API.
+  const mayUseDataApi = isServiceKey(options.key) && !isGuest;
 
   function ask(name: string, body: unknown, rule: RetryRule): Promise<Answer> {
     return askInText(name, JSON.stringify(body), rule);
@@ -57,7 +62,7 @@ export function createQueueClient(options: ClientOptions): QueueClient {
     rule: RetryRule,
   ): Promise<Answer> {
     return send(runtime, {
-      url: `${base}/functions/v1/${name}`,
+      url: `${functions}/${name}`,
       headers: { authorization: `Bearer ${options.key}` },
       body,
     }, rule);
@@ -100,7 +105,7 @@ export function createQueueClient(options: ClientOptions): QueueClient {
     beat: async (beat) =>
       read(
         BeatReply,
-        await (isService ? beatByDataApi(beat) : beatByRoute(beat)),
+        await (mayUseDataApi ? beatByDataApi(beat) : beatByRoute(beat)),
       ),
     async complete(lease, output = {}) {
       const body = { ...proof(lease), ...output };
