@@ -63,6 +63,7 @@ export default defineConfig({
           name: "unit",
           include: [
             "bench/**/*.test.ts",
+            "cli/**/*.test.ts",
             "demo/**/*.test.ts",
             "gate/**/*.test.ts",
             "shared/**/*.test.ts",
@@ -97,6 +98,15 @@ export default defineConfig({
           name: "deploy",
           include: ["tests/deploy/**/*.test.ts"],
           sequence: { groupOrder: 11 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "adopt",
+          include: ["tests/adopt/**/*.test.ts"],
+          fileParallelism: false,
+          sequence: { groupOrder: 13 },
         },
       },
     ],

@@ -16,6 +16,8 @@ import { nextRelease } from "./steps/next-release.ts";
 import { openApi } from "./steps/openapi.ts";
 import { databaseInOtherCorners } from "./steps/other-corners.ts";
 import {
+  adopt,
+  adoptInFull,
   cron,
   deploy,
   e2e,
@@ -57,6 +59,7 @@ const onTheFiles: readonly CheckoutStep[] = [
   migrationsEqualSchemas,
   closedByDefault,
   guest,
+  adopt,
 ];
 
 /**
@@ -145,6 +148,7 @@ export const otherCorners: Plan = {
       nextRelease,
       starts,
       integrationInFull,
+      adoptInFull,
     ],
     steps: [],
   }],

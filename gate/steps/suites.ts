@@ -14,6 +14,9 @@ export const unit = alone("unit");
 /** What `supabase functions deploy` would upload is complete. */
 export const deploy = alone("deploy");
 
+/** The packed command in projects that others have; in `npm run test:all` in more of them. */
+export const adopt = alone("adopt");
+
 /** pg_cron itself, which begins with the next minute; on a stack of its own. */
 export const cron = alone("cron");
 
@@ -39,6 +42,12 @@ export const integrationInFull: CheckoutStep = {
     vitest(context, "integration", { SIZES: "full" }, [
       ...["kills", "repair", "plans"],
     ]),
+};
+
+/** `adopt` in all projects. */
+export const adoptInFull: CheckoutStep = {
+  name: "adopt-in-full",
+  run: (context) => vitest(context, "adopt", { SIZES: "full" }, ["life"]),
 };
 
 /** What one transaction cannot show: two sessions at once. */

@@ -1,0 +1,156 @@
+import type { Finding } from "../finding.ts";
+import { findingsOfHealth, HealthOfAnyVersion } from "./health.ts";
+import type { Look, Reader } from "./looks.ts";
+import { findingsOfSchemaVersion } from "./versions.ts";
+
+/** How the queue in a database is. */
+export function looksAtQueue(version: string): readonly Look[] {
+  return [
+    {
+      what: "The version of the schema",
+      look: (reader) => schemaVersion(reader, version),
+    },
+    { what: "Jobs, counters and sessions in the way", look: health },
+    { what: "Grants beyond those of the migrations", look: wideGrants },
+    { what: "Grants to anybody", look: grantsToAnybody },
+    { what: "Row security", look: rowSecurity },
+    { what: "What depends on the queue", look: dependents },
+  ];
+}
+
+async function schemaVersion(
+  reader: Reader,
+  version: string,
+): Promise<Finding[]> {
+  const [row] = await reader<{ schema: string }[]>`
+    select fairlane_core.version() as schema
+  `;
+  return findingsOfSchemaVersion(row?.schema ?? "", version);
+}
+
+async function health(reader: Reader): Promise<Finding[]> {
+  const [row] = await reader`
+    select fairlane.health('{"kind": "service"}') as health
+  `;
+  return findingsOfHealth(HealthOfAnyVersion.parse(row?.["health"]));
+}
+
+/** What the rule in the database says; grants to anybody are a finding of their own. */
+async function wideGrants(reader: Reader): Promise<Finding[]> {
+  const rows = await reader<{ statement: string }[]>`
+    select w.statement from fairlane_core.wide_grants() as w
+    where w.statement !~ ' from (anon|public);'
+  `;
+  return rows.length === 0 ? [] : [{
+    code: "grants-too-wide",
+    severity: "warning",
+    what:
+      `Signed-in users or the service may do more with ${rows.length} of the queue's objects than the migrations grant`,
+    remedy: rows.map(({ statement }) => statement).join("\n"),
+  }];
+}
+
+/** Nobody without a key or token has anything to do here, but for finding the schema. */
+async function grantsToAnybody(reader: Reader): Promise<Finding[]> {
+  const rows = await reader<{ object: string }[]>`
+    with ours as (
+      select n.oid, n.nspname, n.nspacl from pg_catalog.pg_namespace as n
+      where n.nspname in ('fairlane', 'fairlane_core')
+    ),
+    granted as (
+      select 'schema ' || quote_ident(o.nspname) as object, a.grantee
+      from ours as o
+        cross join lateral aclexplode(o.nspacl) as a
+      where not (o.nspname = 'fairlane' and a.privilege_type = 'USAGE')
+      union all
+      select case c.relkind when 'S' then 'sequence ' else 'table ' end || format('%I.%I', o.nspname, c.relname), a.grantee
+      from pg_catalog.pg_class as c
+        join ours as o on o.oid = c.relnamespace
+        cross join lateral (
+          select x.grantee from aclexplode(c.relacl) as x
+          union all
+          select x.grantee from pg_catalog.pg_attribute as t cross join lateral aclexplode(t.attacl) as x where t.attrelid = c.oid
+        ) as a
+      union all
+      select 'function ' || format('%I.%I(%s)', o.nspname, p.proname, pg_get_function_identity_arguments(p.oid)), a.grantee
+      from pg_catalog.pg_proc as p
+        join ours as o on o.oid = p.pronamespace
+        cross join lateral aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as a
+    )
+    select distinct g.object
+    from granted as g
+    where g.grantee = 0
+      or g.grantee = (select r.oid from pg_catalog.pg_roles as r where r.rolname = 'anon')
+    order by g.object
+  `;
+  return rows.length === 0 ? [] : [{
+    code: "open-to-anybody",
+    severity: "error",
+    what: `Anybody with the publishable key has rights on ${
+      rows.map(({ object }) => object).join(", ")
+    }`,
+    remedy: rows
+      .map(({ object }) => `revoke all on ${object} from anon, public;`)
+      .join("\n"),
+  }];
+}
+
+async function rowSecurity(reader: Reader): Promise<Finding[]> {
+  const rows = await reader<{ name: string }[]>`
+    select format('%I.%I', n.nspname, c.relname) as name
+    from pg_catalog.pg_class as c
+      join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+    where n.nspname = 'fairlane' and c.relkind in ('r', 'p') and not c.relrowsecurity
+    order by 1
+  `;
+  return rows.map(({ name }) => ({
+    code: "row-security-off",
+    severity: "error",
+    what:
+      `Row security is off for ${name}: whoever may read it reads the rows of all users`,
+    remedy: `alter table ${name} enable row level security;`,
+  }));
+}
+
+/** As the migration that removes the queue sees it, which refuses while there are any. */
+async function dependents(reader: Reader): Promise<Finding[]> {
+  const rows = await reader<{ object: string }[]>`
+    with ours as materialized (
+      select n.oid from pg_catalog.pg_namespace as n where n.nspname in ('fairlane', 'fairlane_core')
+    ),
+    dependent as (
+      select distinct d.classid, d.objid, d.objsubid
+      from pg_catalog.pg_depend as d
+      where d.deptype in ('n', 'a')
+        and (
+          d.refclassid = 'pg_class'::regclass and d.refobjid in (select c.oid from pg_catalog.pg_class as c join ours as o on o.oid = c.relnamespace)
+          or d.refclassid = 'pg_type'::regclass and d.refobjid in (select t.oid from pg_catalog.pg_type as t join ours as o on o.oid = t.typnamespace)
+          or d.refclassid = 'pg_proc'::regclass and d.refobjid in (select p.oid from pg_catalog.pg_proc as p join ours as o on o.oid = p.pronamespace)
+        )
+    )
+    select pg_describe_object(d.classid, d.objid, d.objsubid) as object
+    from dependent as d
+    where (
+      case d.classid
+        when 'pg_class'::regclass then (select c.relnamespace from pg_catalog.pg_class as c where c.oid = d.objid)
+        when 'pg_type'::regclass then (select t.typnamespace from pg_catalog.pg_type as t where t.oid = d.objid)
+        when 'pg_proc'::regclass then (select p.pronamespace from pg_catalog.pg_proc as p where p.oid = d.objid)
+        when 'pg_constraint'::regclass then (select k.connamespace from pg_catalog.pg_constraint as k where k.oid = d.objid)
+        when 'pg_trigger'::regclass then (select c.relnamespace from pg_catalog.pg_trigger as g join pg_catalog.pg_class as c on c.oid = g.tgrelid where g.oid = d.objid)
+        when 'pg_policy'::regclass then (select c.relnamespace from pg_catalog.pg_policy as y join pg_catalog.pg_class as c on c.oid = y.polrelid where y.oid = d.objid)
+        when 'pg_rewrite'::regclass then (select c.relnamespace from pg_catalog.pg_rewrite as r join pg_catalog.pg_class as c on c.oid = r.ev_class where r.oid = d.objid)
+        when 'pg_attrdef'::regclass then (select c.relnamespace from pg_catalog.pg_attrdef as a join pg_catalog.pg_class as c on c.oid = a.adrelid where a.oid = d.objid)
+      end
+    ) not in (select o.oid from ours as o)
+    order by 1
+  `;
+  return rows.length === 0 ? [] : [{
+    code: "used-by-the-app",
+    severity: "note",
+    what: `Objects of the app depend on the queue: ${
+      rows.map(({ object }) => object).join("; ")
+    }`,
+    remedy:
+      "Nothing, while the queue stays; npx fairlane uninstall is refused until they are gone",
+  }];
+}
