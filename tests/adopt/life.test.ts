@@ -38,7 +38,7 @@ beforeAll(async () => {
 });
 afterAll(() => fairlane?.discard());
 
-describe.each(PROJECTS.slice(0, size(3, 6)))("in $name", ({ files }) => {
+describe.each(PROJECTS.slice(0, size(2, 6)))("in $name", ({ files }) => {
   let root: string;
   let database: ThrowAwayDatabase;
   let appBefore: Awaited<ReturnType<typeof describeCatalog>>;

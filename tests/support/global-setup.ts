@@ -19,8 +19,9 @@ import { addTypes } from "./types-of-tests.ts";
 export default async function setup(
   project: TestProject,
 ): Promise<(() => Promise<void>) | void> {
+  const resting = { mayResume: project.name === "cron" };
   if (process.env[STACK_VARIABLE] !== undefined) {
-    await pauseJobs(runningStack().adminDbUrl);
+    await pauseJobs(runningStack().adminDbUrl, resting);
     await addTypes(runningStack().adminDbUrl);
     return;
   }
@@ -28,7 +29,7 @@ export default async function setup(
   const stateDir = join(checkoutDir, ".stack", name);
   const more = isGuest ? asGuestIn(stateDir) : {};
   const stack = await startFreshStack(stateDir, undefined, more);
-  await pauseJobs(stack.adminDbUrl);
+  await pauseJobs(stack.adminDbUrl, resting);
   await addTypes(stack.adminDbUrl);
   // Test processes are forked later and inherit this.
   Object.assign(process.env, stackEnvironment(stack));

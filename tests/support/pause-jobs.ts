@@ -4,9 +4,13 @@ import postgres from "postgres";
  * Stops the queue's jobs of pg_cron on a test stack: tests move the clock, and
  * a job that fell into the middle of one would act on that clock. What the jobs
  * do is called by hand; that pg_cron calls them has a test of its own. And none
- * of them is ever late, or claims would do their work.
+ * of them is ever late, or claims would do their work. With `mayResume` they
+ * can be made active again.
  */
-export async function pauseJobs(adminDbUrl: string): Promise<void> {
+export async function pauseJobs(
+  adminDbUrl: string,
+  { mayResume = false } = {},
+): Promise<void> {
   const sql = postgres(adminDbUrl, { max: 1, onnotice: () => {} });
   try {
     await sql`
@@ -14,6 +18,15 @@ export async function pauseJobs(adminDbUrl: string): Promise<void> {
       from cron.job
       where jobname like 'fairlane-%'
     `;
+    // Not by that alone: a whole run saw jobs begin minutes after the change. A launcher that has ended begins none;
+    // it may not come back before the server does.
+    if (!mayResume) {
+      await sql`
+        select pg_terminate_backend(pid)
+        from pg_catalog.pg_stat_activity
+        where backend_type = 'pg_cron launcher'
+      `;
+    }
     await sql`update fairlane_core.job_runs set period = interval '1000 years'`;
     // What had begun goes on for a while: tests would meet its locks.
     for (let running = 1; running > 0;) {
