@@ -11,7 +11,8 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { apply, effective, type Plan } from "./changes.ts";
 import { Impossible, planInit, planUninstall, planUpgrade } from "./install.ts";
-import { Package } from "./package.ts";
+import { packageOf } from "./example-package.ts";
+import type { Package } from "./package.ts";
 import { PLACES, readProject } from "./project.ts";
 
 const NOW = new Date("2026-12-01T10:00:00Z");
@@ -23,7 +24,7 @@ beforeEach(() => {
   home = mkdtempSync(join(tmpdir(), "install-"));
   root = join(home, "app");
   mkdirSync(root);
-  pack = packageOf("1.0.0", ["0001"]);
+  pack = packageOf(home, "1.0.0", ["0001"]);
 });
 afterEach(() => rmSync(home, { recursive: true }));
 
@@ -73,14 +74,14 @@ describe("init", () => {
 describe("upgrade", () => {
   it("adds what is new and replaces the function", () => {
     init();
-    pack = packageOf("1.1.0", ["0001", "0002"]);
+    pack = packageOf(home, "1.1.0", ["0001", "0002"]);
     carryOut(planUpgrade(readProject(root), pack, NOW));
     expect(migrations()).toEqual([
       "20261201100000_fairlane_0001_part.sql",
       "20261201100001_fairlane_0002_part.sql",
     ]);
     expect(readFileSync(join(root, PLACES.function, "index.js"), "utf8"))
-      .toBe("index.js of 1.1.0");
+      .toContain("Fairlane 1.1.0");
   });
 });
 
@@ -139,29 +140,4 @@ function files(): string[] {
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1))
     .toSorted();
-}
-
-/** A package whose files say what they are. */
-function packageOf(version: string, numbers: readonly string[]): Package {
-  const assets = join(home, version);
-  const migrations = numbers.map((number) => ({
-    ...{ number, name: "part", effect: "adds a part" },
-  }));
-  const texts: Record<string, string> = {
-    "manifest.json": JSON.stringify({ version, migrations }),
-  };
-  for (const name of [...numbers, "jobs", "bucket", "uninstall"]) {
-    texts[`migrations/${name}.sql`] = `-- ${name}`;
-  }
-  for (const name of ["index.js", "deno.json", "deno.lock"]) {
-    texts[`function/${name}`] = `${name} of ${version}`;
-  }
-  for (const name of ["worker.py", "worker.ts", "env.example"]) {
-    texts[`worker/${name}`] = name;
-  }
-  for (const [path, text] of Object.entries(texts)) {
-    mkdirSync(dirname(join(assets, path)), { recursive: true });
-    writeFileSync(join(assets, path), text);
-  }
-  return new Package(assets);
 }

@@ -5,6 +5,7 @@ import { installedIn, nameOfExtra, UNINSTALL } from "./installed.ts";
 import type { Extra, Language, Package } from "./package.ts";
 import { PLACES, type Project, textOf } from "./project.ts";
 import { stampsAfter } from "./stamps.ts";
+import { UNINSTALL_SQL } from "./uninstall.ts";
 
 /** What somebody asks of `init`. */
 export interface InitOptions {
@@ -73,7 +74,7 @@ export function planUninstall(
     changes: [
       {
         path: join(PLACES.migrations, `${stamp}_${UNINSTALL}.sql`),
-        text: pack.uninstall,
+        text: UNINSTALL_SQL,
         what: "drops both schemas with all tasks, and the jobs",
       },
       ...pack.functionFiles.map(({ name }) => ({

@@ -1,13 +1,14 @@
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline/promises";
-import { Command, Option } from "commander";
+import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { apply, type Change, effective, type Plan } from "./changes.ts";
 import { UnreadableConfig } from "./config-block.ts";
 import { examineDatabase } from "./doctor/database.ts";
 import { examineFiles } from "./doctor/files.ts";
 import { asText, exitCode } from "./doctor/report.ts";
 import { examineService } from "./doctor/service.ts";
+import { examineSupabaseCli } from "./doctor/supabase-cli.ts";
 import { type Examination, together } from "./finding.ts";
 import {
   Impossible,
@@ -16,8 +17,11 @@ import {
   planUpgrade,
   wholeSql,
 } from "./install.ts";
+import { installedIn } from "./installed.ts";
+import { asLines, limits } from "./limit.ts";
 import { type Extra, type Language, Package } from "./package.ts";
 import { type Project, readProject } from "./project.ts";
+import { UNINSTALL_SQL } from "./uninstall.ts";
 
 /** Exit codes, the same for every command. */
 const EXIT = { done: 0, refused: 1, usage: 2 } as const;
@@ -57,7 +61,12 @@ export async function main(
       const found = together([
         examineFiles(target, pack.version),
         ...options.dbUrl
-          ? [await examineDatabase(options.dbUrl, { version: pack.version })]
+          ? [
+            await examineDatabase(options.dbUrl, {
+              version: pack.version,
+              hasMigrations: installedIn(target).numbers.size > 0,
+            }),
+          ]
           : [],
       ]);
       if (exitCode(found) !== 0) return void (code = tell(found, options.json));
@@ -69,21 +78,27 @@ export async function main(
       code = await carryOut(target, plan, options);
     });
 
-  asking(program.command("upgrade"))
-    .description("bring the queue to the version of this command")
-    .action(async (options) => {
-      const target = project();
-      const plan = planUpgrade(target, pack, new Date());
-      code = await carryOut(target, plan, options);
-    });
-
-  asking(program.command("uninstall"))
-    .description("remove the queue, with all tasks, results and history")
-    .action(async (options) => {
-      const target = project();
-      const plan = planUninstall(target, pack, new Date());
-      code = await carryOut(target, plan, options);
-    });
+  for (
+    const { name, description, plan } of [
+      {
+        name: "upgrade",
+        description: "bring the queue to the version of this command",
+        plan: planUpgrade,
+      },
+      {
+        name: "uninstall",
+        description: "remove the queue, with all tasks, results and history",
+        plan: planUninstall,
+      },
+    ]
+  ) {
+    asking(program.command(name))
+      .description(description)
+      .action(async (options) => {
+        const target = project();
+        code = await carryOut(target, plan(target, pack, new Date()), options);
+      });
+  }
 
   program.command("doctor")
     .description("say what is wrong, and what to do about it")
@@ -97,8 +112,10 @@ export async function main(
       if (options.url && !options.key) {
         throw new Impossible("--url needs a key: --key, or FAIRLANE_KEY");
       }
+      const target = project();
       const found = together([
-        examineFiles(project(), pack.version),
+        examineFiles(target, pack.version),
+        await examineSupabaseCli(target.root),
         options.dbUrl
           ? await examineDatabase(options.dbUrl, { version: pack.version })
           : unseen("The database: name it with --db-url"),
@@ -109,6 +126,29 @@ export async function main(
       code = tell(found, options.json);
     });
 
+  program.command("limit")
+    .description("show, or set, how many tasks of an owner may run at once")
+    .addArgument(
+      new Argument("[tasks]", "a number; default: no limit of their own")
+        .argParser(limitOf),
+    )
+    .requiredOption("--db-url <url>", "the database of the project")
+    .addOption(
+      new Option("--owner <uuid>", "of this one; without it of everybody else")
+        .argParser(uuidOf),
+    )
+    .option("--json", "for programs")
+    .action(async (limit: number | null | undefined, options) => {
+      const { dbUrl, owner, json } = options;
+      if (limit === null && owner === undefined) {
+        throw new Impossible(
+          "default is for one owner: name them with --owner",
+        );
+      }
+      const found = await limits(dbUrl, { owner, limit });
+      console.log(json ? JSON.stringify(found, null, 2) : asLines(found));
+    });
+
   program.command("sql")
     .description("print the migrations as one file, for whoever uses no CLI")
     .option("--jobs", "also schedule the jobs with pg_cron")
@@ -116,7 +156,7 @@ export async function main(
     .option("--uninstall", "print what removes the queue instead")
     .action((options) => {
       process.stdout.write(
-        options.uninstall ? pack.uninstall : wholeSql(pack, extrasOf(options)),
+        options.uninstall ? UNINSTALL_SQL : wholeSql(pack, extrasOf(options)),
       );
     });
 
@@ -203,6 +243,17 @@ function unseen(what: string): Examination {
 
 function extrasOf(options: { jobs?: boolean; bucket?: boolean }): Extra[] {
   return (["jobs", "bucket"] as const).filter((extra) => options[extra]);
+}
+
+function limitOf(text: string): number | null {
+  if (text === "default") return null;
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("Say a number of tasks, or default.");
+}
+
+function uuidOf(text: string): string {
+  if (/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) return text;
+  throw new InvalidArgumentError("Say the id of a user, a UUID.");
 }
 
 function isOfCommander(error: unknown): error is Error & { exitCode: number } {

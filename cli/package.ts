@@ -48,11 +48,6 @@ export class Package {
     return this.#text("migrations", `${extra}.sql`);
   }
 
-  /** The migration that removes the queue. */
-  get uninstall(): string {
-    return this.#text("migrations", "uninstall.sql");
-  }
-
   /** The files of the function, by their names. */
   get functionFiles(): readonly { readonly name: string; text: string }[] {
     return ["index.js", "deno.json", "deno.lock"].map((name) => ({

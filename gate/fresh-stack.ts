@@ -62,5 +62,5 @@ const ASKED_FOR = `
 create extension if not exists pg_cron;
 select fairlane_core.schedule_jobs();
 select fairlane_core.make_bucket();
-update fairlane_core.settings set registers_owners = false, requires_credits = true, fails_siblings = true;
+update fairlane_core.settings set registers_owners = false, requires_credits = true, owners_are_accounts = false, fails_siblings = true;
 `;

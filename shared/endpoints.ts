@@ -93,7 +93,7 @@ export const ENDPOINTS: Readonly<Record<string, EndpointEntry>> = {
     replies: [CreateReply, CreateBatchReply],
     errors: [
       "PROJECT_REQUIRED",
-      "OWNER_REQUIRED",
+      "OWNER_UNKNOWN",
       "PROJECT_NOT_FOUND",
       "TASK_ID_TAKEN",
       "DEPENDENCY_CYCLE",

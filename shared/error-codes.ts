@@ -131,10 +131,10 @@ export const ERROR_CODES = {
     meaning: "Nothing in the request identifies one project of the caller",
     action: "Send the project's UUID, or the orchestrator's id in params",
   },
-  OWNER_REQUIRED: {
+  OWNER_UNKNOWN: {
     status: 400,
-    meaning: "Neither a project nor user_id says whose task it is",
-    action: "Send user_id, or the UUID of a project",
+    meaning: "The request does not say whose task it is, or they have no account",
+    action: "Send user_id of a user who has signed up, or the UUID of a project",
   },
   PROJECT_NOT_FOUND: {
     status: 404,

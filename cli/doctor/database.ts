@@ -1,4 +1,5 @@
-import postgres from "postgres";
+import type postgres from "postgres";
+import { codeOf, connect, reasonOf } from "../connection.ts";
 import type { Examination, Finding } from "../finding.ts";
 import { looksAtQueue } from "./installation.ts";
 import { lookAt, type Reader, STATEMENT_TIMEOUT } from "./looks.ts";
@@ -8,6 +9,8 @@ import { looksAround } from "./surroundings.ts";
 export interface DatabaseOptions {
   /** That of the package. */
   readonly version: string;
+  /** Whether the project has the migrations of the queue; not asked without. */
+  readonly hasMigrations?: boolean;
   /** Milliseconds since 1970, as this machine sees it. */
   readonly now?: () => number;
 }
@@ -15,7 +18,7 @@ export interface DatabaseOptions {
 /** Looks at a database, in one transaction that can only read. */
 export async function examineDatabase(
   url: string,
-  { version, now = Date.now }: DatabaseOptions,
+  { version, hasMigrations, now = Date.now }: DatabaseOptions,
 ): Promise<Examination> {
   if (!URL.canParse(url)) {
     return unreachable(
@@ -30,7 +33,7 @@ export async function examineDatabase(
       await reader.unsafe(
         `set local statement_timeout = '${STATEMENT_TIMEOUT}'; set local lock_timeout = '1s'`,
       );
-      return await examine(reader, version, now);
+      return await examine(reader, { version, hasMigrations, now });
     });
   } catch (error) {
     // A mistake of our own is none of the database's.
@@ -46,23 +49,13 @@ export async function examineDatabase(
   }
 }
 
-function connect(url: string): postgres.Sql {
-  const saysHow = /[?&]ssl(?:mode)?=/.test(url);
-  return postgres(url, {
-    max: 1,
-    // A pooler in transaction mode keeps no statements.
-    prepare: false,
-    connect_timeout: 10,
-    // Encrypted wherever the server can, as psql does.
-    ...saysHow ? {} : { ssl: "prefer" as const },
-    onnotice: () => {},
-  });
-}
-
 async function examine(
   reader: Reader,
-  version: string,
-  now: () => number,
+  { version, hasMigrations, now }: {
+    version: string;
+    hasMigrations: boolean | undefined;
+    now: () => number;
+  },
 ): Promise<Examination> {
   // The catalog can be read by everybody.
   const [there] = await reader<
@@ -89,11 +82,22 @@ async function examine(
   return {
     findings: [
       ...isInstalled ? [] : taken(schemas, hasVersion),
+      ...isInstalled && hasMigrations === false ? [MIGRATIONS_MISSING] : [],
       ...findings,
     ],
     notLookedAt,
   };
 }
+
+/** A second installation would end at the first object that is there. */
+const MIGRATIONS_MISSING: Finding = {
+  code: "migrations-missing",
+  severity: "error",
+  what:
+    "The database has the queue, and this project has no migrations of it: somebody else has pushed them",
+  remedy:
+    "Get them from version control, or from the database's history: npx supabase migration fetch --remote; then npx fairlane init",
+};
 
 /** Schemas of our names without our functions. */
 function taken(schemas: readonly string[], hasVersion: boolean): Finding[] {
@@ -123,16 +127,4 @@ function unreachable(what: string, remedy: string): Examination {
     ],
     notLookedAt: ["The database: there was no connection"],
   };
-}
-
-/** The server's own words contain no password; those of others are not repeated. */
-function reasonOf(error: unknown): string {
-  return error instanceof postgres.PostgresError
-    ? error.message
-    : codeOf(error) ?? "";
-}
-
-function codeOf(error: unknown): string | undefined {
-  const code = (error as { code?: unknown } | undefined)?.code;
-  return typeof code === "string" ? code : undefined;
 }

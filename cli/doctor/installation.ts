@@ -1,4 +1,5 @@
 import type { Finding } from "../finding.ts";
+import { DEPENDENTS } from "../uninstall.ts";
 import { findingsOfHealth, HealthOfAnyVersion } from "./health.ts";
 import type { Look, Reader } from "./looks.ts";
 import { findingsOfSchemaVersion } from "./versions.ts";
@@ -114,36 +115,7 @@ async function rowSecurity(reader: Reader): Promise<Finding[]> {
 
 /** As the migration that removes the queue sees it, which refuses while there are any. */
 async function dependents(reader: Reader): Promise<Finding[]> {
-  const rows = await reader<{ object: string }[]>`
-    with ours as materialized (
-      select n.oid from pg_catalog.pg_namespace as n where n.nspname in ('fairlane', 'fairlane_core')
-    ),
-    dependent as (
-      select distinct d.classid, d.objid, d.objsubid
-      from pg_catalog.pg_depend as d
-      where d.deptype in ('n', 'a')
-        and (
-          d.refclassid = 'pg_class'::regclass and d.refobjid in (select c.oid from pg_catalog.pg_class as c join ours as o on o.oid = c.relnamespace)
-          or d.refclassid = 'pg_type'::regclass and d.refobjid in (select t.oid from pg_catalog.pg_type as t join ours as o on o.oid = t.typnamespace)
-          or d.refclassid = 'pg_proc'::regclass and d.refobjid in (select p.oid from pg_catalog.pg_proc as p join ours as o on o.oid = p.pronamespace)
-        )
-    )
-    select pg_describe_object(d.classid, d.objid, d.objsubid) as object
-    from dependent as d
-    where (
-      case d.classid
-        when 'pg_class'::regclass then (select c.relnamespace from pg_catalog.pg_class as c where c.oid = d.objid)
-        when 'pg_type'::regclass then (select t.typnamespace from pg_catalog.pg_type as t where t.oid = d.objid)
-        when 'pg_proc'::regclass then (select p.pronamespace from pg_catalog.pg_proc as p where p.oid = d.objid)
-        when 'pg_constraint'::regclass then (select k.connamespace from pg_catalog.pg_constraint as k where k.oid = d.objid)
-        when 'pg_trigger'::regclass then (select c.relnamespace from pg_catalog.pg_trigger as g join pg_catalog.pg_class as c on c.oid = g.tgrelid where g.oid = d.objid)
-        when 'pg_policy'::regclass then (select c.relnamespace from pg_catalog.pg_policy as y join pg_catalog.pg_class as c on c.oid = y.polrelid where y.oid = d.objid)
-        when 'pg_rewrite'::regclass then (select c.relnamespace from pg_catalog.pg_rewrite as r join pg_catalog.pg_class as c on c.oid = r.ev_class where r.oid = d.objid)
-        when 'pg_attrdef'::regclass then (select c.relnamespace from pg_catalog.pg_attrdef as a join pg_catalog.pg_class as c on c.oid = a.adrelid where a.oid = d.objid)
-      end
-    ) not in (select o.oid from ours as o)
-    order by 1
-  `;
+  const rows = await reader.unsafe<{ object: string }[]>(DEPENDENTS);
   return rows.length === 0 ? [] : [{
     code: "used-by-the-app",
     severity: "note",

@@ -49,7 +49,7 @@ function compared(
       code: "package-too-old",
       severity: "warning",
       what: said,
-      remedy: "npm install --save-dev fairlane@latest",
+      remedy: "Install the newer package, the one that was used last",
     }]
     : [];
 }

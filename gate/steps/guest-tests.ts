@@ -24,7 +24,7 @@ const GUEST_WORDS = new URL("./guest-words.sql", import.meta.url);
 
 /** The tests say which settings they depend on, but for those that the fleet ships otherwise. */
 const AS_TESTED = `
-update fairlane_core.settings set registers_owners = false, requires_credits = true, fails_siblings = true;
+update fairlane_core.settings set registers_owners = false, requires_credits = true, owners_are_accounts = false, fails_siblings = true;
 create function tests.worker_heartbeat(json) returns json language sql as 'select fairlane_core.worker_heartbeat($1)';
 -- What a guest may ask for.
 create extension if not exists pg_cron;

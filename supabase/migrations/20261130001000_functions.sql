@@ -936,7 +936,10 @@ begin
     new.user_id := coalesce(v_owner, new.user_id);
   else
     if new.user_id is null and (select s.registers_owners from fairlane_core.settings as s) then
-      new.user_id := auth.uid(); -- null for the service, which names an owner
+      new.user_id := auth.uid();
+      if new.user_id is null then
+        perform fairlane_core.refuse(400, 'OWNER_UNKNOWN', 'Neither a project nor user_id says whose task it is', 'Send user_id, or project_id');
+      end if;
     end if;
     perform fairlane_core.register_owner(new.user_id);
   end if;
@@ -2527,6 +2530,60 @@ begin
 end;
 $$;
 
+create function fairlane_core.has_account(p_user_id uuid)
+returns boolean language plpgsql stable security invoker set search_path = '' as $$
+begin
+  return to_regclass('auth.users') is null
+    or exists (select from auth.users as a where a.id = p_user_id and a.deleted_at is null);
+end;
+$$;
+
+create function fairlane_core.owners_without_account(p_limit integer)
+returns setof uuid language plpgsql stable security invoker set search_path = '' as $$
+begin
+  if not (select s.owners_are_accounts from fairlane_core.settings as s) or to_regclass('auth.users') is null then
+    return;
+  elsif not exists (select from auth.users) then
+    return;
+  end if;
+
+  return query
+  select u.id
+  from public.users as u
+  where not exists (select from auth.users as a where a.id = u.id and a.deleted_at is null)
+    and not fairlane_core.is_being_deleted(u.id)
+  order by u.id
+  limit p_limit;
+end;
+$$;
+
+create function fairlane_core.delete_owners_without_account(p_limit integer)
+returns integer language plpgsql volatile security invoker set search_path = '' as $$
+declare
+  v_owner public.users;
+  v_count integer := 0;
+begin
+  perform fairlane_core.set_event_context('fairlane_core.purge', 'the account was deleted');
+  for v_owner in
+    select u.*
+    from public.users as u
+    where u.id = any (array(
+        select s.user_id
+        from fairlane_core.user_slots as s
+        where s.user_id in (select o.id from fairlane_core.owners_without_account(p_limit) as o (id))
+        order by s.user_id
+        for no key update skip locked
+      ))
+    order by u.id
+  loop
+    perform fairlane_core.defer_deletion(v_owner);
+    v_count := v_count + 1;
+  end loop;
+  perform fairlane_core.set_event_context(null);
+  return v_count;
+end;
+$$;
+
 create function fairlane_core.settings_after_update()
 returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
@@ -2744,27 +2801,36 @@ begin
     return old;
   end if;
 
-  if not fairlane_core.is_being_deleted(old.id) then
-    insert into fairlane_core.deferred_work (kind, user_id, deleted_id, reason, since)
-    values ('user', old.id, old.id, fairlane_core.actor(), fairlane_core.now());
-    update public.projects as p
-    set deleted_at = fairlane_core.now()
-    where p.id = any (array(
-        select o.id from public.projects as o where o.user_id = old.id and o.deleted_at is null limit 1000
-      ));
-    delete from public.user_api_tokens as k where k.user_id = old.id;
-    perform fairlane_core.lock_owners(array[old.id]);
-    -- The row of users itself does not change: where an app has linked the two, an update in the transaction that
-    -- deletes the account would still have to find the account.
-    update fairlane_core.user_slots as s
-    set (task_limit, orchestration_limit, cloud_reason, local_reason) = (
-      select w.task_limit, w.orchestration_limit, w.cloud_reason, w.local_reason
-      from fairlane_core.slots_of(old, s.running, s.orchestrating, s.remembered) as w
-    )
-    where s.user_id = old.id;
-    perform fairlane_core.refresh_queues(array[old.id]);
-  end if;
+  perform fairlane_core.defer_deletion(old);
   return null;
+end;
+$$;
+
+create function fairlane_core.defer_deletion(p_user public.users)
+returns void language plpgsql volatile security invoker set search_path = '' as $$
+begin
+  if fairlane_core.is_being_deleted(p_user.id) then
+    return;
+  end if;
+
+  insert into fairlane_core.deferred_work (kind, user_id, deleted_id, reason, since)
+  values ('user', p_user.id, p_user.id, fairlane_core.actor(), fairlane_core.now());
+  update public.projects as p
+  set deleted_at = fairlane_core.now()
+  where p.id = any (array(
+      select o.id from public.projects as o where o.user_id = p_user.id and o.deleted_at is null limit 1000
+    ));
+  delete from public.user_api_tokens as k where k.user_id = p_user.id;
+  perform fairlane_core.lock_owners(array[p_user.id]);
+  -- The row of users itself does not change: where an app has linked the two, an update in the transaction that deletes
+  -- the account would still have to find the account.
+  update fairlane_core.user_slots as s
+  set (task_limit, orchestration_limit, cloud_reason, local_reason) = (
+    select w.task_limit, w.orchestration_limit, w.cloud_reason, w.local_reason
+    from fairlane_core.slots_of(p_user, s.running, s.orchestrating, s.remembered) as w
+  )
+  where s.user_id = p_user.id;
+  perform fairlane_core.refresh_queues(array[p_user.id]);
 end;
 $$;
 
@@ -2934,13 +3000,41 @@ $$;
 
 create function fairlane_core.register_owner(p_user_id uuid)
 returns void language plpgsql volatile security invoker set search_path = '' as $$
+declare
+  v_settings fairlane_core.settings;
 begin
-  if p_user_id is not null
-    and (select s.registers_owners from fairlane_core.settings as s)
-    and not exists (select from public.users as u where u.id = p_user_id) then
-    -- Two first tasks at once: the second waits for the first and then finds its row.
-    insert into public.users (id) values (p_user_id) on conflict (id) do nothing;
+  if p_user_id is null or exists (select from public.users as u where u.id = p_user_id) then
+    return;
   end if;
+
+  select s.* into v_settings from fairlane_core.settings as s;
+  if not v_settings.registers_owners then
+    return;
+  elsif v_settings.owners_are_accounts and not fairlane_core.has_account(p_user_id) then
+    perform fairlane_core.refuse(
+      400, 'OWNER_UNKNOWN', pg_catalog.format('There is no account %s', p_user_id),
+      'Send the id of a user who has signed up; for owners of another kind set fairlane_core.settings.owners_are_accounts to false'
+    );
+  end if;
+  -- Two first tasks at once: the second waits for the first and then finds its row.
+  insert into public.users (id) values (p_user_id) on conflict (id) do nothing;
+end;
+$$;
+
+create function fairlane_core.set_owner(
+  p_user_id uuid,
+  p_max_in_progress integer default null,
+  p_max_orchestrating integer default null,
+  p_credits numeric default null
+)
+returns void language plpgsql volatile security invoker set search_path = '' as $$
+begin
+  perform fairlane_core.register_owner(p_user_id);
+  update public.users as u
+  set max_in_progress = p_max_in_progress, max_orchestrating = p_max_orchestrating, credits = coalesce(p_credits, u.credits)
+  where u.id = p_user_id
+    and (u.max_in_progress, u.max_orchestrating, u.credits)
+      is distinct from (p_max_in_progress, p_max_orchestrating, coalesce(p_credits, u.credits));
 end;
 $$;
 
@@ -3379,7 +3473,7 @@ begin
     return;
   elsif coalesce(p_request.project, '') = '' and (select s.registers_owners from fairlane_core.settings as s) then
     if p_request.owner_id is null then
-      perform fairlane_core.refuse(400, 'OWNER_REQUIRED', 'Neither a project nor user_id says whose task it is', 'Send user_id, or the UUID of a project');
+      perform fairlane_core.refuse(400, 'OWNER_UNKNOWN', 'Neither a project nor user_id says whose task it is', 'Send user_id, or the UUID of a project');
     end if;
     return;
   elsif fairlane_core.is_uuid(p_request.project) then
@@ -8758,7 +8852,11 @@ begin
   begin
     v_batch := case p_run.job
       when 'cleanup' then jsonb_build_object('cancelled', fairlane_core.cancel_due(v_due))
-      when 'purge' then fairlane_core.purge_kept(1000, false) || jsonb_build_object('tasks', fairlane_core.purge_tasks(v_due))
+      when 'purge' then fairlane_core.purge_kept(1000, false) || jsonb_build_object(
+        -- Once a run: comparing all owners with all accounts is not for every batch.
+        'owners', case when p_run.result is null then fairlane_core.delete_owners_without_account(900) else 0 end,
+        'tasks', fairlane_core.purge_tasks(v_due)
+      )
       when 'reconcile' then jsonb_build_object('repaired', fairlane_core.reconcile_owners(v_due))
       -- The loss of a region can take thousands of workers. Another rescue may be running.
       when 'rescue' then fairlane_core.rescue(100)::jsonb - 'skipped'
@@ -8862,6 +8960,7 @@ declare
 begin
   if p_dry_run then
     return fairlane_core.purge_kept(p_limit, true) || jsonb_build_object(
+      'owners', (select count(*) from fairlane_core.owners_without_account(p_limit)),
       'tasks', cardinality(v_tasks),
       'due', (
         select coalesce(jsonb_agg(jsonb_build_object(
@@ -8873,7 +8972,11 @@ begin
       'dry_run', true
     );
   end if;
-  return fairlane_core.purge_kept(p_limit, false) || jsonb_build_object('tasks', fairlane_core.purge_tasks(v_tasks), 'dry_run', false);
+  return fairlane_core.purge_kept(p_limit, false) || jsonb_build_object(
+    'owners', fairlane_core.delete_owners_without_account(p_limit),
+    'tasks', fairlane_core.purge_tasks(v_tasks),
+    'dry_run', false
+  );
 end;
 $$;
 
@@ -8965,7 +9068,7 @@ declare
   v_settings fairlane_core.settings;
   v_logs bigint[];
   v_tokens uuid[];
-  v_cron_runs bigint[];
+  v_cron_runs bigint[] := array[]::bigint[];
   v_events bigint[];
   v_forgotten bigint[];
   v_workers text[];
@@ -8989,13 +9092,17 @@ begin
     for update skip locked
   );
 
-  v_cron_runs := array(
-    select r.runid
-    from cron.job_run_details as r
-    where coalesce(r.end_time, r.start_time) < v_now - interval '7 days'
-    limit p_limit
-    for update skip locked
-  );
+  -- Of the queue's jobs only, where pg_cron runs them.
+  if to_regclass('cron.job_run_details') is not null then
+    v_cron_runs := array(
+      select r.runid
+      from cron.job_run_details as r
+      where coalesce(r.end_time, r.start_time) < v_now - interval '7 days'
+        and r.command like '%fairlane_core.%'
+      limit p_limit
+      for update skip locked
+    );
+  end if;
 
   -- Ids grow with time: only the oldest need to be read.
   v_events := array(
@@ -9033,7 +9140,9 @@ begin
   if not p_dry_run then
     delete from public.system_logs as l where l.id = any (v_logs);
     delete from public.user_api_tokens as k where k.id = any (v_tokens);
-    delete from cron.job_run_details as r where r.runid = any (v_cron_runs);
+    if cardinality(v_cron_runs) > 0 then
+      delete from cron.job_run_details as r where r.runid = any (v_cron_runs);
+    end if;
     delete from public.task_events as e where e.id = any (v_events || v_forgotten);
     delete from fairlane_core.blocked_tasks as b
     using fairlane_core.deleted_users as d

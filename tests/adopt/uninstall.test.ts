@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it, onTestFinished } from "vitest";
+import { DEPENDENTS as QUERY, UNINSTALL_SQL } from "../../cli/uninstall.ts";
 import { describeCatalog } from "../../gate/equality/catalog.ts";
 import {
   makeThrowAwayDatabase,
@@ -9,11 +10,6 @@ import {
 import { guestMigration } from "../../gate/migrations/guest.ts";
 import { query } from "../../gate/query.ts";
 import { checkoutDir } from "../../stack/paths.ts";
-
-const UNINSTALL = readFileSync(
-  join(checkoutDir, "cli", "assets", "migrations", "uninstall.sql"),
-  "utf8",
-);
 
 /** What an app may hang on the queue, and what takes it away again. */
 const DEPENDENTS: Readonly<Record<string, readonly [string, string]>> = {
@@ -44,6 +40,10 @@ const DEPENDENTS: Readonly<Record<string, readonly [string, string]>> = {
     "create function public.read_task(fairlane.tasks) returns text language sql as 'select $1.params::text'",
     "drop function public.read_task",
   ],
+  "function public.enqueue()": [
+    "create function public.enqueue() returns void language plpgsql as 'begin perform fairlane_core.set_owner(null); end'",
+    "drop function public.enqueue",
+  ],
 };
 
 let database: ThrowAwayDatabase;
@@ -62,10 +62,18 @@ it.each(Object.entries(DEPENDENTS))(
     await run(make);
     onTestFinished(async () => void await run(unmake));
     const before = await describeCatalog(database.url);
-    await expect(run(UNINSTALL)).rejects.toThrow(name);
+    await expect(run(UNINSTALL_SQL)).rejects.toThrow(name);
     expect(await describeCatalog(database.url)).toEqual(before);
   },
 );
+
+it("is not refused for a word that is like its name", async () => {
+  await run(
+    `create function public.motto() returns text language sql as $$ select 'In the fairlane. Always' $$`,
+  );
+  onTestFinished(async () => void await run("drop function public.motto"));
+  expect(await run(QUERY)).toEqual([]);
+});
 
 it("takes both schemas and the jobs, and may be repeated", async () => {
   await query(database.adminUrl, "create extension if not exists pg_cron");
@@ -73,8 +81,8 @@ it("takes both schemas and the jobs, and may be repeated", async () => {
     select fairlane_core.schedule_jobs();
     select cron.schedule('of the app', '0 0 * * *', 'select 1');
   `);
-  await run(UNINSTALL);
-  await run(UNINSTALL);
+  await run(UNINSTALL_SQL);
+  await run(UNINSTALL_SQL);
   expect(
     await run(`
       select nspname as left from pg_namespace where nspname like 'fairlane%'

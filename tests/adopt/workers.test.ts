@@ -156,6 +156,10 @@ beforeAll(async () => {
   mkdirSync(workDir, { recursive: true });
   database = await makeThrowAwayDatabase(workDir, "guest", false);
   await query(database.url, guestMigration(checkoutDir));
+  await query(
+    database.url,
+    `insert into auth.users (id) values ('${user_id}')`,
+  );
   const config = readSupabaseConfig(supabaseDir).functions.get("fairlane");
   if (config === undefined) throw new Error("There is no function fairlane");
   // The workers need its database and its key; no other part of a stack runs.

@@ -42,6 +42,7 @@ create table fairlane_core.settings (
   turn_memory interval not null default interval '1 minute',
   registers_owners boolean not null default true,
   requires_credits boolean not null default false,
+  owners_are_accounts boolean not null default true,
   constraint settings_pkey primary key (is_only_row),
   constraint settings_has_one_row check (is_only_row),
   constraint settings_default_task_limit_is_not_negative check (default_task_limit >= 0),
@@ -157,7 +158,9 @@ comment on column fairlane_core.settings.turn_memory is
 comment on column fairlane_core.settings.fails_siblings is
   'Whether the queued children of an orchestrator that failed, for instance because one of them did, fail with it; running ones go on. Default false: all go on.';
 comment on column fairlane_core.settings.registers_owners is
-  'Whether an owner is any uuid and gets a row when it is first seen, and a task may name its owner without a project. False: the app keeps owners and projects, and a task belongs to the owner of its project. Default true; the fleet ships false.';
+  'Whether an owner gets a row when first seen, and a task may name its owner without a project. False: the app keeps owners and projects, and a task belongs to the owner of its project. Default true; the fleet ships false.';
+comment on column fairlane_core.settings.owners_are_accounts is
+  'Whether an owner must have an account (auth.users) to be registered, and is deleted with everything once the account is gone (fairlane_core.delete_owners_without_account). False: any uuid. Default true; the fleet, whose app deletes its users itself, ships false.';
 comment on column fairlane_core.settings.requires_credits is
   'Whether cloud tasks run only while their owner has credits. Default false; the fleet ships true.';
 comment on column fairlane_core.settings.event_retention is 'How long task_events are kept; null = for ever. Default null.';

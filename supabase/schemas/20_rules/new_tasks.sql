@@ -34,7 +34,10 @@ begin
     new.user_id := coalesce(v_owner, new.user_id);
   else
     if new.user_id is null and (select s.registers_owners from fairlane_core.settings as s) then
-      new.user_id := auth.uid(); -- null for the service, which names an owner
+      new.user_id := auth.uid();
+      if new.user_id is null then
+        perform fairlane_core.refuse(400, 'OWNER_UNKNOWN', 'Neither a project nor user_id says whose task it is', 'Send user_id, or project_id');
+      end if;
     end if;
     perform fairlane_core.register_owner(new.user_id);
   end if;

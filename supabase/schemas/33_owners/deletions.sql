@@ -28,26 +28,7 @@ begin
     return old;
   end if;
 
-  if not fairlane_core.is_being_deleted(old.id) then
-    insert into fairlane_core.deferred_work (kind, user_id, deleted_id, reason, since)
-    values ('user', old.id, old.id, fairlane_core.actor(), fairlane_core.now());
-    update fairlane.projects as p
-    set deleted_at = fairlane_core.now()
-    where p.id = any (array(
-        select o.id from fairlane.projects as o where o.user_id = old.id and o.deleted_at is null limit 1000
-      ));
-    delete from fairlane.user_api_tokens as k where k.user_id = old.id;
-    perform fairlane_core.lock_owners(array[old.id]);
-    -- The row of users itself does not change: where an app has linked the two, an update in the transaction that
-    -- deletes the account would still have to find the account.
-    update fairlane_core.user_slots as s
-    set (task_limit, orchestration_limit, cloud_reason, local_reason) = (
-      select w.task_limit, w.orchestration_limit, w.cloud_reason, w.local_reason
-      from fairlane_core.slots_of(old, s.running, s.orchestrating, s.remembered) as w
-    )
-    where s.user_id = old.id;
-    perform fairlane_core.refresh_queues(array[old.id]);
-  end if;
+  perform fairlane_core.defer_deletion(old);
   return null;
 end;
 $$;
@@ -55,6 +36,40 @@ $$;
 create trigger users_before_delete
   before delete on fairlane.owners
   for each row execute function fairlane_core.users_before_delete();
+
+-- Records that a user is to be deleted piece by piece; from now on nothing of theirs starts. Again: nothing.
+create function fairlane_core.defer_deletion(p_user fairlane.owners)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if fairlane_core.is_being_deleted(p_user.id) then
+    return;
+  end if;
+
+  insert into fairlane_core.deferred_work (kind, user_id, deleted_id, reason, since)
+  values ('user', p_user.id, p_user.id, fairlane_core.actor(), fairlane_core.now());
+  update fairlane.projects as p
+  set deleted_at = fairlane_core.now()
+  where p.id = any (array(
+      select o.id from fairlane.projects as o where o.user_id = p_user.id and o.deleted_at is null limit 1000
+    ));
+  delete from fairlane.user_api_tokens as k where k.user_id = p_user.id;
+  perform fairlane_core.lock_owners(array[p_user.id]);
+  -- The row of users itself does not change: where an app has linked the two, an update in the transaction that deletes
+  -- the account would still have to find the account.
+  update fairlane_core.user_slots as s
+  set (task_limit, orchestration_limit, cloud_reason, local_reason) = (
+    select w.task_limit, w.orchestration_limit, w.cloud_reason, w.local_reason
+    from fairlane_core.slots_of(p_user, s.running, s.orchestrating, s.remembered) as w
+  )
+  where s.user_id = p_user.id;
+  perform fairlane_core.refresh_queues(array[p_user.id]);
+end;
+$$;
 
 -- Deleting a user deletes projects, tasks, results and tokens, by foreign keys. The history of them is kept for a
 -- while, and then deleted (fairlane_core.purge_kept).

@@ -86,7 +86,7 @@ end;
 $$;
 
 -- Every task needs an owner: 404 PROJECT_NOT_FOUND or 400 PROJECT_REQUIRED when the request leads to no project of the
--- caller; where owners need no project, 400 OWNER_REQUIRED when it names neither.
+-- caller; where owners need no project, 400 OWNER_UNKNOWN when it names neither.
 create function fairlane_core.refuse_homeless_task(p_request fairlane_core.task_request)
 returns void
 language plpgsql
@@ -99,7 +99,7 @@ begin
     return;
   elsif coalesce(p_request.project, '') = '' and (select s.registers_owners from fairlane_core.settings as s) then
     if p_request.owner_id is null then
-      perform fairlane_core.refuse(400, 'OWNER_REQUIRED', 'Neither a project nor user_id says whose task it is', 'Send user_id, or the UUID of a project');
+      perform fairlane_core.refuse(400, 'OWNER_UNKNOWN', 'Neither a project nor user_id says whose task it is', 'Send user_id, or the UUID of a project');
     end if;
     return;
   elsif fairlane_core.is_uuid(p_request.project) then

@@ -151,7 +151,7 @@ $$;
 -- committed before the next one, and is followed by a pause three times as long for the claims. Records the sum of all
 -- batches so far.
 -- A batch is, for cleanup and purge: 50 tasks; for purge also up to 1,000 each of logs, tokens, records of pg_cron and
--- events; for reconcile: 5 owners; for rescue: 100 lost tasks, until none is found that can be requeued; for settle:
+-- events, and in the first one up to 900 owners without account; for reconcile: 5 owners; for rescue: 100 lost tasks, until none is found that can be requeued; for settle:
 -- 100 tasks of deferred work, until nothing is left that can be done. The run ends when everything due has been
 -- processed and no more of the rest is left, after 45 seconds, or when a batch fails.
 create function fairlane_core.run_batch(p_run fairlane_core.batch_run)
@@ -173,7 +173,11 @@ begin
   begin
     v_batch := case p_run.job
       when 'cleanup' then jsonb_build_object('cancelled', fairlane_core.cancel_due(v_due))
-      when 'purge' then fairlane_core.purge_kept(1000, false) || jsonb_build_object('tasks', fairlane_core.purge_tasks(v_due))
+      when 'purge' then fairlane_core.purge_kept(1000, false) || jsonb_build_object(
+        -- Once a run: comparing all owners with all accounts is not for every batch.
+        'owners', case when p_run.result is null then fairlane_core.delete_owners_without_account(900) else 0 end,
+        'tasks', fairlane_core.purge_tasks(v_due)
+      )
       when 'reconcile' then jsonb_build_object('repaired', fairlane_core.reconcile_owners(v_due))
       -- The loss of a region can take thousands of workers. Another rescue may be running.
       when 'rescue' then fairlane_core.rescue(100)::jsonb - 'skipped'

@@ -1,12 +1,13 @@
 -- Deletes old rows: finished tasks, logs, tokens, history, workers.
 
--- Deletes what is kept for a limited time: logs, tokens and workers that have ended, pg_cron's records of its runs,
--- and, when the settings say so, history and finished tasks. Locked rows are left for the next run.
+-- Deletes what is kept for a limited time: logs, tokens and workers that have ended, pg_cron's records of the queue's
+-- jobs, and, when the settings say so, history and finished tasks. Locked rows are left for the next run.
 -- Deletes up to p_limit each of: logs older than log_retention, tokens that ended 30 days ago, records of pg_cron older
 -- than 7 days, history older than event_retention or of users deleted longer than deleted_user_retention ago, finished
 -- tasks older than finished_task_retention (event_retention and this one are off while null), rows of workers that
--- ended longer than worker_retention ago. Returns {logs, tokens, cron_runs, events, workers, tasks, dry_run}; a dry run
--- changes nothing, counts, and lists the tasks: due: [{task_id, status, reason}].
+-- ended longer than worker_retention ago; and begins to delete owners whose account is gone. Returns {logs, tokens,
+-- cron_runs, events, workers, owners, tasks, dry_run}; a dry run changes nothing, counts, and lists the tasks: due:
+-- [{task_id, status, reason}].
 create function fairlane_core.purge(p_limit integer default 5000, p_dry_run boolean default false)
 returns json
 language plpgsql
@@ -21,6 +22,7 @@ declare
 begin
   if p_dry_run then
     return fairlane_core.purge_kept(p_limit, true) || jsonb_build_object(
+      'owners', (select count(*) from fairlane_core.owners_without_account(p_limit)),
       'tasks', cardinality(v_tasks),
       'due', (
         select coalesce(jsonb_agg(jsonb_build_object(
@@ -32,7 +34,11 @@ begin
       'dry_run', true
     );
   end if;
-  return fairlane_core.purge_kept(p_limit, false) || jsonb_build_object('tasks', fairlane_core.purge_tasks(v_tasks), 'dry_run', false);
+  return fairlane_core.purge_kept(p_limit, false) || jsonb_build_object(
+    'owners', fairlane_core.delete_owners_without_account(p_limit),
+    'tasks', fairlane_core.purge_tasks(v_tasks),
+    'dry_run', false
+  );
 end;
 $$;
 
@@ -156,7 +162,7 @@ declare
   v_settings fairlane_core.settings;
   v_logs bigint[];
   v_tokens uuid[];
-  v_cron_runs bigint[];
+  v_cron_runs bigint[] := array[]::bigint[];
   v_events bigint[];
   v_forgotten bigint[];
   v_workers text[];
@@ -180,13 +186,17 @@ begin
     for update skip locked
   );
 
-  v_cron_runs := array(
-    select r.runid
-    from cron.job_run_details as r
-    where coalesce(r.end_time, r.start_time) < v_now - interval '7 days'
-    limit p_limit
-    for update skip locked
-  );
+  -- Of the queue's jobs only, where pg_cron runs them.
+  if to_regclass('cron.job_run_details') is not null then
+    v_cron_runs := array(
+      select r.runid
+      from cron.job_run_details as r
+      where coalesce(r.end_time, r.start_time) < v_now - interval '7 days'
+        and r.command like '%fairlane_core.%'
+      limit p_limit
+      for update skip locked
+    );
+  end if;
 
   -- Ids grow with time: only the oldest need to be read.
   v_events := array(
@@ -224,7 +234,9 @@ begin
   if not p_dry_run then
     delete from fairlane.system_logs as l where l.id = any (v_logs);
     delete from fairlane.user_api_tokens as k where k.id = any (v_tokens);
-    delete from cron.job_run_details as r where r.runid = any (v_cron_runs);
+    if cardinality(v_cron_runs) > 0 then
+      delete from cron.job_run_details as r where r.runid = any (v_cron_runs);
+    end if;
     delete from fairlane.task_events as e where e.id = any (v_events || v_forgotten);
     delete from fairlane_core.blocked_tasks as b
     using fairlane_core.deleted_users as d

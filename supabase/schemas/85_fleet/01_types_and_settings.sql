@@ -102,10 +102,11 @@ on conflict do nothing;
 alter table fairlane_core.settings
   alter column registers_owners set default false,
   alter column requires_credits set default true,
+  alter column owners_are_accounts set default false,
   alter column fails_siblings set default true,
   alter column shared_worker_ids set default array['gpu-20250723_221138-afa8403b', 'local-worker', 'token-worker'];
 update fairlane_core.settings
-set registers_owners = default, requires_credits = default, fails_siblings = default, shared_worker_ids = default;
+set registers_owners = default, requires_credits = default, owners_are_accounts = default, fails_siblings = default, shared_worker_ids = default;
 
 comment on column fairlane_core.settings.fails_siblings is
   'Whether the queued children of an orchestrator that failed, for instance because one of them did, fail with it; running ones go on. Default false: all go on. The fleet ships true.';

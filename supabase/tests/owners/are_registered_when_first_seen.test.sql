@@ -15,7 +15,7 @@ create function pg_temp.owner_of(p_reply text) returns uuid language sql as $$
 $$;
 
 -- TEST: the service names an owner whom nobody has seen
-select is(pg_temp.create_task(tests.service()), '400 OWNER_REQUIRED', 'The service says whose a task is');
+select is(pg_temp.create_task(tests.service()), '400 OWNER_UNKNOWN', 'The service says whose a task is');
 select pg_temp.create_task(tests.service(), jsonb_build_object('user_id', :'stranger')) as reply \gset
 select is(pg_temp.owner_of(:'reply'), :'stranger'::uuid, 'It is the one whom it names');
 select is((:'reply'::jsonb ->> 'project_id'), null, 'No project is needed');

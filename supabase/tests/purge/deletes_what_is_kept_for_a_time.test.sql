@@ -35,13 +35,15 @@ select isnt(tests.token_id(:'endless'), null, 'One without an end stays');
 
 -- TEST: what pg_cron wrote about its runs
 insert into cron.job_run_details (runid, username, command, status, start_time, end_time) values
-  (-1, current_user, 'select 1', 'succeeded', fairlane_core.now() - interval '8 days', fairlane_core.now() - interval '7 days 1 second'),
-  (-2, current_user, 'select 2', 'failed', fairlane_core.now() - interval '7 days', null),
-  (-3, current_user, 'select 3', 'starting', null, null);
+  (-1, current_user, 'select fairlane_core.run_job(1)', 'succeeded', fairlane_core.now() - interval '8 days', fairlane_core.now() - interval '7 days 1 second'),
+  (-2, current_user, 'select fairlane_core.run_job(2)', 'failed', fairlane_core.now() - interval '7 days', null),
+  (-3, current_user, 'select fairlane_core.run_job(3)', 'starting', null, null),
+  (-4, current_user, 'select public.job_of_the_app()', 'succeeded', fairlane_core.now() - interval '9 days', fairlane_core.now() - interval '8 days');
 select cmp_ok((pg_temp.purge(true) ->> 'cron_runs')::integer, '>=', 1, 'A dry run counts the records of runs a week ago');
 select cmp_ok((pg_temp.purge() ->> 'cron_runs')::integer, '>=', 1, 'The purge deletes them');
 select set_eq(
-  'select r.command from cron.job_run_details as r where r.runid < 0', array['select 2', 'select 3'], 'Not the younger ones, nor one that has only just begun'
+  'select r.runid from cron.job_run_details as r where r.runid < 0', array[-2, -3, -4]::bigint[],
+  'Not the younger ones, nor one that has only just begun, nor one of the app'
 );
 
 -- TEST: history and finished tasks stay for ever, until the settings say otherwise
