@@ -14,8 +14,12 @@ export const unit = alone("unit");
 /** What `supabase functions deploy` would upload is complete. */
 export const deploy = alone("deploy");
 
-/** The packed command in projects that others have; in `npm run test:all` in more of them. */
-export const adopt = alone("adopt");
+/** The packed command in two projects that others have. */
+export const adopt: CheckoutStep = {
+  name: "adopt",
+  run: (context) =>
+    vitest(context, "adopt", {}, ["life", "uninstall", "owners"]),
+};
 
 /** pg_cron itself, which begins with the next minute; on a stack of its own. */
 export const cron = alone("cron");
@@ -44,10 +48,10 @@ export const integrationInFull: CheckoutStep = {
     ]),
 };
 
-/** `adopt` in all projects. */
+/** The same in all projects, and the rest of its tests: doctor, package managers, example workers, failed pushes. */
 export const adoptInFull: CheckoutStep = {
   name: "adopt-in-full",
-  run: (context) => vitest(context, "adopt", { SIZES: "full" }, ["life"]),
+  run: (context) => vitest(context, "adopt", { SIZES: "full" }),
 };
 
 /** What one transaction cannot show: two sessions at once. */

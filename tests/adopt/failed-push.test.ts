@@ -8,7 +8,9 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import process from "node:process";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import postgres from "postgres";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { UNINSTALL_SQL } from "../../cli/uninstall.ts";
 import { describeCatalog } from "../../gate/equality/catalog.ts";
 import {
   makeThrowAwayDatabase,
@@ -18,6 +20,9 @@ import { guestMigration } from "../../gate/migrations/guest.ts";
 import { query } from "../../gate/query.ts";
 import { checkoutDir, supabaseProgram } from "../../stack/paths.ts";
 import { run } from "../../stack/run.ts";
+
+// A push is a process of its own, on a machine that does other things too.
+const WAIT = { timeout: 120_000, interval: 50 };
 
 const JOBS = readFileSync(
   join(checkoutDir, "cli", "assets", "migrations", "jobs.sql"),
@@ -56,6 +61,48 @@ it("a push that fails anywhere in the schema leaves nothing, and may be repeated
   const pushed = await push();
   expect(pushed, pushed.output).toMatchObject({ code: 0 });
 });
+
+it.each([0.1, 0.5, 0.99])(
+  "a push whose connection is cut after %f of the schema leaves nothing, and may be repeated",
+  async (part) => {
+    await query(database.url, UNINSTALL_SQL);
+    await query(
+      database.url,
+      "delete from supabase_migrations.schema_migrations where name like 'fairlane%'",
+    );
+    const before = await describeCatalog(database.url);
+    // The statement at which it is cut waits for us.
+    const whole = guestMigration(checkoutDir);
+    const cut = whole.indexOf("\ncreate ", part * whole.length);
+    const file = "20261201000000_fairlane_0001_schema.sql";
+    write(
+      file,
+      `${whole.slice(0, cut)}\nselect pg_advisory_lock(29);\n${
+        whole.slice(cut)
+      }`,
+    );
+    const holder = postgres(database.adminUrl, { max: 1 });
+    try {
+      await holder`select pg_advisory_lock(29)`;
+      const pushing = push();
+      await vi.waitFor(async () => {
+        const [waiting] = await holder`
+          select pg_terminate_backend(l.pid) as cut from pg_locks as l
+          where l.locktype = 'advisory' and l.objid = 29 and not l.granted
+        `;
+        expect(waiting).toMatchObject({ cut: true });
+      }, WAIT);
+      const failed = await pushing;
+      expect(failed.code, failed.output).not.toBe(0);
+    } finally {
+      await holder.end();
+    }
+    expect(await describeCatalog(database.url)).toEqual(before);
+    write(file, whole);
+    const pushed = await push();
+    expect(pushed, pushed.output).toMatchObject({ code: 0 });
+  },
+);
 
 it("jobs without pg_cron are refused with what to do; with it they are there", async () => {
   await query(database.adminUrl, "drop extension if exists pg_cron");

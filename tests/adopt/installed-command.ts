@@ -21,12 +21,15 @@ export interface InstalledCommand {
   readonly packedBytes: number;
   /** What is in the package, relative to it. */
   readonly files: readonly string[];
-  /** Where the package is. */
-  readonly packageDir: string;
+  readonly tarball: string;
+  /** The folder that it was installed into. */
+  readonly userDir: string;
   /** Runs it in a project; what it printed, and its exit code. */
   run(project: string, ...args: string[]): ReturnType<typeof run>;
   /** The same in the version to come, which has a migration more. */
   next(project: string, ...args: string[]): ReturnType<typeof run>;
+  /** The example worker of the version to come, which says more than this one's functions know. */
+  readonly nextWorkerDir: string;
   discard(): void;
 }
 
@@ -51,7 +54,7 @@ export async function installCommand(): Promise<InstalledCommand> {
   const tarball = readdirSync(home).find((name) => name.endsWith(".tgz")) ?? "";
   const user = join(home, "some app");
   mkdirSync(user);
-  writeFileSync(join(user, "package.json"), "{}");
+  writeFileSync(join(user, "package.json"), '{ "type": "module" }');
   await runOrThrow("npm install", "npm", [
     ...["install", "--offline", "--no-audit", "--no-fund"],
     join(home, tarball),
@@ -69,9 +72,11 @@ export async function installCommand(): Promise<InstalledCommand> {
     packedBytes: readFileSync(join(home, tarball)).length,
     files: readdirSync(packageDir, { recursive: true, encoding: "utf8" })
       .toSorted(),
-    packageDir,
+    tarball: join(home, tarball),
+    userDir: user,
     run: command(packageDir),
     next: command(nextDir),
+    nextWorkerDir: join(nextDir, "assets", "worker"),
     discard: () => rmSync(home, { recursive: true, force: true }),
   };
 }
@@ -88,6 +93,14 @@ function toNextVersion(dir: string): void {
       version: version.replace(/\d+$/, (patch) => `${Number(patch) + 1}`),
       migrations: [...migrations, next],
     });
+  });
+  edit("worker/worker.py", (text) => {
+    const [body, more] = [
+      "json.dumps(body,",
+      'json.dumps({**body, "mood": 1},',
+    ];
+    if (!text.includes(body)) throw new Error(`worker.py lacks ${body}`);
+    return text.replace(body, more);
   });
   edit("function/index.js", (text) => text.replace("Fairlane ", "Fairlane 9."));
   writeFileSync(join(dir, "assets", "migrations", "0002.sql"), NEXT);

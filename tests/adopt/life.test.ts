@@ -42,6 +42,8 @@ describe.each(PROJECTS.slice(0, size(2, 6)))("in $name", ({ files }) => {
   let root: string;
   let database: ThrowAwayDatabase;
   let appBefore: Awaited<ReturnType<typeof describeCatalog>>;
+  const user = randomUUID();
+  const jwt = signJwt({ role: "authenticated", sub: user, exp: 4e9 });
   beforeAll(async () => {
     root = join(mkdtempSync(join(tmpdir(), "adopting ")), "the app");
     mkdirSync(root);
@@ -86,52 +88,56 @@ describe.each(PROJECTS.slice(0, size(2, 6)))("in $name", ({ files }) => {
   });
 
   it("runs a task of somebody who has just signed up", async () => {
-    const config = readSupabaseConfig(join(root, "supabase"))
-      .functions.get("fairlane");
-    if (config === undefined) throw new Error("There is no function");
-    const process = startFunction(config, environment(database.url), () => {});
-    try {
-      const address = `http://127.0.0.1:${await process.port}/fairlane`;
-      const user = randomUUID();
-      await query(
-        database.url,
-        `insert into auth.users (id) values ('${user}')`,
-      );
-      const jwt = signJwt({ role: "authenticated", sub: user, exp: 4e9 });
-      const created = await call(address, "create-task", jwt, {
-        task_type: "render",
-        params: { prompt: "a lane" },
-      });
-      const worked = await work(root, address);
+    await query(
+      database.url,
+      `insert into auth.users (id) values ('${user}')`,
+    );
+    await withFunction(async (address) => {
+      const task = await create(address);
+      const worked = await work(join(root, "fairlane-worker"), address);
       expect(worked, worked.output).toMatchObject({ code: 0 });
-      expect(
-        await call(address, "get-task-status", jwt, {
-          task_id: created["task_id"],
-        }),
-      ).toMatchObject({ status: "Complete" });
-    } finally {
-      await process.stop();
-    }
+      expect(await status(address, task)).toBe("Complete");
+    });
   });
 
-  it("is upgraded, though the app went on", async () => {
-    const own = "supabase/migrations/20990601000000_later.sql";
-    writeFileSync(
-      join(root, own),
-      "create table public.of_later (id bigint primary key);",
-    );
-    await push();
-    appBefore = await withoutUs();
-    const upgraded = await fairlane.next(root, "upgrade", "--yes");
-    expect(upgraded, upgraded.output).toMatchObject({ code: 0 });
-    await push();
-    expect(
-      await query(
-        database.url,
-        "select fairlane_core.of_the_next_version() as one",
-      ),
-    ).toEqual([{ one: 1 }]);
-    expect(await changesOfTheApp()).toEqual([]);
+  it("is upgraded while work runs, though the app went on", async () => {
+    await withFunction(async (address) => {
+      const running = await create(address);
+      const claimed = await call(address, "claim-next-task", secretKey, {
+        worker_id: "worker",
+      });
+
+      const own = "supabase/migrations/20990601000000_later.sql";
+      writeFileSync(
+        join(root, own),
+        "create table public.of_later (id bigint primary key);",
+      );
+      await push();
+      appBefore = await withoutUs();
+      const upgraded = await fairlane.next(root, "upgrade", "--yes");
+      expect(upgraded, upgraded.output).toMatchObject({ code: 0 });
+      await push();
+      expect(
+        await query(
+          database.url,
+          "select fairlane_core.of_the_next_version() as one",
+        ),
+      ).toEqual([{ one: 1 }]);
+      expect(await changesOfTheApp()).toEqual([]);
+
+      // The older function with the younger schema, for the task that ran meanwhile
+      await call(address, "complete-task", secretKey, {
+        task_id: running,
+        lease_token: claimed["lease_token"],
+        output_location: "https://files.test/1.mp4",
+      });
+      expect(await status(address, running)).toBe("Complete");
+      // and for a younger worker.
+      const task = await create(address);
+      const worked = await work(fairlane.nextWorkerDir, address);
+      expect(worked, worked.output).toMatchObject({ code: 0 });
+      expect(await status(address, task)).toBe("Complete");
+    });
   });
 
   it("is removed without a trace, but for the worker and the migrations", async () => {
@@ -154,6 +160,31 @@ describe.each(PROJECTS.slice(0, size(2, 6)))("in $name", ({ files }) => {
         : files,
     );
   });
+
+  /** Serves the function as it is in the project now. */
+  async function withFunction(
+    use: (address: string) => Promise<void>,
+  ): Promise<void> {
+    const config = readSupabaseConfig(join(root, "supabase"))
+      .functions.get("fairlane");
+    if (config === undefined) throw new Error("There is no function");
+    const process = startFunction(config, environment(database.url), () => {});
+    try {
+      await use(`http://127.0.0.1:${await process.port}/fairlane`);
+    } finally {
+      await process.stop();
+    }
+  }
+
+  /** A task of the user; its id. */
+  async function create(address: string): Promise<unknown> {
+    const task = { task_type: "render", params: { prompt: "a lane" } };
+    return (await call(address, "create-task", jwt, task))["task_id"];
+  }
+
+  async function status(address: string, task_id: unknown): Promise<unknown> {
+    return (await call(address, "get-task-status", jwt, { task_id }))["status"];
+  }
 
   async function push(): Promise<void> {
     const pushed = await run(supabaseProgram(), [
@@ -223,10 +254,10 @@ async function call(
   return JSON.parse(text);
 }
 
-/** The example worker, as it was written. */
-function work(root: string, address: string): ReturnType<typeof run> {
-  return run("python3", ["fairlane-worker/worker.py", "--once"], {
-    cwd: root,
+/** The example worker in this folder, as it was written, for one task. */
+function work(folder: string, address: string): ReturnType<typeof run> {
+  return run("python3", ["worker.py", "--once"], {
+    cwd: folder,
     env: {
       PATH: process.env["PATH"],
       FAIRLANE_URL: address,
