@@ -133,8 +133,10 @@ export const ERROR_CODES = {
   },
   OWNER_UNKNOWN: {
     status: 400,
-    meaning: "The request does not say whose task it is, or they have no account",
-    action: "Send user_id of a user who has signed up, or the UUID of a project",
+    meaning:
+      "The request does not say whose task it is, or they have no account",
+    action:
+      "Send user_id of a user who has signed up, or the UUID of a project",
   },
   PROJECT_NOT_FOUND: {
     status: 404,

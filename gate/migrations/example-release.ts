@@ -9,6 +9,7 @@ export function copyToRelease(checkout: string): string {
     const path of [
       join("supabase", "schemas"),
       join("supabase", "migrations"),
+      join("cli", "assets", "migrations"),
       join("shared", "version.ts"),
       "package.json",
       "package-lock.json",

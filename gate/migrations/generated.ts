@@ -8,6 +8,7 @@ import { schemaFiles } from "./schema-files.ts";
 import { type Share, sharesOf, texts } from "./shares.ts";
 import {
   isAppended,
+  LINES,
   otherUnreleased,
   pathOfUnreleased,
   unreleasedMigration,
@@ -35,14 +36,22 @@ export function generatedMigrations(
   isFirst = !isAppended(versionOf(root)),
 ): GeneratedMigration[] {
   if (isFirst) return firstMigrations(root);
-  const text = unreleasedMigration(root);
-  return text === "" ? [] : [{ path: pathOfUnreleased(root), text }];
+  return LINES.map((line) => ({
+    path: pathOfUnreleased(root, line),
+    text: unreleasedMigration(root, line),
+  })).filter(({ text }) => text !== "");
 }
 
 /** Migrations of changes that have been taken back, or that are no longer the last. */
 export function superfluousMigrations(root: string): string[] {
-  const [path = ""] = generatedMigrations(root).map((one) => one.path);
-  return otherUnreleased(root, path);
+  const generated = generatedMigrations(root).map(({ path }) => path);
+  return LINES.flatMap((line) =>
+    otherUnreleased(
+      root,
+      line,
+      generated.find((path) => path.startsWith(line.dir)) ?? "",
+    )
+  );
 }
 
 function firstMigrations(root: string): GeneratedMigration[] {

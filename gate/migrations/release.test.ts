@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { checkoutDir } from "../../stack/paths.ts";
 import { changeSchemas, copyToRelease } from "./example-release.ts";
 import { generatedMigrations, staleMigrations } from "./generated.ts";
+import { guestMigration } from "./guest.ts";
 import { release } from "./release.ts";
 
 const DAY = new Date("2031-02-03T04:05:06Z");
@@ -15,6 +16,14 @@ afterEach(() => rmSync(root, { recursive: true }));
 
 function migrations(): string[] {
   return readdirSync(join(root, "supabase", "migrations")).sort();
+}
+
+const GUESTS = join("cli", "assets", "migrations");
+
+/** Those that the package carries and that are in order. */
+function forGuests(): string[] {
+  return readdirSync(join(root, GUESTS)).filter((name) => /^\d/.test(name))
+    .sort();
 }
 
 function read(...path: string[]): string {
@@ -33,6 +42,8 @@ it("the first release gives the first set its version, and closes it", () => {
     expect(read(path)).toContain('"version": "1.0.0"');
   }
   expect(read("CHANGELOG.md")).toContain("\n## [1.0.0] - 2031-02-03\n");
+  expect(forGuests()).toEqual(["0001_schema.sql"]);
+  expect(read(GUESTS, "0001_schema.sql")).toBe(guestMigration(root));
 });
 
 it("a release before 1.0.0 writes the first set anew as well", () => {
@@ -42,6 +53,7 @@ it("a release before 1.0.0 writes the first set anew as well", () => {
   expect(staleMigrations(root)).toEqual([]);
   expect(read("supabase", "migrations", "20261130001000_functions.sql"))
     .toContain("select '0.2.0';");
+  expect(forGuests()).toEqual([]);
 });
 
 it("what changes later is one more migration, which the release names", () => {
@@ -50,12 +62,13 @@ it("what changes later is one more migration, which the release names", () => {
     read("supabase", "migrations", name)
   );
   changeSchemas(root);
-  const [unreleased, ...others] = generatedMigrations(root);
-  expect(others).toEqual([]);
   expect(staleMigrations(root)).toEqual([
-    expect.stringMatching(/_unreleased\.sql is out of date: /),
+    expect.stringMatching(/^supabase.*_unreleased\.sql is out of date: /),
+    expect.stringMatching(/^cli.*\b0002_unreleased\.sql is out of date: /),
   ]);
-  writeFileSync(join(root, unreleased?.path ?? ""), unreleased?.text ?? "");
+  for (const { path, text } of generatedMigrations(root)) {
+    writeFileSync(join(root, path), text);
+  }
   writeFileSync(
     join(root, "CHANGELOG.md"),
     read("CHANGELOG.md").replace("## [Unreleased]\n", "$&\n- A change.\n"),
@@ -67,14 +80,21 @@ it("what changes later is one more migration, which the release names", () => {
   expect(
     names.slice(0, -1).map((name) => read("supabase", "migrations", name)),
   ).toEqual(closed);
-  const added = read("supabase", "migrations", names.at(-1) ?? "");
-  expect(added).toContain("select '1.1.0';");
-  expect(added.match(/^create or replace function \S+(?=\()/gm)).toEqual([
-    "create or replace function fairlane_core.added",
-    "create or replace function fairlane_core.blocked_sum",
-    "create or replace function fairlane_core.version",
-    "create or replace function public.explain_task",
-  ]);
+  expect(forGuests()).toEqual(["0001_schema.sql", "0002_v1_1_0.sql"]);
+  const added = {
+    public: read("supabase", "migrations", names.at(-1) ?? ""),
+    fairlane: read(GUESTS, "0002_v1_1_0.sql"),
+  };
+  for (const [schema, text] of Object.entries(added)) {
+    expect(text).toContain("select '1.1.0';");
+    const replaced = text.match(/(?<=^create or replace function )[\w.]+/gm);
+    expect(replaced?.toSorted()).toEqual([
+      "fairlane_core.added",
+      "fairlane_core.blocked_sum",
+      "fairlane_core.version",
+      `${schema}.explain_task`,
+    ].toSorted());
+  }
   expect(staleMigrations(root)).toEqual([]);
 });
 

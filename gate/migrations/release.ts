@@ -5,7 +5,14 @@ import { pathToFileURL } from "node:url";
 import { checkoutDir } from "../../stack/paths.ts";
 import { isOlderThan } from "../../shared/version.ts";
 import { generatedMigrations, staleMigrations } from "./generated.ts";
-import { isAppended, nextPath, pathOfUnreleased } from "./unreleased.ts";
+import { guestMigration } from "./guest.ts";
+import {
+  isAppended,
+  LINES,
+  nextPath,
+  OF_GUESTS,
+  pathOfUnreleased,
+} from "./unreleased.ts";
 import { versionFiles, versionOf } from "./version.ts";
 
 // npm run release -- <version>: gives the version to everything that knows it,
@@ -39,15 +46,20 @@ export function release(root: string, version: string, now: Date): string[] {
     write(path, replaced(text, own, `"version": "${version}"`, places));
   }
   for (const { path, text } of versionFiles(root)) write(path, text);
-  // Until 1.0.0 is out, the first set is written once more, with the version; then it is closed.
+  // Until 1.0.0 is out, the first sets are written once more, with the version; then they are closed.
   for (
     const { path, text } of generatedMigrations(root, !isAppended(before))
   ) write(path, text);
   if (isAppended(before)) {
-    const path = pathOfUnreleased(root);
-    const named = nextPath(root, `v${version.replaceAll(".", "_")}`, now);
-    renameSync(join(root, path), join(root, named));
-    done.push(`Named ${named}`);
+    for (const line of LINES) {
+      const path = pathOfUnreleased(root, line);
+      const name = `v${version.replaceAll(".", "_")}`;
+      const named = nextPath(root, line, name, now);
+      renameSync(join(root, path), join(root, named));
+      done.push(`Named ${named}`);
+    }
+  } else if (isAppended(version)) {
+    write(nextPath(root, OF_GUESTS, "schema", now), guestMigration(root));
   }
   return done;
 }

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { guestMigration } from "./guest.ts";
 import { head, lock } from "./pieces.ts";
 import {
   schemaFiles,
@@ -13,23 +14,50 @@ export function isAppended(version: string): boolean {
   return !version.startsWith("0.");
 }
 
+/** Files that are only added to from 1.0.0 on, in the order of the numbers that they begin with. */
+export interface Line {
+  readonly dir: string;
+  /** All of the database as the schema files are now. */
+  present(root: string): string[];
+  /** The name of a file of the queue, without the end that a release gives to it. */
+  readonly begins: RegExp;
+  /** The number after this one, for a file that is written now. */
+  next(last: number, now: Date): string;
+}
+
+/** What `supabase db push` applies here; that of August 2025 is not the queue's. */
+export const OF_THE_FLEET: Line = {
+  dir: join("supabase", "migrations"),
+  present: (root) => schemaFiles(root).map(({ text }) => text),
+  begins: /^(?!2025)\d{14}_/,
+  next(last, now) {
+    const time = Number(now.toISOString().replaceAll(/\D/g, "").slice(0, 14));
+    return `${Math.max(time, last + 1)}`;
+  },
+};
+
+/** What the package carries, and `fairlane init` and `upgrade` write. */
+export const OF_GUESTS: Line = {
+  dir: join("cli", "assets", "migrations"),
+  present: (root) => [guestMigration(root)],
+  begins: /^\d{4}_/,
+  next: (last) => `${last + 1}`.padStart(4, "0"),
+};
+
+export const LINES = [OF_THE_FLEET, OF_GUESTS] as const;
+
 /** `npm run release` gives it the version as its name. */
-const UNRELEASED = /^\d{14}_unreleased\.sql$/;
-
-const DIR = join("supabase", "migrations");
-
-/** Of the database of August 2025, which is not the queue's. */
-const BEFORE_THE_QUEUE = /^2025/;
+const UNRELEASED = /^\d+_unreleased\.sql$/;
 
 /**
  * What the schema files say of functions, views, triggers, policies and rights,
  * and no migration does yet; "" if nothing. Tables and indexes change by hand,
  * as their rows decide how (CONTRIBUTING.md, "Migrations").
  */
-export function unreleasedMigration(root: string): string {
-  const was = released(root);
+export function unreleasedMigration(root: string, line: Line): string {
+  const was = released(root, line);
   const is = new Map<string, Named>();
-  for (const { text } of schemaFiles(root)) {
+  for (const text of line.present(root)) {
     for (const statement of schemaStatements(text)) {
       const named = nameOf(statement);
       if (named !== null) is.set(named.name, named);
@@ -75,28 +103,40 @@ function locked(all: readonly Named[]): string {
 }
 
 /** Where it is, or will be: after all others. */
-export function pathOfUnreleased(root: string): string {
-  const last = readdirSync(join(root, DIR)).sort().at(-1) ?? "";
+export function pathOfUnreleased(root: string, line: Line): string {
+  const last = filesOf(root, line).at(-1) ?? "";
   return UNRELEASED.test(last)
-    ? join(DIR, last)
-    : nextPath(root, "unreleased", new Date());
+    ? join(line.dir, last)
+    : nextPath(root, line, "unreleased", new Date());
 }
 
 /** A place after all others, and not before now. */
-export function nextPath(root: string, name: string, now: Date): string {
-  const others = readdirSync(join(root, DIR)).sort()
-    .filter((one) => !UNRELEASED.test(one));
-  const last = Number(others.at(-1)?.slice(0, 14));
-  const time = Number(now.toISOString().replaceAll(/\D/g, "").slice(0, 14));
-  return join(DIR, `${Math.max(time, last + 1)}_${name}.sql`);
+export function nextPath(
+  root: string,
+  line: Line,
+  name: string,
+  now: Date,
+): string {
+  const last = filesOf(root, line).filter((one) => !UNRELEASED.test(one))
+    .at(-1) ?? "0";
+  return join(line.dir, `${line.next(parseInt(last), now)}_${name}.sql`);
 }
 
 /** Those that are to go when one is at this path. */
-export function otherUnreleased(root: string, path: string): string[] {
-  return readdirSync(join(root, DIR))
-    .filter((name) => UNRELEASED.test(name))
-    .map((name) => join(DIR, name))
+export function otherUnreleased(
+  root: string,
+  line: Line,
+  path: string,
+): string[] {
+  return filesOf(root, line).filter((name) => UNRELEASED.test(name))
+    .map((name) => join(line.dir, name))
     .filter((one) => one !== path);
+}
+
+/** The names of those of the queue, in order. */
+export function filesOf(root: string, { dir, begins }: Line): string[] {
+  return readdirSync(join(root, dir)).sort()
+    .filter((name) => name.endsWith(".sql") && begins.test(name));
 }
 
 /** Something that is made anew when it changes. */
@@ -108,15 +148,11 @@ interface Named {
 }
 
 /** What the migrations that have been released leave behind. */
-function released(root: string): ReadonlyMap<string, Named> {
-  const dir = join(root, DIR);
+function released(root: string, line: Line): ReadonlyMap<string, Named> {
   const found = new Map<string, Named>();
-  const names = readdirSync(dir).sort().filter((name) =>
-    name.endsWith(".sql") && !UNRELEASED.test(name) &&
-    !BEFORE_THE_QUEUE.test(name)
-  );
+  const names = filesOf(root, line).filter((name) => !UNRELEASED.test(name));
   for (const name of names) {
-    const text = readFileSync(join(dir, name), "utf8");
+    const text = readFileSync(join(root, line.dir, name), "utf8");
     // Who grants, grants all there is.
     if (/^grant\b/m.test(text)) {
       for (const key of found.keys()) {

@@ -1,7 +1,6 @@
 import { build } from "esbuild";
 import {
   copyFileSync,
-  cpSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -10,9 +9,10 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import process from "node:process";
-import type { Manifest } from "../../cli/package.ts";
+import type { Manifest, PackagedMigration } from "../../cli/package.ts";
 import { runOrThrow } from "../../stack/run.ts";
 import { guestMigration } from "../migrations/guest.ts";
+import { filesOf, OF_GUESTS } from "../migrations/unreleased.ts";
 import { versionOf } from "../migrations/version.ts";
 
 /** Newer than what runs the checkout: what users run is promised less. */
@@ -21,11 +21,30 @@ const NODE = "node20.12";
 /** What programs may import. */
 const CLIENT = ["worker.ts", "queue-client.ts"];
 
-const MIGRATIONS: Manifest["migrations"] = [{
-  number: "0001",
-  name: "schema",
-  effect: "adds the schemas fairlane and fairlane_core, and nothing else",
-}];
+/** What `0001` does; of later ones it is in their first line. */
+const FIRST = "adds the schemas fairlane and fairlane_core, and nothing else";
+
+/** Those that guests get, with their texts: until 1.0.0 is out only one, as the schema files are now. */
+function migrationsOf(
+  root: string,
+): (PackagedMigration & { readonly text: string })[] {
+  const released = filesOf(root, OF_GUESTS).map((file) => {
+    const text = readFileSync(join(root, OF_GUESTS.dir, file), "utf8");
+    const [, number = "", name = ""] = /^(\d+)_(.*)\.sql$/.exec(file) ?? [];
+    return {
+      number,
+      name,
+      effect: /^-- What: (.*?)\.?$/m.exec(text)?.[1] ?? FIRST,
+      text,
+    };
+  });
+  return released.length > 0 ? released : [{
+    number: "0001",
+    name: "schema",
+    effect: FIRST,
+    text: guestMigration(root),
+  }];
+}
 
 /** Builds what is published, as a folder that `npm pack` takes as it is. */
 export async function buildPackage(root: string, to: string): Promise<void> {
@@ -37,16 +56,23 @@ export async function buildPackage(root: string, to: string): Promise<void> {
     writeFileSync(whole, text);
   };
 
-  cpSync(
-    join(root, "cli", "assets", "migrations"),
-    join(to, "assets", "migrations"),
-    { recursive: true },
-  );
-  write("assets/migrations/0001.sql", guestMigration(root));
+  const migrations = migrationsOf(root);
+  for (const { number, text } of migrations) {
+    write(`assets/migrations/${number}.sql`, text);
+  }
+  for (const extra of ["jobs.sql", "bucket.sql"]) {
+    write(
+      `assets/migrations/${extra}`,
+      readFileSync(join(root, OF_GUESTS.dir, extra), "utf8"),
+    );
+  }
   write(
     "assets/manifest.json",
     JSON.stringify(
-      { version, migrations: MIGRATIONS } satisfies Manifest,
+      {
+        version,
+        migrations: migrations.map(({ text: _, ...known }) => known),
+      } satisfies Manifest,
       null,
       2,
     ),

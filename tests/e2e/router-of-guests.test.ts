@@ -35,6 +35,10 @@ afterAll(async () => {
 
 it("a guest's task goes from its creation to its result over the router alone", async () => {
   const user_id = randomUUID();
+  await query(
+    database.url,
+    `insert into auth.users (id) values ('${user_id}')`,
+  );
   const created = await router.call("create-task", {
     task_type: "render",
     user_id,
