@@ -17,7 +17,6 @@ import { openApi } from "./steps/openapi.ts";
 import { databaseInOtherCorners } from "./steps/other-corners.ts";
 import {
   adopt,
-  adoptInFull,
   cron,
   deploy,
   e2e,
@@ -59,7 +58,6 @@ const onTheFiles: readonly CheckoutStep[] = [
   migrationsEqualSchemas,
   closedByDefault,
   guest,
-  adopt,
 ];
 
 /**
@@ -148,7 +146,7 @@ export const otherCorners: Plan = {
       nextRelease,
       starts,
       integrationInFull,
-      adoptInFull,
+      adopt,
     ],
     steps: [],
   }],

@@ -14,13 +14,6 @@ export const unit = alone("unit");
 /** What `supabase functions deploy` would upload is complete. */
 export const deploy = alone("deploy");
 
-/** The packed command in two projects that others have. */
-export const adopt: CheckoutStep = {
-  name: "adopt",
-  run: (context) =>
-    vitest(context, "adopt", {}, ["life", "uninstall", "owners"]),
-};
-
 /** pg_cron itself, which begins with the next minute; on a stack of its own. */
 export const cron = alone("cron");
 
@@ -48,9 +41,9 @@ export const integrationInFull: CheckoutStep = {
     ]),
 };
 
-/** The same in all projects, and the rest of its tests: doctor, package managers, example workers, failed pushes. */
-export const adoptInFull: CheckoutStep = {
-  name: "adopt-in-full",
+/** The packed command in projects that others have. */
+export const adopt: CheckoutStep = {
+  name: "adopt",
   run: (context) => vitest(context, "adopt", { SIZES: "full" }),
 };
 
