@@ -177,9 +177,10 @@ set enable_sort = off -- else the primary key of the dependencies, read whole an
 as $$
 begin
   -- Each by the index that begins with the column. To the planner the others, which hold it too, may look alike: for
-  -- the dependencies an order and a range leave one, for subtasks the column that no other index has.
-  return exists (
-      select from fairlane_core.task_dependencies as d where d.depends_on between p_task_id and p_task_id order by d.depends_on limit 1
+  -- the dependencies an order and a range leave one (not in "exists", which drops the order), for subtasks the column
+  -- that no other index has.
+  return coalesce(
+      (select true from fairlane_core.task_dependencies as d where d.depends_on between p_task_id and p_task_id order by d.depends_on limit 1), false
     )
     or exists (select from fairlane_core.subtasks as s where s.task_id = p_task_id and s.seq > 0)
     or exists (select from fairlane_core.orchestrations as o where o.orchestrator_id = p_task_id);
