@@ -16,6 +16,8 @@ const MINUTE = 60_000;
 let owner: postgres.Sql;
 /** The queue's jobs with their schedules as shipped. */
 let jobs: { id: number; schedule: string }[];
+/** The last run before the test's. */
+let before: string;
 /** A task that nobody works on any more. */
 let orphan: string;
 
@@ -38,6 +40,11 @@ beforeAll(async () => {
   `;
   await stepClock("10 minutes");
   await admin()`update fairlane_core.job_runs set ran_at = null, failed_at = null`;
+  // pg_cron calls those failed that were about to begin when their job was paused.
+  const [last] = await owner<{ runid: string }[]>`
+    select coalesce(max(runid), 0) as runid from cron.job_run_details
+  `;
+  before = last?.runid ?? "0";
   for (const { id } of jobs) await setJob(id, "* * * * *", true);
 });
 
@@ -62,7 +69,7 @@ describe("pg_cron", () => {
       }, { timeout: 5 * MINUTE, interval: 500 });
       const failed = await owner`
         select command, return_message from cron.job_run_details
-        where status = 'failed' and command like '%fairlane_core.%'
+        where status = 'failed' and command like '%fairlane_core.%' and runid > ${before}
       `;
       expect([...failed]).toEqual([]);
     },
