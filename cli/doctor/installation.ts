@@ -16,6 +16,7 @@ export function looksAtQueue(version: string): readonly Look[] {
     { what: "Grants to anybody", look: grantsToAnybody },
     { what: "Row security", look: rowSecurity },
     { what: "What depends on the queue", look: dependents },
+    { what: "Whether the queue sees who has an account", look: accounts },
   ];
 }
 
@@ -124,5 +125,28 @@ async function dependents(reader: Reader): Promise<Finding[]> {
     }`,
     remedy:
       "Nothing, while the queue stays; npx fairlane uninstall is refused until they are gone",
+  }];
+}
+
+/** Without it nobody is known to have an account (fairlane_core.has_account). */
+async function accounts(reader: Reader): Promise<Finding[]> {
+  const [row] = await reader<{ role: string; sees: boolean }[]>`
+    select
+      quote_ident(r.rolname) as role,
+      has_table_privilege(r.oid, c.oid, 'select')
+        and (not c.relrowsecurity or r.rolbypassrls or r.rolsuper) as sees
+    from fairlane_core.settings as s
+      join pg_catalog.pg_proc as p on p.oid = to_regproc('fairlane_core.has_account')
+      join pg_catalog.pg_roles as r on r.oid = p.proowner
+      join pg_catalog.pg_class as c on c.oid = to_regclass('auth.users')
+    where s.owners_are_accounts
+  `;
+  return row === undefined || row.sees ? [] : [{
+    code: "accounts-unseen",
+    severity: "error",
+    what:
+      `${row.role}, who owns the queue's functions, cannot read auth.users: every new owner is refused as OWNER_UNKNOWN`,
+    remedy:
+      `grant select on auth.users to ${row.role}, who must also bypass row security; or, if owners are no accounts: update fairlane_core.settings set owners_are_accounts = false`,
   }];
 }

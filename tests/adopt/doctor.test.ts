@@ -248,6 +248,22 @@ describe("a project with the queue", () => {
     expect(found[0]?.what).toContain("shots_task_id_fkey");
   });
 
+  it("does not see who has an account", async () => {
+    const blind = () =>
+      whilePlanted(
+        "alter role postgres nobypassrls",
+        "alter role postgres bypassrls",
+        database.adminUrl,
+      );
+    const found = await blind();
+    expect(codes(found)).toEqual(["error accounts-unseen"]);
+    expect(found[0]?.what).toMatch(/^postgres, who owns/);
+    const setting = "update fairlane_core.settings set owners_are_accounts =";
+    await query(database.url, `${setting} false`);
+    expect(await blind()).toEqual([]);
+    await query(database.url, `${setting} true`);
+  });
+
   it("is of another version", async () => {
     const of = (version: string) =>
       `create or replace function fairlane_core.version() returns text language sql immutable set search_path = '' as $$ select '${version}' $$`;
@@ -289,6 +305,7 @@ describe("a project with the queue", () => {
       "The version of the schema",
       "Jobs, counters and sessions in the way",
       "Grants beyond those of the migrations",
+      "Whether the queue sees who has an account",
     ]);
     expect(found.notLookedAt[0]).toContain("this login may not");
   });
